@@ -1,0 +1,233 @@
+//! Error and finding codes: the family, the exit code and the hint of each. Spec: `codes.md`.
+
+use std::fmt;
+
+/// Whose fault an error is: callers and exit codes branch on it, never on text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Stored or received bytes are not what they must be.
+    Damaged,
+    /// The program declines, because going on could lose or expose something.
+    Refused,
+    /// Something outside does not answer or has no room; later may do.
+    Unavailable,
+    /// The request itself is wrong.
+    Misuse,
+    /// The bytes are sound but need a newer program.
+    Unsupported,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $family:ident, $exit:literal, $hint:literal;)*) => {
+        /// A stable name for one kind of error, warning or finding.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of `spec/codes.md`.
+            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+
+            /// Returns the code as printed, such as `object-altered`.
+            pub const fn text(self) -> &'static str {
+                match self { $(Code::$name => $text),* }
+            }
+
+            /// Returns whose fault it is.
+            pub const fn family(self) -> Family {
+                match self { $(Code::$name => Family::$family),* }
+            }
+
+            /// Returns the exit code of a command that fails with it.
+            pub const fn exit(self) -> u8 {
+                match self { $(Code::$name => $exit),* }
+            }
+
+            /// Returns what to do next.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Code::$name => $hint),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// An object that must exist does not.
+    ObjectMissing = "object-missing", Damaged, 1,
+        "restore the object from a mirror; other snapshots are not affected unless named";
+    /// An object is shorter or longer than what was signed.
+    ObjectTruncated = "object-truncated", Damaged, 1,
+        "restore the object from a mirror; nothing was changed by reading it";
+    /// An object's bytes do not have the signed SHA-256.
+    ObjectAltered = "object-altered", Damaged, 1,
+        "restore the object from a mirror and find out what wrote to the store";
+    /// A sealed object's authentication failed.
+    ObjectUnreadable = "object-unreadable", Damaged, 1,
+        "run `verify --level bytes` to see whether the stored bytes were altered";
+    /// An object belongs to another vault, generation or snapshot.
+    ObjectForeign = "object-foreign", Damaged, 1,
+        "an object was moved or planted; restore the right one from a mirror";
+    /// An object that nothing names.
+    ObjectUnreferenced = "object-unreferenced", Damaged, 4,
+        "left by an interrupted run; the next snapshot reuses it and prune removes it";
+    /// A structure does not parse.
+    FormatInvalid = "format-invalid", Damaged, 1,
+        "the object is damaged or not ours; restore it from a mirror";
+    /// A structure needs a newer program.
+    FormatTooNew = "format-too-new", Unsupported, 7,
+        "use a newer idswyft-vault; nothing was changed";
+    /// A structure is larger than the format allows.
+    LimitExceeded = "limit-exceeded", Damaged, 1,
+        "the object is damaged or hostile; restore it from a mirror";
+    /// A chunk, stream or file does not have its digest.
+    ContentsAltered = "contents-altered", Damaged, 1,
+        "the archive is sealed correctly but its contents differ; keep it and report this";
+    /// A signature does not verify with the vault's keys.
+    SignatureInvalid = "signature-invalid", Damaged, 1,
+        "check the verification key (`ledger key`); then restore the note from a mirror";
+    /// A signer was not allowed to sign what it signed.
+    SignerNotDelegated = "signer-not-delegated", Damaged, 1,
+        "the vault note does not delegate this; find out who holds that key";
+    /// A ledger has a gap, a fork or a rewritten event.
+    LedgerBroken = "ledger-broken", Damaged, 1,
+        "compare with a mirror and with checkpoints you kept; do not prune before that";
+    /// A note says one thing and its objects another.
+    NoteMismatch = "note-mismatch", Damaged, 1,
+        "compare the note and its objects with a mirror";
+
+    /// No data identity was given.
+    IdentityMissing = "identity-missing", Refused, 6,
+        "give --identity FILE or set IDSWYFT_VAULT_IDENTITY; nothing was read or changed";
+    /// None of the given identities opens the generation.
+    IdentityWrong = "identity-wrong", Refused, 6,
+        "use an identity that the vault was sealed to; nothing was read or changed";
+    /// The identity file's passphrase is wrong or missing.
+    PassphraseWrong = "passphrase-wrong", Refused, 6,
+        "try again, or set IDSWYFT_VAULT_PASSPHRASE; nothing was read or changed";
+    /// An identity file does not parse.
+    IdentityInvalid = "identity-invalid", Misuse, 2,
+        "the file must be an age identity file, plain or passphrase-protected";
+    /// A recipient does not parse.
+    RecipientInvalid = "recipient-invalid", Misuse, 2,
+        "recipients look like age1…; make an identity with `keygen`";
+    /// A recipient's plugin is missing or failed.
+    PluginFailed = "plugin-failed", Unavailable, 1,
+        "install the age plugin on PATH; nothing was changed";
+
+    /// The source command or file could not be read.
+    SourceFailed = "source-failed", Unavailable, 1,
+        "no snapshot was made and the earlier ones are safe; mend the source and run again";
+    /// The dump is empty.
+    DumpEmpty = "dump-empty", Refused, 1,
+        "no snapshot was made and the earlier ones are safe; check what the dump command prints";
+    /// The dump does not begin like one.
+    DumpHeaderMissing = "dump-header-missing", Refused, 1,
+        "no snapshot was made; the source must print a plain-format pg_dump";
+    /// The dump does not end like one.
+    DumpTrailerMissing = "dump-trailer-missing", Refused, 1,
+        "no snapshot was made; the dump was cut off, look at the database server's log";
+    /// A file vanished while the tree was walked.
+    FileVanished = "file-vanished", Unavailable, 4,
+        "usual when the stack deletes expired files; the snapshot holds all others";
+    /// A file kept changing while it was read.
+    FileChanged = "file-changed", Unavailable, 4,
+        "the snapshot holds what was read last; the next snapshot reads it again";
+    /// A file could not be read.
+    FileUnreadable = "file-unreadable", Unavailable, 4,
+        "the snapshot holds all others; run as a user who can read the uploads";
+
+    /// The store cannot be reached, read or written.
+    StoreUnavailable = "store-unavailable", Unavailable, 1,
+        "what was durable stays and is reused; mend the store and run again";
+    /// The store or the state directory is full.
+    StoreFull = "store-full", Unavailable, 1,
+        "make room and run again; what was durable stays and is reused";
+    /// An object with that name exists with other bytes.
+    ObjectExists = "object-exists", Refused, 1,
+        "nothing was overwritten; run `verify` to see which object is right";
+    /// A mirror lags behind.
+    MirrorLagging = "mirror-lagging", Unavailable, 4,
+        "the primary store has everything; the mirror catches up at the next run";
+    /// The state directory cannot be read or written, or is damaged.
+    StateUnavailable = "state-unavailable", Unavailable, 1,
+        "the archive itself is not affected; mend the state directory or rebuild the manifest";
+    /// Another run holds the lock.
+    Locked = "locked", Unavailable, 5,
+        "wait for the other run to end; nothing was changed";
+    /// The vault has no state here yet.
+    VaultMissing = "vault-missing", Misuse, 1,
+        "run `init` first, or check --config and --vault";
+    /// The vault exists already.
+    VaultExists = "vault-exists", Refused, 1,
+        "nothing was changed; remove nothing, choose another name or store for a new vault";
+    /// A vault's store holds another vault.
+    StoreForeign = "store-foreign", Refused, 1,
+        "nothing was changed; give every vault a store path of its own";
+
+    /// The target directory has something in it.
+    TargetNotEmpty = "target-not-empty", Refused, 1,
+        "choose a new directory or add --overwrite; nothing was changed";
+    /// The target cannot be written.
+    TargetUnavailable = "target-unavailable", Unavailable, 1,
+        "make room or choose another --target; the archive is not affected";
+    /// Some metadata could not be restored.
+    MetadataNotRestored = "metadata-not-restored", Unavailable, 4,
+        "contents are complete; run as root to restore owners and attributes";
+    /// The recovery kit may not be written there.
+    KitPlaceRefused = "kit-place-refused", Refused, 2,
+        "name a directory on removable media with --kit";
+
+    /// The config does not parse or has an unknown key.
+    ConfigInvalid = "config-invalid", Misuse, 2,
+        "nothing was changed; mend the named line";
+    /// The retention policy contradicts itself.
+    PolicyContradiction = "policy-contradiction", Misuse, 2,
+        "nothing was changed; change one of the two named lines";
+    /// The config and the signed policy differ.
+    PolicyDiffers = "policy-differs", Refused, 4,
+        "the signed policy is in force; sign the new one with `policy set`";
+    /// An argument is wrong.
+    UsageInvalid = "usage-invalid", Misuse, 2, "see --help";
+    /// An id does not parse.
+    IdInvalid = "id-invalid", Misuse, 2, "list ids with `snapshots`";
+    /// No snapshot matches.
+    SnapshotUnknown = "snapshot-unknown", Misuse, 1, "list ids with `snapshots`";
+    /// Several snapshots match.
+    SnapshotAmbiguous = "snapshot-ambiguous", Misuse, 2, "give more digits of the id";
+    /// No file of the snapshot matches.
+    PathUnknown = "path-unknown", Misuse, 1, "list paths with `show <id> --files`";
+    /// A run took longer than the grace period.
+    RunTooLong = "run-too-long", Refused, 1,
+        "no snapshot was made, because packs it leans on may be pruned; run again";
+    /// The clock went back.
+    ClockAnomaly = "clock-anomaly", Refused, 4, "set the clock and run again";
+    /// An error of the operating system that fits nothing else.
+    SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// An error that has a code.
+pub trait Coded: std::error::Error + Send + Sync + 'static {
+    /// Returns its code.
+    fn code(&self) -> Code;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_every_one_has_a_hint() {
+        let mut texts: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| !code.hint().is_empty() && code.exit() <= 8));
+    }
+}

@@ -1,0 +1,14 @@
+//! Layer 0: ids, limits, time, entropy, events and error codes. No I/O.
+
+pub mod clock;
+pub mod code;
+pub mod entropy;
+pub mod event;
+pub mod id;
+pub mod limits;
+
+pub use clock::{Clock, SystemClock};
+pub use code::{Code, Coded, Family};
+pub use entropy::{Entropy, SystemEntropy};
+pub use event::{Event, Observer, Silent};
+pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};

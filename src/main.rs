@@ -1,0 +1,5 @@
+//! The `idswyft-vault` program.
+
+fn main() -> std::process::ExitCode {
+    idswyft_vault::cli::run()
+}

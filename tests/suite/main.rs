@@ -1,0 +1,1 @@
+//! One test binary; a file here that is not listed fails `tidy`.
