@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Layer 1: the bytes of every structure, independent of keys and of I/O. Spec: §3 to §9.
+
+pub mod key;
+
+pub use key::{Folder, ObjectKey};
