@@ -234,7 +234,7 @@ impl PayloadKey {
         };
         let plain_len = sealed.len().checked_sub(count * SEALED_TAG_LEN);
         let plain_len = plain_len.ok_or_else(|| unreadable(first))?;
-        if sealed.len() % PIECE_LEN_SEALED != 0 && ending == Ending::More {
+        if !sealed.len().is_multiple_of(PIECE_LEN_SEALED) && ending == Ending::More {
             return Err(unreadable(first + (count - 1) as u64));
         }
         let mut plain = vec![0; plain_len];
