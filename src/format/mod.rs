@@ -1,5 +1,16 @@
 //! Layer 1: the bytes of every structure, independent of keys and of I/O. Spec: §3 to §9.
 
+pub mod envelope;
+pub mod event;
+pub mod event_fields;
 pub mod key;
+pub mod ledger;
+pub mod list;
+pub mod note;
+pub mod parameters;
+pub mod role;
+pub mod snapshot_note;
+pub mod vault_note;
 
+pub use envelope::FormatError;
 pub use key::{Folder, ObjectKey};
