@@ -292,7 +292,6 @@ mod tests {
 
     #[test]
     fn other_unknown_fields_are_ignored() {
-        assert_eq!(parse_with(r#""v":1,"requires":[],"colour":{"a":[1e400]},"#).ok(), None);
         assert_eq!(parse_with(r#""v":1,"requires":[],"colour":{"a":[1]},"#).unwrap(), sample(3));
     }
 

@@ -2,13 +2,22 @@
 
 pub mod body;
 pub mod envelope;
+pub mod event;
+pub mod event_fields;
 pub mod frame;
 pub mod generation;
 pub mod key;
+pub mod ledger;
+pub mod list;
+pub mod note;
 pub mod pack;
 pub mod padme;
+pub mod parameters;
 pub mod recipe;
+pub mod role;
 pub mod segment;
+pub mod snapshot_note;
+pub mod vault_note;
 pub mod wire;
 
 pub use envelope::FormatError;
