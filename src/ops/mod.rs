@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Layer 4: what the program does, each operation as one readable order of steps.
+
+pub mod error;
+pub mod snapshot;
+
+pub use error::Error;
