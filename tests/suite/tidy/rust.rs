@@ -158,8 +158,8 @@ fn comments_and_literals_are_not_code() {
 
 #[test]
 fn items_under_cfg_test_are_not_code_outside_tests() {
-    let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() { c }\n}\nfn d() {}\n#[cfg(test)]\n\
-                mod e;\nfn f(x: [u8; 4]) {}";
+    let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() { c }\n}\nfn d() {}\n\
+                #[cfg(test)]\nmod e;\nfn f(x: [u8; 4]) {}";
     let found = code_outside_tests(&code(text));
     assert!(["a", "d", "f"].iter().all(|name| found.contains(&format!("fn {name}("))));
     assert!(!found.contains("fn b") && !found.contains("mod e"));

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::files::Repository;
-use super::rust;
+use super::{modules, rust};
 
 /// The normative format.
 pub const SPEC: &str = "spec/vault-v1.md";
@@ -48,8 +48,11 @@ pub fn unnamed(spec: &str, named: &BTreeSet<u32>) -> Vec<String> {
 /// Returns the numbers that tests and vectors name. In `src`, only tests count.
 pub fn named_by_tests(repository: &Repository) -> BTreeSet<u32> {
     let mut named = BTreeSet::new();
+    let test_only = modules::test_only(repository);
     for file in &repository.files {
-        if file.path.starts_with("tests/") && !file.path.starts_with("tests/suite/tidy") {
+        let is_suite =
+            file.path.starts_with("tests/") && !file.path.starts_with("tests/suite/tidy");
+        if is_suite || test_only.contains(&file.path) {
             named.extend(names(&file.path));
             named.extend(names(&file.text));
         } else if file.path.starts_with("src/") && file.path.ends_with(".rs") {
@@ -145,6 +148,11 @@ fn tags_are_named_in_comments_and_function_names_as_whole_words() {
 fn in_src_only_tests_name_tags() {
     use super::files::File;
     let text = "/// V-1\nfn a() {}\n#[cfg(test)]\nmod tests {\n    /// V-2\n    fn b() {}\n}";
-    let files = vec![File::of("src/a.rs", text), File::of("tests/vectors/v3", "covers: V-3")];
-    assert_eq!(named_by_tests(&Repository { files }), BTreeSet::from([2, 3]));
+    let files = vec![
+        File::of("src/a.rs", text),
+        File::of("src/b/mod.rs", "#[cfg(test)]\nmod tests;"),
+        File::of("src/b/tests.rs", "/// V-4\nfn c() {}"),
+        File::of("tests/vectors/v3", "covers: V-3"),
+    ];
+    assert_eq!(named_by_tests(&Repository { files }), BTreeSet::from([2, 3, 4]));
 }
