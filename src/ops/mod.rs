@@ -1,6 +1,1 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
-
-pub mod error;
-pub mod snapshot;
-
-pub use error::Error;
