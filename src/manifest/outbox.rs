@@ -5,7 +5,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Error, Manifest};
+use super::{Error, Manifest, set_note};
 use crate::base::Digest;
 use crate::format::ObjectKey;
 
@@ -43,7 +43,7 @@ pub struct ReceiptRow<'a> {
 fn row_to_outgoing(row: &Row<'_>) -> rusqlite::Result<(i64, Outgoing)> {
     let key: String = row.get(1)?;
     let key = key.parse().map_err(|cause| {
-        let boxed = Box::<super::super::format::key::ParseKeyError>::new(cause);
+        let boxed = Box::<crate::format::key::ParseKeyError>::new(cause);
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, boxed)
     })?;
     let path: Option<String> = row.get(4)?;
@@ -55,11 +55,21 @@ fn row_to_outgoing(row: &Row<'_>) -> rusqlite::Result<(i64, Outgoing)> {
     Ok((row.get(0)?, Outgoing { key, sha256, payload }))
 }
 
-pub(super) fn push(
+pub(super) fn journal(
     connection: &rusqlite::Connection,
-    store: &str,
-    object: &Outgoing,
+    stores: &[String],
+    objects: &[Outgoing],
+    notes: &[(&str, Vec<u8>)],
 ) -> rusqlite::Result<()> {
+    for store in stores {
+        for object in objects {
+            push(connection, store, object)?;
+        }
+    }
+    notes.iter().try_for_each(|(name, value)| set_note(connection, name, value))
+}
+
+fn push(connection: &rusqlite::Connection, store: &str, object: &Outgoing) -> rusqlite::Result<()> {
     let (bytes, path) = match &object.payload {
         Payload::Bytes(bytes) => (Some(bytes), None),
         Payload::File(path) => (None, Some(path)),
@@ -73,17 +83,33 @@ pub(super) fn push(
 }
 
 impl Manifest {
-    /// Journals objects for every one of `stores`, in this order.
+    /// Journals objects for every one of `stores`, in this order, and keeps values by name.
     ///
     /// # Errors
-    /// If the manifest cannot be written.
-    pub fn enqueue(&mut self, stores: &[String], objects: &[Outgoing]) -> Result<(), Error> {
-        self.write("journal objects in", |transaction| {
-            for store in stores {
-                for object in objects {
-                    push(transaction, store, object)?;
-                }
-            }
+    /// If the manifest cannot be written; then nothing is.
+    pub fn enqueue(
+        &mut self,
+        stores: &[String],
+        objects: &[Outgoing],
+        notes: &[(&str, Vec<u8>)],
+    ) -> Result<(), Error> {
+        self.write("journal objects in", |transaction| journal(transaction, stores, objects, notes))
+    }
+
+    /// Journals what opens a generation, and erases the chunk index of the one before.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing is.
+    pub fn roll(
+        &mut self,
+        stores: &[String],
+        objects: &[Outgoing],
+        notes: &[(&str, Vec<u8>)],
+    ) -> Result<(), Error> {
+        self.write("roll the generation in", |transaction| {
+            journal(transaction, stores, objects, notes)?;
+            transaction.execute("DELETE FROM chunk", [])?;
+            transaction.execute("UPDATE pack SET chunks = NULL", [])?;
             Ok(())
         })
     }

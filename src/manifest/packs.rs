@@ -151,16 +151,4 @@ impl Manifest {
                 .query_row([number], |row| row.get(0))
         })
     }
-
-    /// Forgets the chunk index: the generation is closed, nothing deduplicates against it again.
-    ///
-    /// # Errors
-    /// If the manifest cannot be written.
-    pub fn erase_chunks(&mut self) -> Result<(), Error> {
-        self.write("erase the chunk index of", |transaction| {
-            transaction.execute("DELETE FROM chunk", [])?;
-            transaction.execute("UPDATE pack SET chunks = NULL", [])?;
-            Ok(())
-        })
-    }
 }

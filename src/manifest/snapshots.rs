@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::outbox::{Outgoing, push};
-use super::{Error, Manifest, PackNumber, set_note};
+use super::outbox::{Outgoing, journal};
+use super::{Error, Manifest, PackNumber};
 use crate::base::{GenerationId, SnapshotId};
 
 /// A snapshot as the manifest knows it.
@@ -97,15 +97,7 @@ impl Manifest {
                     commit.retire_below_percent,
                 ])?;
             }
-            for store in commit.stores {
-                for object in commit.objects {
-                    push(transaction, store, object)?;
-                }
-            }
-            for (note, value) in commit.notes {
-                set_note(transaction, note, value)?;
-            }
-            Ok(())
+            journal(transaction, commit.stores, commit.objects, commit.notes)
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::base::{Code, Coded, GenerationId};
+use crate::base::{Code, Coded, Digest, GenerationId};
 use crate::format::ObjectKey;
 
 /// A failure of the vault layer.
@@ -19,6 +19,12 @@ pub enum Error {
     /// A key, a seal or a signature failed.
     #[error(transparent)]
     Crypto(#[from] crate::crypto::Error),
+    /// A key or a signature failed.
+    #[error(transparent)]
+    Signing(#[from] crate::crypto::signing::SigningError),
+    /// A log does not hold together.
+    #[error(transparent)]
+    Merkle(#[from] crate::crypto::checkpoint::MerkleError),
     /// An object is malformed.
     #[error("read {key}")]
     Format {
@@ -59,6 +65,24 @@ pub enum Error {
         found: String,
         /// Whose it must be.
         expected: String,
+    },
+    /// An object contradicts the note that names it.
+    #[error("read {key}: {reason}")]
+    Mismatch {
+        /// The object.
+        key: ObjectKey,
+        /// The contradiction.
+        reason: String,
+    },
+    /// What was archived does not have the digest that was sealed with it.
+    #[error("read {what}: its BLAKE3 is {found}, {expected} was archived")]
+    Contents {
+        /// The stream or file.
+        what: String,
+        /// Of the bytes read.
+        found: Box<Digest>,
+        /// As archived.
+        expected: Box<Digest>,
     },
     /// An extent reaches beyond its pack.
     #[error("read {key}: it ends at {len}, an extent needs {need}")]
@@ -193,11 +217,14 @@ impl Coded for Error {
             Self::Store(error) => error.code(),
             Self::Manifest(error) => error.code(),
             Self::Crypto(error) => error.code(),
+            Self::Signing(error) => error.code(),
+            Self::Merkle(error) => error.code(),
             Self::Format { code, .. } => *code,
             Self::Len { len, need, .. } if len < need => Code::ObjectTruncated,
             Self::Len { .. } | Self::Altered { .. } => Code::ObjectAltered,
             Self::Foreign { .. } => Code::ObjectForeign,
-            Self::Extent { .. } => Code::NoteMismatch,
+            Self::Extent { .. } | Self::Mismatch { .. } => Code::NoteMismatch,
+            Self::Contents { .. } => Code::ContentsAltered,
             Self::State { cause, .. } => io_code(cause, Code::StateUnavailable),
             Self::StateInvalid { .. } => Code::StateUnavailable,
             Self::Locked { .. } => Code::Locked,

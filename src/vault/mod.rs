@@ -4,10 +4,23 @@
 //! - `Writer`: the host; seals, signs and delivers, and cannot read what it sealed.
 //! - `Unlocked`: an auditor with a data identity; opens bodies, trees and packs.
 
+pub mod auditor;
+pub mod delivery;
 pub mod error;
+pub mod generation;
+pub mod genesis;
+pub mod journal;
+pub mod ledger;
+pub mod notes;
 pub mod pack_reader;
 pub mod pack_writer;
 pub mod sealed_file;
 pub mod state;
+pub mod stream;
+pub mod unlocked;
+pub mod writer;
 
+pub use auditor::Auditor;
 pub use error::Error;
+pub use unlocked::Unlocked;
+pub use writer::{Outside, Writer};

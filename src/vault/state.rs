@@ -3,6 +3,7 @@
 //! ```text
 //! <state_dir>/lock                    held by the one run that may write
 //! <state_dir>/<vault>/vault.json      vault id and root verification key
+//!                     vault.note      the vault note in force
 //!                     writer.key      the writer's signing key
 //!                     generation.json the open generation: recipient and dedup secret
 //!                     manifest.sqlite, files.sqlite, spool/
@@ -25,6 +26,20 @@ use crate::base::{GenerationId, VaultId};
 use crate::crypto::keys::DedupSecret;
 use crate::crypto::seal::SealingRecipient;
 use crate::format::envelope;
+
+/// The files that `init` writes before `vault.json`.
+const UNFINISHED: [&str; 10] = [
+    "vault.note",
+    ".vault.note.new",
+    "writer.key",
+    ".writer.key.new",
+    "generation.json",
+    ".generation.json.new",
+    "manifest.sqlite",
+    "manifest.sqlite-wal",
+    "manifest.sqlite-shm",
+    ".vault.json.new",
+];
 
 /// The lock on a state directory, held until dropped.
 pub struct StateLock {
@@ -76,6 +91,24 @@ pub struct Anchor {
     pub root_key: String,
 }
 
+/// Where a generation is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GenerationSlot {
+    /// The open one.
+    Open,
+    /// One that is about to be opened.
+    Next,
+}
+
+impl GenerationSlot {
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Open => "generation.json",
+            Self::Next => "generation.next.json",
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct GenerationFields {
     generation: GenerationId,
@@ -116,6 +149,25 @@ impl StateDir {
     /// Tells whether the vault has state here.
     pub fn exists(&self) -> bool {
         self.file("vault.json").exists()
+    }
+
+    /// Removes what an `init` left that did not come to its end.
+    ///
+    /// # Errors
+    /// If there is anything else in the directory: then it is not ours.
+    pub fn clear_unfinished(&self) -> Result<(), Error> {
+        let wrap = |cause| Error::state("read", &self.path, cause);
+        for entry in fs::read_dir(&self.path).map_err(wrap)? {
+            let name = entry.map_err(wrap)?.file_name();
+            let ours = name.to_str().is_some_and(|name| UNFINISHED.contains(&name));
+            let path = self.path.join(&name);
+            if !ours {
+                let reason = "it is none of this program's files".to_owned();
+                return Err(Error::StateInvalid { path, reason });
+            }
+            fs::remove_file(&path).map_err(|cause| Error::state("remove", &path, cause))?;
+        }
+        Ok(())
     }
 
     /// Returns the directory for what a store has not taken yet, made if need be.
@@ -165,14 +217,36 @@ impl StateDir {
         self.write("writer.key", text.as_bytes())
     }
 
-    /// Reads the open generation.
+    /// Reads the vault note in force, as it is stored.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn vault_note(&self) -> Result<Vec<u8>, Error> {
+        let path = self.file("vault.note");
+        fs::read(&path).map_err(|cause| Error::state("read", &path, cause))
+    }
+
+    /// Writes the vault note in force.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn set_vault_note(&self, note: &[u8]) -> Result<(), Error> {
+        self.write("vault.note", note)
+    }
+
+    /// Tells whether a generation is kept in a slot.
+    pub fn has_generation(&self, slot: GenerationSlot) -> bool {
+        self.file(slot.file()).exists()
+    }
+
+    /// Reads the generation in a slot.
     ///
     /// # Errors
     /// If it cannot be read or does not parse.
-    pub fn generation(&self) -> Result<OpenGeneration, Error> {
-        let fields: GenerationFields = self.read_json("generation.json")?;
+    pub fn generation(&self, slot: GenerationSlot) -> Result<OpenGeneration, Error> {
+        let fields: GenerationFields = self.read_json(slot.file())?;
         let invalid = |reason: &str| Error::StateInvalid {
-            path: self.file("generation.json"),
+            path: self.file(slot.file()),
             reason: reason.to_owned(),
         };
         Ok(OpenGeneration {
@@ -185,25 +259,31 @@ impl StateDir {
         })
     }
 
-    /// Writes the open generation; the file of the one before is overwritten, then replaced.
+    /// Writes the generation of a slot.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn set_generation(&self, generation: &OpenGeneration) -> Result<(), Error> {
-        self.erase("generation.json")?;
+    pub fn set_generation(
+        &self,
+        slot: GenerationSlot,
+        generation: &OpenGeneration,
+    ) -> Result<(), Error> {
         let fields = GenerationFields {
             generation: generation.id,
             opened: generation.opened,
             recipient: generation.recipient.to_string(),
             dedup_secret: generation.dedup_secret.to_hex(),
         };
-        self.write_json("generation.json", &fields)
+        self.write_json(slot.file(), &fields)
     }
 
-    /// Overwrites a file with zeros and removes it. A journaling or flash file system may still
-    /// hold the old bytes; SECURITY.md says so.
-    fn erase(&self, name: &str) -> Result<(), Error> {
-        let path = self.file(name);
+    /// Overwrites the generation of a slot with zeros and removes it. A journaling or flash file
+    /// system may still hold the old bytes; SECURITY.md says so.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn erase_generation(&self, slot: GenerationSlot) -> Result<(), Error> {
+        let path = self.file(slot.file());
         let wrap = |cause| Error::state("erase", &path, cause);
         let mut file = match File::options().write(true).open(&path) {
             Ok(file) => file,
@@ -281,13 +361,14 @@ mod tests {
             recipient: GenerationIdentity::generate().recipient(),
             dedup_secret: DedupSecret::generate(&SystemEntropy),
         };
-        state.set_generation(&generation).unwrap();
-        state.set_generation(&generation).unwrap();
-        let read = state.generation().unwrap();
+        state.set_generation(GenerationSlot::Open, &generation).unwrap();
+        let read = state.generation(GenerationSlot::Open).unwrap();
         assert_eq!(read.recipient.to_string(), generation.recipient.to_string());
         assert_eq!(*read.dedup_secret.to_hex(), *generation.dedup_secret.to_hex());
         let mode = |name| fs::metadata(state.file(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("generation.json"), 0o600);
         assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        state.erase_generation(GenerationSlot::Open).unwrap();
+        assert!(!state.has_generation(GenerationSlot::Open));
     }
 }

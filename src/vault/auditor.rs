@@ -1,0 +1,178 @@
+//! Reading what is signed, with the root verification key and nothing else. Spec: §8, §12.
+//!
+//! Nothing that a host can write stops an auditor from reading the rest (I8): an object that does
+//! not verify is reported beside those that do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Error;
+use super::notes::{check_snapshot_note, check_vault_note};
+use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
+use crate::base::{Digest, SnapshotId, VaultId};
+use crate::crypto::digest::sha256;
+use crate::crypto::signing::VerificationKey;
+use crate::format::list::{self, ListEntry};
+use crate::format::snapshot_note::{SignedObject, SnapshotNote};
+use crate::format::vault_note::VaultNote;
+use crate::format::{Folder, ObjectKey};
+use crate::store::{Listed, Store};
+
+/// A vault as whoever holds the root verification key sees it in one store.
+pub struct Auditor {
+    store: Arc<dyn Store>,
+    root: VerificationKey,
+    note: VaultNote,
+    problems: Vec<(ObjectKey, Error)>,
+}
+
+/// Something in a store, and what was wrong with it if it did not verify.
+pub struct Checked<K, T> {
+    /// What verified.
+    pub sound: BTreeMap<K, T>,
+    /// What did not.
+    pub problems: Vec<(ObjectKey, Error)>,
+}
+
+impl Auditor {
+    /// Reads the chain of vault notes.
+    ///
+    /// # Errors
+    /// If the store fails or no note of number 1 verifies with the key.
+    pub fn open(store: Arc<dyn Store>, root: VerificationKey) -> Result<Self, Error> {
+        let mut problems = Vec::new();
+        let mut newest: Option<(VaultNote, Digest)> = None;
+        for number in 1.. {
+            let key = ObjectKey::Vault(number);
+            let bytes = match store.get(&key, NOTE_LEN_MAX) {
+                Ok(bytes) => bytes,
+                Err(crate::store::Error::Missing { .. }) => break,
+                Err(error) => return Err(error.into()),
+            };
+            match check_link(&bytes, number, &root, newest.as_ref()) {
+                Ok(note) => newest = Some((note, sha256(&bytes))),
+                // The first note proves that the key is this vault's, so it must verify.
+                Err(error) if number == 1 => return Err(error),
+                Err(error) => {
+                    problems.push((key, error));
+                    break;
+                }
+            }
+        }
+        let Some((note, _)) = newest else {
+            return Err(Error::NoVaultNote { store: store.name().to_owned() });
+        };
+        Ok(Self { store, root, note, problems })
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Returns the root verification key.
+    pub const fn root(&self) -> &VerificationKey {
+        &self.root
+    }
+
+    /// Returns the vault.
+    pub const fn vault(&self) -> VaultId {
+        self.note.vault
+    }
+
+    /// Returns the newest vault note that verifies.
+    pub const fn note(&self) -> &VaultNote {
+        &self.note
+    }
+
+    /// Returns what was wrong with later vault notes.
+    pub fn problems(&self) -> &[(ObjectKey, Error)] {
+        &self.problems
+    }
+
+    /// Reads every snapshot note.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub fn snapshots(&self) -> Result<Checked<SnapshotId, SnapshotNote>, Error> {
+        let mut checked = Checked { sound: BTreeMap::new(), problems: Vec::new() };
+        for listed in self.store.list(Folder::Snapshots)? {
+            let Listed::Object(key @ ObjectKey::Note(id), _) = listed? else { continue };
+            match self.snapshot(id) {
+                Ok(note) => {
+                    checked.sound.insert(id, note);
+                }
+                Err(error) => checked.problems.push((key, error)),
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Reads one snapshot note.
+    ///
+    /// # Errors
+    /// If it is missing or does not verify.
+    pub fn snapshot(&self, id: SnapshotId) -> Result<SnapshotNote, Error> {
+        let bytes = self.store.get(&ObjectKey::Note(id), NOTE_LEN_MAX)?;
+        check_snapshot_note(&bytes, id, &self.note)
+    }
+
+    /// Reads an object that a note names and checks length and digest.
+    ///
+    /// # Errors
+    /// If it is missing or not the one that was signed.
+    pub fn read_signed(&self, key: ObjectKey, signed: &SignedObject) -> Result<Vec<u8>, Error> {
+        let bytes = match self.store.get(&key, signed.len) {
+            Err(crate::store::Error::LimitExceeded { len, .. }) => {
+                return Err(Error::Len { key, len, need: signed.len });
+            }
+            other => other?,
+        };
+        if bytes.len() as u64 != signed.len {
+            return Err(Error::Len { key, len: bytes.len() as u64, need: signed.len });
+        }
+        let found = sha256(&bytes);
+        if found != signed.sha256 {
+            let (found, expected) = (found.to_string(), signed.sha256.to_string());
+            return Err(Error::Altered { key, found, expected });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the list of a snapshot: everything that it needs.
+    ///
+    /// # Errors
+    /// If it is not the one that was signed, or contradicts the note.
+    pub fn list(&self, note: &SnapshotNote) -> Result<Vec<ListEntry>, Error> {
+        let key = ObjectKey::List(note.snapshot);
+        debug_assert!(note.list.len <= LIST_LEN_MAX);
+        let bytes = self.read_signed(key, &note.list)?;
+        let (entries, totals) = list::parse(&bytes, note.vault, note.snapshot)
+            .map_err(|e| Error::format(key, e))?;
+        let agrees = totals.pack_count == note.pack_count
+            && totals.tree_count == note.tree_count
+            && totals.stored_len == note.stored_len;
+        if !agrees {
+            return Err(Error::Mismatch {
+                key,
+                reason: "its totals are not the note's".to_owned(),
+            });
+        }
+        Ok(entries)
+    }
+}
+
+fn check_link(
+    bytes: &[u8],
+    number: u32,
+    root: &VerificationKey,
+    before: Option<&(VaultNote, Digest)>,
+) -> Result<VaultNote, Error> {
+    let note = check_vault_note(bytes, number, root)?;
+    if note.previous != before.map(|(_, digest)| *digest) {
+        let key = ObjectKey::Vault(number);
+        let reason = "it does not follow the note before it".to_owned();
+        return Err(Error::Mismatch { key, reason });
+    }
+    Ok(note)
+}

@@ -1,0 +1,114 @@
+//! Opening and rolling generations. Spec: §5.
+//!
+//! The identity of a generation exists in memory while its file is sealed, and nowhere on the host
+//! after that. A roll that a crash interrupts is either not begun or finished by the next run: the
+//! manifest's transaction decides.
+
+use super::Error;
+use super::journal::outgoing;
+use super::state::{GenerationSlot, OpenGeneration, StateDir};
+use super::writer::{Outside, Writer};
+use crate::base::{GenerationId, VaultId, entropy};
+use crate::crypto::identity::{AskPassphrase, GenerationIdentity};
+use crate::crypto::keys::DedupSecret;
+use crate::crypto::recipient::DataRecipients;
+use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
+use crate::format::event_fields::{GenerationOpened, GenerationRef, GenerationRev};
+use crate::format::generation::GenerationFile;
+use crate::manifest::{Manifest, Outgoing};
+
+/// The manifest's name for the id of the open generation.
+pub const OPEN_GENERATION: &str = "open generation";
+
+/// A generation that is about to be opened.
+pub struct NewGeneration {
+    /// What the host keeps of it.
+    pub open: OpenGeneration,
+    /// Its sealed secrets.
+    pub files: Vec<Outgoing>,
+    /// What the ledger says of it.
+    pub event: EventPayload,
+}
+
+impl NewGeneration {
+    /// Draws the secrets of a generation and seals them to the data recipients.
+    ///
+    /// # Errors
+    /// If a recipient's plugin is missing or refuses.
+    pub fn prepare(
+        vault: VaultId,
+        recipients: &DataRecipients,
+        ask: &impl AskPassphrase,
+        outside: &Outside,
+    ) -> Result<Self, Error> {
+        let opened = outside.clock.now();
+        let id = GenerationId::new(opened, entropy::draw(outside.entropy.as_ref()));
+        let identity = GenerationIdentity::generate();
+        let dedup_secret = DedupSecret::generate(outside.entropy.as_ref());
+        let file = GenerationFile {
+            vault,
+            generation: id,
+            created: opened,
+            dedup_secret: dedup_secret.to_hex(),
+            identity: identity.to_secret_text(),
+        };
+        let sealed = recipients.seal(file.compose().as_bytes(), ask)?;
+        let files: Vec<Outgoing> = (1..)
+            .zip(sealed)
+            .map(|(rev, bytes)| outgoing(ObjectKey::Generation(id, rev), bytes))
+            .collect();
+        let revs = (1..).zip(&files).map(|(rev, file)| GenerationRev { rev, sha256: file.sha256 });
+        let recipient = identity.recipient();
+        let event = EventPayload::GenerationOpened(GenerationOpened {
+            generation: id,
+            revs: revs.collect(),
+            recipient_sha256: recipient.digest(),
+        });
+        Ok(Self { open: OpenGeneration { id, opened, recipient, dedup_secret }, files, event })
+    }
+}
+
+/// Returns the open generation, having finished or undone a roll that a crash interrupted.
+pub(super) fn current(state: &StateDir, manifest: &Manifest) -> Result<OpenGeneration, Error> {
+    if state.has_generation(GenerationSlot::Next) {
+        let next = state.generation(GenerationSlot::Next)?;
+        if manifest.note(OPEN_GENERATION)?.as_deref() == Some(next.id.to_string().as_bytes()) {
+            state.erase_generation(GenerationSlot::Open)?;
+            state.set_generation(GenerationSlot::Open, &next)?;
+        }
+        state.erase_generation(GenerationSlot::Next)?;
+    }
+    state.generation(GenerationSlot::Open)
+}
+
+impl Writer {
+    /// Tells whether the open generation has reached its greatest age.
+    pub fn generation_is_over(&self) -> bool {
+        let days = self.note().parameters.fields().generation_max_age_days;
+        days.is_some_and(|days| {
+            let age = jiff::SignedDuration::from_hours(24 * i64::from(days));
+            self.outside().clock.now() >= self.generation().opened + age
+        })
+    }
+
+    /// Closes the open generation and opens a new one; its chunk index and secrets are erased.
+    ///
+    /// # Errors
+    /// If sealing fails, for which nothing has changed, or the state cannot be written.
+    pub fn roll(
+        &mut self,
+        recipients: &DataRecipients,
+        ask: &impl AskPassphrase,
+    ) -> Result<GenerationId, Error> {
+        let new = NewGeneration::prepare(self.vault(), recipients, ask, self.outside())?;
+        self.state().set_generation(GenerationSlot::Next, &new.open)?;
+        let closed =
+            EventPayload::GenerationClosed(GenerationRef { generation: self.generation().id });
+        let id = new.open.id;
+        let note = (OPEN_GENERATION, id.to_string().into_bytes());
+        self.journal_generation(new.files, [closed, new.event], note)?;
+        self.adopt_generation()?;
+        Ok(id)
+    }
+}

@@ -1,0 +1,145 @@
+//! Bringing a vault into being: keys, first note, first generation, first events. Spec: §5, §11.
+//!
+//! The order makes every crash harmless: the recovery kit is written by the caller before
+//! [`Genesis::settle`], the host's state becomes valid with its last file, and only then is
+//! anything delivered.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::generation::{NewGeneration, OPEN_GENERATION};
+use super::journal::{FRONTIER, Journal, outgoing};
+use super::state::{Anchor, GenerationSlot, StateDir, make_dir};
+use super::writer::Outside;
+use crate::base::{VaultId, entropy};
+use crate::crypto::identity::AskPassphrase;
+use crate::crypto::recipient::DataRecipients;
+use crate::crypto::signing::{KeyUse, SigningKey};
+use crate::format::ObjectKey;
+use crate::format::event::{EventName, EventPayload};
+use crate::format::event_fields::NoteRef;
+use crate::format::parameters::Parameters;
+use crate::format::role::Role;
+use crate::format::vault_note::{Delegate, VaultNote};
+use crate::manifest::{Manifest, Outgoing, Payload};
+
+/// What a new vault is to be.
+pub struct Plan<'a> {
+    /// Its name in the config.
+    pub name: &'a str,
+    /// Its retention policy, as the vault note carries it.
+    pub policy: Map<String, Value>,
+    /// How it is written.
+    pub parameters: Parameters,
+    /// Who can open it.
+    pub recipients: &'a DataRecipients,
+}
+
+/// A vault that exists in memory only.
+pub struct Genesis {
+    anchor: Anchor,
+    writer: SigningKey,
+    generation: NewGeneration,
+    vault_note: Vec<u8>,
+    events: Vec<Outgoing>,
+    journal: Journal,
+    sealed_root: Vec<Vec<u8>>,
+}
+
+impl Genesis {
+    /// Draws a vault's keys, signs its first note and seals its first generation.
+    ///
+    /// # Errors
+    /// If a recipient's plugin is missing or refuses, or the plan breaks a limit.
+    pub fn draw(
+        plan: Plan<'_>,
+        ask: &impl AskPassphrase,
+        outside: &Outside,
+    ) -> Result<Self, Error> {
+        let vault = VaultId::from_bytes(entropy::draw(outside.entropy.as_ref()));
+        let draw_key = |usage| {
+            let seed = Zeroizing::new(entropy::draw(outside.entropy.as_ref()));
+            SigningKey::from_seed(vault, usage, &seed)
+        };
+        let (root, writer) = (draw_key(KeyUse::Root), draw_key(KeyUse::Signer));
+        let time = outside.clock.now();
+        let note = first_note(&plan, vault, time, &writer);
+        let key = ObjectKey::Vault(1);
+        let vault_note = root.sign(&note.compose().map_err(|e| Error::format(key, e))?)?;
+        let generation = NewGeneration::prepare(vault, plan.recipients, ask, outside)?;
+        let mut journal = Journal::empty();
+        let note_sha256 = crate::crypto::digest::sha256(&vault_note);
+        let created = EventPayload::VaultCreated(NoteRef { number: 1, note_sha256 });
+        let mut events = journal.append(&writer, vault, time, created)?;
+        events.extend(journal.append(&writer, vault, time, generation.event.clone())?);
+        let root_text = Zeroizing::new(format!("{}\n", root.to_secret_text().as_str()));
+        let sealed_root = plan.recipients.seal(root_text.as_bytes(), ask)?;
+        let anchor = Anchor {
+            vault,
+            name: plan.name.to_owned(),
+            root_key: root.verification_key().to_string(),
+        };
+        Ok(Self { anchor, writer, generation, vault_note, events, journal, sealed_root })
+    }
+
+    /// Returns which vault it is.
+    pub const fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// Returns the root signing key, sealed to the data recipients: for the recovery kit alone.
+    pub fn sealed_root(&self) -> &[Vec<u8>] {
+        &self.sealed_root
+    }
+
+    /// Returns the first checkpoint of the writer's ledger.
+    pub fn checkpoint(&self) -> &[u8] {
+        match self.events.last().map(|object| &object.payload) {
+            Some(Payload::Bytes(bytes)) => bytes,
+            _ => &[],
+        }
+    }
+
+    /// Writes the host's state; everything for the stores is journaled in it.
+    ///
+    /// # Errors
+    /// If the state cannot be written; without its last file it counts as not there.
+    pub fn settle(self, state: &StateDir, stores: &[String]) -> Result<(), Error> {
+        make_dir(state.path())?;
+        state.clear_unfinished()?;
+        state.set_writer_key(&self.writer.to_secret_text())?;
+        state.set_vault_note(&self.vault_note)?;
+        state.set_generation(GenerationSlot::Open, &self.generation.open)?;
+        let mut objects = vec![outgoing(ObjectKey::Vault(1), self.vault_note)];
+        objects.extend(self.generation.files);
+        objects.extend(self.events);
+        let mut manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+        let open = self.generation.open.id.to_string().into_bytes();
+        let notes = [(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];
+        manifest.enqueue(stores, &objects, &notes)?;
+        state.set_anchor(&self.anchor)
+    }
+}
+
+fn first_note(plan: &Plan<'_>, vault: VaultId, time: Timestamp, writer: &SigningKey) -> VaultNote {
+    let events = Role::Writer.usual_events().into_iter().map(EventName::Known);
+    VaultNote {
+        vault,
+        number: 1,
+        previous: None,
+        time,
+        name: plan.name.to_owned(),
+        signers: vec![Delegate {
+            id: writer.signer_id(),
+            role: Role::Writer,
+            key: writer.verification_key().to_string(),
+            events: events.collect(),
+            retired: None,
+        }],
+        policy: plan.policy.clone(),
+        parameters: plan.parameters.clone(),
+        recipients: plan.recipients.digests(),
+    }
+}

@@ -1,0 +1,140 @@
+//! An auditor with data identities: opens generations, bodies and packs. Spec: §5, §12.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::auditor::Auditor;
+use super::pack_reader::OpenPack;
+use super::writer::pack_key;
+use super::{Error, ledger};
+use crate::base::limits::{BODY_LEN_MAX, GENERATION_FILE_LEN_MAX};
+use crate::base::{Digest, GenerationId, PackId, Profile};
+use crate::crypto::identity::{DataIdentities, GenerationIdentity};
+use crate::crypto::keys::DedupSecret;
+use crate::crypto::seal;
+use crate::format::body::Body;
+use crate::format::frame::decode_document;
+use crate::format::generation::GenerationFile;
+use crate::format::pack::PackOwner;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::format::{Folder, ObjectKey};
+use crate::store::Listed;
+
+/// The opened secrets of one generation.
+pub struct GenerationSecrets {
+    /// Its identity, which opens packs.
+    pub identity: GenerationIdentity,
+    /// Its dedup secret, which checks chunk ids.
+    pub dedup_secret: DedupSecret,
+}
+
+/// A vault as an operator sees it in one store.
+pub struct Unlocked {
+    auditor: Auditor,
+    identities: DataIdentities,
+    opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
+    recipients: BTreeMap<GenerationId, Digest>,
+}
+
+impl Unlocked {
+    /// Adds identities to an auditor. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// If the ledgers cannot be listed.
+    pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
+        let recipients = ledger::generation_recipients(&auditor)?;
+        Ok(Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), recipients })
+    }
+
+    /// Returns the auditor.
+    pub const fn auditor(&self) -> &Auditor {
+        &self.auditor
+    }
+
+    /// Opens a generation, once: any number of packs then need no operator's key any more.
+    ///
+    /// # Errors
+    /// If none of its files opens with the identities.
+    pub fn generation(&self, id: GenerationId) -> Result<Arc<GenerationSecrets>, Error> {
+        let mut opened = self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(secrets) = opened.get(&id) {
+            return Ok(Arc::clone(secrets));
+        }
+        let secrets = Arc::new(self.open_generation(id)?);
+        opened.insert(id, Arc::clone(&secrets));
+        Ok(secrets)
+    }
+
+    fn open_generation(&self, id: GenerationId) -> Result<GenerationSecrets, Error> {
+        let mut revs = Vec::new();
+        for listed in self.auditor.store().list(Folder::Generations)? {
+            if let Listed::Object(ObjectKey::Generation(generation, rev), _) = listed?
+                && generation == id
+            {
+                revs.push(rev);
+            }
+        }
+        revs.sort_unstable();
+        let mut last = None;
+        for rev in &revs {
+            match self.open_rev(id, *rev) {
+                Ok(secrets) => return Ok(secrets),
+                Err(error) => last = Some(Box::new(error)),
+            }
+        }
+        Err(Error::NoGenerationFile { generation: id, count: revs.len(), cause: last })
+    }
+
+    fn open_rev(&self, id: GenerationId, rev: u32) -> Result<GenerationSecrets, Error> {
+        let key = ObjectKey::Generation(id, rev);
+        let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
+        let plain = self.identities.open(&key.to_string(), &sealed)?;
+        let file = GenerationFile::parse(&plain).map_err(|e| Error::format(key, e))?;
+        if (file.vault, file.generation) != (self.auditor.vault(), id) {
+            let found = format!("vault {}, generation {}", file.vault, file.generation);
+            let expected = format!("vault {}, generation {id}", self.auditor.vault());
+            return Err(Error::Foreign { key, found, expected });
+        }
+        let foreign = || crate::crypto::Error::ForeignIdentity {
+            object: key.to_string(),
+            generation: id.to_string(),
+        };
+        let identity = GenerationIdentity::parse(&file.identity).map_err(|_| foreign())?;
+        let signed = self.recipients.get(&id);
+        if signed.is_some_and(|signed| *signed != identity.recipient().digest()) {
+            return Err(foreign().into());
+        }
+        let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;
+        Ok(GenerationSecrets { identity, dedup_secret })
+    }
+
+    /// Opens the body of a snapshot.
+    ///
+    /// # Errors
+    /// If it is not the one that was signed, or does not open.
+    pub fn body(&self, note: &SnapshotNote) -> Result<Body, Error> {
+        let key = ObjectKey::Body(note.snapshot);
+        let sealed = self.auditor.read_signed(key, &note.body)?;
+        let secrets = self.generation(note.generation)?;
+        let plain = seal::open(&key.to_string(), &sealed, &secrets.identity)?;
+        let json = decode_document(&plain, BODY_LEN_MAX).map_err(|e| Error::format(key, e))?;
+        Body::parse(&json, note.vault, note.generation, note.snapshot)
+            .map_err(|e| Error::format(key, e))
+    }
+
+    /// Opens a pack.
+    ///
+    /// # Errors
+    /// If it is missing, not authentic or of another owner.
+    pub fn pack(
+        &self,
+        generation: GenerationId,
+        profile: Profile,
+        id: PackId,
+    ) -> Result<OpenPack<'_>, Error> {
+        let secrets = self.generation(generation)?;
+        let owner = PackOwner { vault: self.auditor.vault(), generation, profile };
+        let store = self.auditor.store().as_ref();
+        OpenPack::open(store, pack_key(profile, id), &secrets.identity, owner)
+    }
+}

@@ -1,0 +1,291 @@
+//! The host: seals, signs and delivers, and cannot read what it sealed. Spec: §5, §9, §11.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::{Mirrors, put_or_recognise, receipt_row};
+use super::journal::{FRONTIER, Journal};
+use super::pack_writer::FinishedPack;
+use super::state::{Anchor, OpenGeneration, StateDir};
+use super::{Error, notes};
+use crate::base::{Clock, Entropy, Observer, PackId, Profile, VaultId};
+use crate::crypto::signing::{SigningKey, VerificationKey};
+use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
+use crate::format::vault_note::VaultNote;
+use crate::manifest::{
+    Commit, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
+};
+use crate::store::{Content, Store};
+
+/// The time and the randomness that a vault works with.
+#[derive(Clone)]
+pub struct Outside {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Draws randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A vault, open for writing by the one run that holds the state directory's lock.
+pub struct Writer {
+    state: StateDir,
+    anchor: Anchor,
+    note: VaultNote,
+    manifest: Manifest,
+    mirrors: Mirrors,
+    key: SigningKey,
+    generation: OpenGeneration,
+    journal: Journal,
+    outside: Outside,
+}
+
+impl Writer {
+    /// Opens the state of a vault that `init` made.
+    ///
+    /// # Errors
+    /// If there is none, or it does not hold together.
+    pub fn open(
+        state: StateDir,
+        stores: Vec<Arc<dyn Store>>,
+        outside: Outside,
+    ) -> Result<Self, Error> {
+        let anchor = state.anchor()?;
+        let root: VerificationKey = anchor.root_key.parse()?;
+        let note = notes::newest_vault_note(&state, &root)?;
+        let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())?;
+        let manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+        let generation = super::generation::current(&state, &manifest)?;
+        let journal = Journal::load(&manifest)?;
+        let mirrors = Mirrors::new(stores);
+        Ok(Self { state, anchor, note, manifest, mirrors, key, generation, journal, outside })
+    }
+
+    /// Returns the vault's id.
+    pub const fn vault(&self) -> VaultId {
+        self.anchor.vault
+    }
+
+    /// Returns the vault's name.
+    pub fn name(&self) -> &str {
+        &self.anchor.name
+    }
+
+    /// Returns the vault note in force.
+    pub const fn note(&self) -> &VaultNote {
+        &self.note
+    }
+
+    /// Returns the open generation.
+    pub const fn generation(&self) -> &OpenGeneration {
+        &self.generation
+    }
+
+    /// Returns the signing key.
+    pub const fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Returns the state directory.
+    pub const fn state(&self) -> &StateDir {
+        &self.state
+    }
+
+    /// Returns the manifest.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns time and randomness.
+    pub const fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Returns the stores.
+    pub const fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
+    /// Returns where packs are staged: in the primary store, so that they need no second copy,
+    /// else in the spool.
+    ///
+    /// # Errors
+    /// If the spool cannot be made.
+    pub fn staging_dir(&self) -> Result<PathBuf, Error> {
+        match self.mirrors.primary().staging_dir() {
+            Some(dir) => Ok(dir),
+            None => self.state.spool(),
+        }
+    }
+
+    /// Returns the packs that new snapshots may lean on (I9): of the open generation, not retired,
+    /// and named, or made, within the reuse period.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn usable_packs(&self) -> Result<Vec<PackRow>, Error> {
+        let reuse =
+            SignedDuration::from_hours(24 * i64::from(self.note.parameters.fields().reuse_days));
+        let since = self.outside.clock.now() - reuse;
+        let leans = |pack: &PackRow| {
+            let last = pack.last_named_at.unwrap_or(pack.made_at);
+            pack.generation == self.generation.id && !pack.retired && last >= since
+        };
+        Ok(self.manifest.packs()?.into_iter().filter(leans).collect())
+    }
+
+    /// Makes a pack durable in the primary store, sends it to the mirrors, and records it.
+    ///
+    /// # Errors
+    /// If the primary store or the manifest fails.
+    pub fn store_pack(
+        &mut self,
+        number: PackNumber,
+        pack: &FinishedPack,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let (file, entry) = (pack.file(), pack.entry());
+        let key = pack_key(entry.profile, entry.id);
+        let primary = Arc::clone(self.mirrors.primary());
+        let content = Content::File(&file.path);
+        let receipt = put_or_recognise(primary.as_ref(), &key, content, &file.sha256)?;
+        self.mirror_pack(&key, pack, observer)?;
+        self.manifest.keep_receipt(primary.name(), &key, &receipt_row(&receipt))?;
+        self.manifest.add_pack(&NewPack {
+            number,
+            id: entry.id,
+            profile: entry.profile,
+            generation: self.generation.id,
+            stored_len: entry.stored_len,
+            raw_len: entry.raw_len,
+            made_at: self.outside.clock.now(),
+            chunks: &pack.chunks(),
+            segment_entry: &entry.compose(),
+        })?;
+        let removed = std::fs::remove_file(&file.path);
+        removed.map_err(|cause| Error::state("remove", &file.path, cause))
+    }
+
+    /// Sends a pack to each mirror; one that does not take it finds it in the spool.
+    fn mirror_pack(
+        &mut self,
+        key: &ObjectKey,
+        pack: &FinishedPack,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let mut waiting = self.mirrors.mirror_names();
+        for mirror in self.mirrors.mirrors() {
+            let content = Content::File(&pack.file().path);
+            match put_or_recognise(mirror.as_ref(), key, content, &pack.file().sha256) {
+                Ok(receipt) => {
+                    waiting.retain(|name| name != mirror.name());
+                    self.manifest.keep_receipt(mirror.name(), key, &receipt_row(&receipt))?;
+                }
+                Err(Error::Store(cause)) => {
+                    self.mirrors.note_lagging(mirror.name(), &cause, observer);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let path = self.state.spool()?.join(pack.entry().id.to_string());
+        let spooled = copy_synced(&pack.file().path, &path);
+        spooled.map_err(|cause| Error::state("spool", &path, cause))?;
+        let payload = Payload::File(path.to_string_lossy().into_owned());
+        let object = Outgoing { key: *key, sha256: pack.file().sha256, payload };
+        Ok(self.manifest.enqueue(&waiting, &[object], &[])?)
+    }
+
+    /// Commits a snapshot and the event that records it, in one transaction.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing of it happened.
+    pub fn commit(
+        &mut self,
+        snapshot: &SnapshotRow,
+        named: &[(PackNumber, u64)],
+        mut objects: Vec<Outgoing>,
+        event: EventPayload,
+    ) -> Result<(), Error> {
+        objects.extend(self.append(event)?);
+        self.manifest.commit(&Commit {
+            snapshot,
+            named,
+            retire_below_percent: self.note.parameters.fields().retire_below_percent,
+            stores: &self.mirrors.names(),
+            objects: &objects,
+            notes: &[(FRONTIER, self.journal.to_bytes())],
+        })?;
+        Ok(())
+    }
+
+    /// Journals an event and the checkpoint after it for every store.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn record(&mut self, event: EventPayload) -> Result<(), Error> {
+        let objects = self.append(event)?;
+        let notes = [(FRONTIER, self.journal.to_bytes())];
+        self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
+        Ok(())
+    }
+
+    /// Journals what opens a generation and forgets the chunk index of the one before, at once.
+    pub(super) fn journal_generation(
+        &mut self,
+        mut objects: Vec<Outgoing>,
+        events: [EventPayload; 2],
+        note: (&str, Vec<u8>),
+    ) -> Result<(), Error> {
+        for event in events {
+            objects.extend(self.append(event)?);
+        }
+        let notes = [(FRONTIER, self.journal.to_bytes()), note];
+        Ok(self.manifest.roll(&self.mirrors.names(), &objects, &notes)?)
+    }
+
+    /// Takes up the generation that was journaled.
+    pub(super) fn adopt_generation(&mut self) -> Result<(), Error> {
+        self.generation = super::generation::current(&self.state, &self.manifest)?;
+        Ok(())
+    }
+
+    fn append(&mut self, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
+        let time = self.outside.clock.now();
+        self.journal.append(&self.key, self.anchor.vault, time, event)
+    }
+
+    /// Delivers everything journaled.
+    ///
+    /// # Errors
+    /// If the primary store or the manifest fails; what was journaled stays so.
+    pub fn deliver(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        self.mirrors.deliver(&mut self.manifest, observer)
+    }
+
+    /// Removes what crashed runs left in the staging directories.
+    ///
+    /// # Errors
+    /// If the primary store fails.
+    pub fn clean_staging(&self, before: Timestamp) -> Result<(), Error> {
+        self.mirrors.primary().clean_staging(before)?;
+        Ok(())
+    }
+}
+
+/// Returns the name of a pack or tree object.
+pub const fn pack_key(profile: Profile, id: PackId) -> ObjectKey {
+    match profile {
+        Profile::Stream | Profile::File => ObjectKey::Pack(id),
+        Profile::Meta => ObjectKey::Tree(id),
+    }
+}
+
+fn copy_synced(source: &Path, target: &Path) -> std::io::Result<()> {
+    std::fs::copy(source, target)?;
+    std::fs::File::open(target)?.sync_all()
+}
