@@ -42,7 +42,7 @@ impl<'a> Staged<'a> {
         directory: &'a Directory,
         fill: impl FnOnce(&mut File) -> io::Result<Digest>,
     ) -> io::Result<Self> {
-        let (mut file, name) = create(directory)?;
+        let (mut file, name) = create(directory, &STAGED_COUNT)?;
         let mut staged = Self { directory, name, owner: Owner::Store, checksum: None };
         staged.checksum = Some(fill(&mut file)?);
         settle_file(&file)?;
@@ -138,10 +138,10 @@ impl LocalStore {
 }
 
 /// Creates a staging file under a name that nobody has.
-fn create(directory: &Directory) -> io::Result<(File, String)> {
+pub(super) fn create(directory: &Directory, counter: &AtomicU64) -> io::Result<(File, String)> {
     let process = std::process::id();
     loop {
-        let count = STAGED_COUNT.fetch_add(1, Ordering::Relaxed);
+        let count = counter.fetch_add(1, Ordering::Relaxed);
         let name = format!("{STAGING_PREFIX}{process}-{count}");
         match directory.create_file(&name) {
             // Left by a crashed run with the same process number, or in use by another container.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::store::{STAGING_PREFIX, digest_of};
@@ -130,6 +130,38 @@ fn a_rename_never_overwrites_what_appeared_meanwhile() {
     let refused = directory.link("from", &directory, "to").unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(directory.path().join("to")).unwrap(), b"first");
+}
+
+#[test]
+fn a_leftover_with_the_next_staged_name_is_stepped_over() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = Directory::open(scratch.path()).unwrap();
+    let names: Vec<_> = [0, 0, 1]
+        .map(|count| staging::create(&directory, &AtomicU64::new(count)).unwrap().1)
+        .into();
+    let process = std::process::id();
+    let expected = [0, 1, 2].map(|count| format!("{STAGING_PREFIX}{process}-{count}"));
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn prepare_syncs_every_directory_it_makes_into_its_parent() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = store_in(&scratch.path().join("mirrors/local"));
+    let steps = steps_of(scratch.path(), || store.prepare().unwrap());
+    assert_eq!(steps, ["mkdir @/mirrors", "sync @", "mkdir @/mirrors/local", "sync @/mirrors"]);
+    let steps = steps_of(scratch.path(), || store.prepare().unwrap());
+    assert!(steps.is_empty());
+}
+
+#[test]
+fn delete_syncs_the_directory() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = store_in(scratch.path());
+    store.put_new(&key(), Content::Bytes(b""), &digest_of(b"")).unwrap();
+    let steps = steps_of(scratch.path(), || store.delete(&key()).unwrap());
+    let group = "@/generations/20261122T023000Z-00000001";
+    assert_eq!(steps, [format!("remove {group}"), format!("sync {group}")]);
 }
 
 #[test]

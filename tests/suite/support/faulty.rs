@@ -1,0 +1,379 @@
+//! A store that fails when told to.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use idswyft_vault::base::Digest;
+use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::store::{Content, Error, Listing, Receipt, STAGING_PREFIX, Stat, Store};
+use jiff::Timestamp;
+
+use super::{Call, check_content};
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing was done.
+    NotDone,
+    /// It was done, and reported as failed.
+    DoneButReported,
+    /// It was cut off half-way. `put_new` leaves half a file in staging, as a crash would; `get`
+    /// and `open` give half the bytes and no error; `get_range` is `Truncated`; `list` fails after
+    /// half its names. Whatever cannot be half done is not done.
+    Torn,
+}
+
+/// What follows a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Later calls work.
+    Recovers,
+    /// No later call is done, as if this process had died.
+    IsDead,
+}
+
+type Predicate = Box<dyn Fn(&Call) -> bool + Send + Sync>;
+
+struct Fault {
+    strikes: Predicate,
+    // The how many-th of the calls that the predicate selects, from 0; or each of them.
+    index: Option<u64>,
+    seen_count: AtomicU64,
+    mode: Mode,
+    then: Then,
+}
+
+/// Wraps a store and fails as its faults say; without any it is transparent.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    faults: Vec<Fault>,
+    dead: AtomicBool,
+    call_count: AtomicU64,
+    fault_count: AtomicU64,
+}
+
+impl FaultyStore {
+    /// Wraps a store, without faults.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            faults: Vec::new(),
+            dead: AtomicBool::new(false),
+            call_count: AtomicU64::new(0),
+            fault_count: AtomicU64::new(0),
+        }
+    }
+
+    /// Fails the call of any kind with this index, counted from 0.
+    pub fn fail_nth(mut self, index: u64, mode: Mode, then: Then) -> Self {
+        self.add(Box::new(|_| true), Some(index), mode, then);
+        self
+    }
+
+    /// Fails every call that the predicate selects.
+    pub fn fail_calls(
+        mut self,
+        mode: Mode,
+        strikes: impl Fn(&Call) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.add(Box::new(strikes), None, mode, Then::Recovers);
+        self
+    }
+
+    /// Returns how many calls there were: a crash test ends when it fails none of them.
+    pub fn call_count(&self) -> u64 {
+        self.call_count.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many calls failed by a fault.
+    pub fn fault_count(&self) -> u64 {
+        self.fault_count.load(Ordering::SeqCst)
+    }
+
+    fn add(&mut self, strikes: Predicate, index: Option<u64>, mode: Mode, then: Then) {
+        let seen_count = AtomicU64::new(0);
+        self.faults.push(Fault { strikes, index, seen_count, mode, then });
+    }
+
+    fn strike(&self, call: &Call) -> Option<Mode> {
+        self.call_count.fetch_add(1, Ordering::SeqCst);
+        let dead = self.dead.load(Ordering::SeqCst).then_some(Mode::NotDone);
+        let mode = dead.or_else(|| self.faults.iter().find_map(|fault| self.apply(fault, call)));
+        if mode.is_some() {
+            self.fault_count.fetch_add(1, Ordering::SeqCst);
+        }
+        mode
+    }
+
+    fn apply(&self, fault: &Fault, call: &Call) -> Option<Mode> {
+        if !(fault.strikes)(call) {
+            return None;
+        }
+        let seen_count = fault.seen_count.fetch_add(1, Ordering::SeqCst);
+        if fault.index.is_some_and(|index| index != seen_count) {
+            return None;
+        }
+        if fault.then == Then::IsDead {
+            self.dead.store(true, Ordering::SeqCst);
+        }
+        Some(fault.mode)
+    }
+
+    fn injected(&self, call: &Call) -> Error {
+        Error::Unavailable {
+            store: self.inner.name().to_owned(),
+            action: "do",
+            place: format!("{call:?}"),
+            source: "injected fault".into(),
+        }
+    }
+
+    /// Does a call that has no half.
+    fn whole<T>(&self, call: Call, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        match self.strike(&call) {
+            None => act(),
+            Some(Mode::NotDone | Mode::Torn) => Err(self.injected(&call)),
+            Some(Mode::DoneButReported) => act().and_then(|_| Err(self.injected(&call))),
+        }
+    }
+
+    fn leave_torn_file(&self, content: Content<'_>) {
+        let Some(staging) = self.inner.staging_dir() else { return };
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes.to_vec(),
+            Content::File(path) => fs::read(path).expect("the caller's file is readable"),
+        };
+        let name = format!("{STAGING_PREFIX}torn-{}", self.call_count());
+        fs::write(staging.join(name), &bytes[..bytes.len() / 2])
+            .expect("the staging directory is writable");
+    }
+}
+
+impl Store for FaultyStore {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    fn prepare(&self) -> Result<(), Error> {
+        self.whole(Call::Prepare, || self.inner.prepare())
+    }
+
+    fn put_new(
+        &self,
+        key: &ObjectKey,
+        content: Content<'_>,
+        digest: &Digest,
+    ) -> Result<Receipt, Error> {
+        check_content(self.name(), key, content, digest)?;
+        let call = Call::PutNew(*key);
+        match self.strike(&call) {
+            None => self.inner.put_new(key, content, digest),
+            Some(Mode::NotDone) => Err(self.injected(&call)),
+            Some(Mode::Torn) => {
+                self.leave_torn_file(content);
+                Err(self.injected(&call))
+            }
+            Some(Mode::DoneButReported) => {
+                self.inner.put_new(key, content, digest)?;
+                Err(self.injected(&call))
+            }
+        }
+    }
+
+    fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
+        let call = Call::Get(*key);
+        match self.strike(&call) {
+            None => self.inner.get(key, len_max),
+            Some(Mode::Torn) => {
+                let mut bytes = self.inner.get(key, len_max)?;
+                bytes.truncate(bytes.len() / 2);
+                Ok(bytes)
+            }
+            Some(_) => Err(self.injected(&call)),
+        }
+    }
+
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+        let call = Call::GetRange(*key, offset, len);
+        match self.strike(&call) {
+            None => self.inner.get_range(key, offset, len),
+            Some(Mode::Torn) => Err(Error::Truncated {
+                store: self.inner.name().to_owned(),
+                key: *key,
+                len: offset + len as u64 / 2,
+                need: offset + len as u64,
+            }),
+            Some(_) => Err(self.injected(&call)),
+        }
+    }
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error> {
+        let call = Call::Open(*key);
+        match self.strike(&call) {
+            None => self.inner.open(key),
+            Some(Mode::NotDone) => Err(self.injected(&call)),
+            Some(Mode::Torn) => {
+                let stat = self.inner.stat(key)?;
+                let reader = self.inner.open(key)?;
+                Ok(Box::new(reader.take(stat.map_or(0, |stat| stat.len / 2))))
+            }
+            Some(Mode::DoneButReported) => Ok(Box::new(self.inner.open(key)?.chain(FailingEnd))),
+        }
+    }
+
+    fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
+        self.whole(Call::Stat(*key), || self.inner.stat(key))
+    }
+
+    fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
+        let call = Call::List(folder);
+        let mode = self.strike(&call);
+        let names = match mode {
+            None => return self.inner.list(folder),
+            Some(Mode::NotDone) => return Err(self.injected(&call)),
+            Some(Mode::Torn | Mode::DoneButReported) => self.inner.list(folder)?,
+        };
+        let mut names: Vec<_> = names.collect();
+        if mode == Some(Mode::Torn) {
+            names.truncate(names.len() / 2);
+        }
+        names.push(Err(self.injected(&call)));
+        Ok(Box::new(names.into_iter()))
+    }
+
+    fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
+        self.whole(Call::Delete(*key), || self.inner.delete(key))
+    }
+
+    fn staging_dir(&self) -> Option<PathBuf> {
+        self.inner.staging_dir()
+    }
+
+    fn clean_staging(&self, before: Timestamp) -> Result<u64, Error> {
+        self.whole(Call::CleanStaging, || self.inner.clean_staging(before))
+    }
+}
+
+/// A reader that fails instead of ending.
+struct FailingEnd;
+
+impl Read for FailingEnd {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("injected fault"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idswyft_vault::base::{Code, Coded, SystemClock};
+    use idswyft_vault::store::{LocalStore, MemoryStore};
+
+    use super::*;
+    use crate::support::{Mode, RecordingStore, Then, sha256};
+
+    const BYTES: &[u8] = b"0123456789";
+
+    fn memory() -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new("memory", Arc::new(SystemClock)))
+    }
+
+    fn put(store: &dyn Store, number: u32) -> Result<Receipt, Error> {
+        store.put_new(&ObjectKey::Vault(number), Content::Bytes(BYTES), &sha256(BYTES))
+    }
+
+    #[test]
+    fn a_faulty_store_fails_the_nth_call_in_its_mode_and_recovers() {
+        for (mode, done) in
+            [(Mode::NotDone, false), (Mode::Torn, false), (Mode::DoneButReported, true)]
+        {
+            let inner = memory();
+            let store = FaultyStore::new(Arc::clone(&inner)).fail_nth(1, mode, Then::Recovers);
+            put(&store, 1).unwrap();
+            assert_eq!(put(&store, 2).unwrap_err().code(), Code::StoreUnavailable);
+            assert_eq!(inner.stat(&ObjectKey::Vault(2)).unwrap().is_some(), done, "{mode:?}");
+            put(&store, 3).unwrap();
+            assert_eq!((store.call_count(), store.fault_count()), (3, 1));
+        }
+    }
+
+    #[test]
+    fn a_faulty_store_that_died_does_nothing_any_more() {
+        let inner = memory();
+        let store =
+            FaultyStore::new(Arc::clone(&inner)).fail_nth(0, Mode::DoneButReported, Then::IsDead);
+        assert!(put(&store, 1).is_err() && put(&store, 2).is_err());
+        assert!(store.stat(&ObjectKey::Vault(1)).is_err());
+        assert!(inner.stat(&ObjectKey::Vault(1)).unwrap().is_some());
+        assert!(inner.stat(&ObjectKey::Vault(2)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_faulty_store_tears_reads_of_chosen_objects() {
+        let bad = ObjectKey::Vault(1);
+        let store = FaultyStore::new(memory()).fail_calls(Mode::Torn, move |call| {
+            call.key() == Some(bad) && !matches!(call, Call::PutNew(_))
+                || *call == Call::List(Folder::Vault)
+        });
+        put(&store, 1).unwrap();
+        put(&store, 2).unwrap();
+        assert_eq!(store.get(&bad, 10).unwrap(), &BYTES[..5]);
+        assert!(matches!(
+            store.get_range(&bad, 2, 8),
+            Err(Error::Truncated { len: 6, need: 10, .. })
+        ));
+        let mut read = Vec::new();
+        store.open(&bad).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, &BYTES[..5]);
+        let names: Vec<_> = store.list(Folder::Vault).unwrap().collect();
+        assert!(names.len() == 2 && names[0].is_ok() && names[1].is_err());
+        assert_eq!(store.get(&ObjectKey::Vault(2), 10).unwrap(), BYTES);
+    }
+
+    #[test]
+    fn a_faulty_store_can_fail_where_an_object_ends() {
+        let store = FaultyStore::new(memory())
+            .fail_calls(Mode::DoneButReported, |call| matches!(call, Call::Open(_)));
+        put(&store, 1).unwrap();
+        let mut read = Vec::new();
+        assert!(store.open(&ObjectKey::Vault(1)).unwrap().read_to_end(&mut read).is_err());
+        assert_eq!(read, BYTES);
+    }
+
+    #[test]
+    fn a_torn_put_leaves_half_a_file_in_staging_only() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().to_owned();
+        let inner: Arc<dyn Store> = Arc::new(LocalStore::new("local", "file:///scratch", root));
+        let store = FaultyStore::new(Arc::clone(&inner)).fail_nth(0, Mode::Torn, Then::Recovers);
+        assert!(put(&store, 1).is_err());
+        let staging = inner.staging_dir().unwrap();
+        let left: Vec<_> = fs::read_dir(staging).unwrap().collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].as_ref().unwrap().metadata().unwrap().len(), 5);
+        assert!(inner.stat(&ObjectKey::Vault(1)).unwrap().is_none());
+        put(&store, 1).unwrap();
+    }
+
+    #[test]
+    fn wrappers_refuse_a_staged_file_with_another_digest() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().to_owned();
+        let inner: Arc<dyn Store> = Arc::new(LocalStore::new("local", "file:///scratch", root));
+        let staged = inner.staging_dir().unwrap().join(format!("{STAGING_PREFIX}pack"));
+        fs::write(&staged, BYTES).unwrap();
+        let recording = RecordingStore::new(Arc::clone(&inner));
+        let faulty = FaultyStore::new(inner);
+        for store in [&recording as &dyn Store, &faulty] {
+            let refused =
+                store.put_new(&ObjectKey::Vault(1), Content::File(&staged), &sha256(b"other"));
+            assert!(matches!(refused, Err(Error::DigestMismatch { .. })));
+        }
+    }
+}

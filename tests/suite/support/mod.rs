@@ -1,0 +1,77 @@
+//! What the tests share: stores that fail and stores that remember.
+//!
+//! Both wrap any store, and are stricter than it: they read every content that is put, also a
+//! staged file, and refuse one that does not have its digest.
+
+mod faulty;
+mod recording;
+
+use std::fs;
+
+use idswyft_vault::base::Digest;
+use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::store::{Content, Error};
+use sha2::{Digest as _, Sha256};
+
+pub use faulty::{FaultyStore, Mode, Then};
+pub use recording::RecordingStore;
+
+/// One call of a store that reaches the place it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Prepare,
+    PutNew(ObjectKey),
+    Get(ObjectKey),
+    GetRange(ObjectKey, u64, usize),
+    Open(ObjectKey),
+    Stat(ObjectKey),
+    List(Folder),
+    Delete(ObjectKey),
+    CleanStaging,
+}
+
+impl Call {
+    /// Returns the object that the call is about.
+    pub fn key(&self) -> Option<ObjectKey> {
+        match self {
+            Self::PutNew(key)
+            | Self::Get(key)
+            | Self::GetRange(key, ..)
+            | Self::Open(key)
+            | Self::Stat(key)
+            | Self::Delete(key) => Some(*key),
+            Self::Prepare | Self::List(_) | Self::CleanStaging => None,
+        }
+    }
+}
+
+/// Returns the SHA-256 of bytes.
+pub fn sha256(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+/// Refuses content that does not have the digest, whatever the store would do.
+fn check_content(
+    store: &str,
+    key: &ObjectKey,
+    content: Content<'_>,
+    digest: &Digest,
+) -> Result<(), Error> {
+    let actual = match content {
+        Content::Bytes(bytes) => sha256(bytes),
+        // What cannot be read is for the store to say.
+        Content::File(path) => match fs::read(path) {
+            Ok(bytes) => sha256(&bytes),
+            Err(_) => return Ok(()),
+        },
+    };
+    if actual == *digest {
+        return Ok(());
+    }
+    Err(Error::DigestMismatch {
+        store: store.to_owned(),
+        key: *key,
+        expected: Box::new(*digest),
+        actual: Box::new(actual),
+    })
+}
