@@ -110,8 +110,8 @@ id_type!(
     PackId, 32, "pack id"
 );
 id_type!(
-    /// A SHA-256 of anything else.
-    Digest, 32, "SHA-256 digest"
+    /// A digest of anything else: SHA-256, or BLAKE3 where the field is named `b3`.
+    Digest, 32, "digest"
 );
 
 macro_rules! time_id_type {

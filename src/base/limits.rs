@@ -72,5 +72,5 @@ const _: () = {
     assert!(PACK_LEN_MIN < PACK_LEN_DEFAULT && PACK_LEN_DEFAULT < PACK_LEN_MAX);
     assert!(PACK_LEN_MAX < PACK_STORED_LEN_MAX && PACK_STORED_LEN_MAX < JSON_INTEGER_MAX);
     assert!(CHUNK_LEN_MAX < WINDOW_LEN);
-    assert!(PADDED_LEN_MIN as usize == SEALED_PIECE_LEN);
+    assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
 };

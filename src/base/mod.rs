@@ -6,9 +6,11 @@ pub mod entropy;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod profile;
 
 pub use clock::{Clock, SystemClock};
 pub use code::{Code, Coded, Family};
 pub use entropy::{Entropy, SystemEntropy};
 pub use event::{Event, Observer, Silent};
 pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};
+pub use profile::{ChunkParameters, Profile};

@@ -2,6 +2,13 @@
 
 pub mod checkpoint;
 pub mod digest;
+mod error;
+pub mod identity;
+pub mod keys;
 pub mod merkle;
+pub mod recipient;
+pub mod seal;
 pub mod signing;
 mod signing_key;
+
+pub use error::Error;

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Layer 4: what the program does, each operation as one readable order of steps.

@@ -1,1 +1,148 @@
-//! Placeholder.
+//! Layer 2: places that hold a vault's objects, behind one small trait. Spec: §14.
+//!
+//! Every store keeps this contract; `tests/suite/conformance.rs` tests each number on each kind:
+//!
+//! - C1 `put_new` refuses a key that is taken, and what is there stays as it was.
+//! - C2 An object is visible under its name whole or not at all, also while it is written, and
+//!   also when `put_new` fails.
+//! - C3 `put_new` takes only content that has the given SHA-256. A file staged in the store's own
+//!   staging directory is taken at the caller's word, because its bytes are not read again.
+//! - C4 Once `put_new` answers, with a receipt or with `Exists`, the object survives a crash of the
+//!   machine. Nothing else (not `stat`, not `list`) proves that.
+//! - C5 `get` returns the whole object, or `LimitExceeded` without reading more than that.
+//! - C6 Of any number of concurrent `put_new` of one key, exactly one wins.
+//! - C7 `get_range` returns exactly the bytes asked for, or `Truncated` with both numbers.
+//! - C8 What `put_new` acknowledged is there for the next call of any kind.
+//! - C9 `list` shows every object of a folder once, in no particular order, in bounded memory.
+//! - C10 A name that is not ours is shown as `Foreign`: it is no error and hides nothing. Staging
+//!   names of this program are not shown.
+//! - C11 `delete` removes one object and nothing else; a missing one is `Missing`.
+//! - C12 Reading follows no link, waits for no other program and changes nothing; what is not a
+//!   plain file under an object's name is `NotAnObject`.
+//! - C13 A store that is full, out of reach or not there says so: it never looks empty.
+//! - C14 The caller's file stays where it is, with its bytes.
+//! - C15 `prepare` may be repeated, and changes nothing that is there.
+
+pub mod error;
+mod local;
+mod memory;
+mod open;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sha2::Digest as _;
+
+pub use error::Error;
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+pub use open::open;
+
+use crate::base::Digest;
+use crate::format::{Folder, ObjectKey};
+
+/// What every file begins with that this program stages: in a store or anywhere else.
+pub const STAGING_PREFIX: &str = ".idswyft-vault-";
+
+/// What an object is to hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Bytes in memory: small objects.
+    Bytes(&'a [u8]),
+    /// A finished file, which nobody writes to any more. The store syncs it where it needs to.
+    File(&'a Path),
+}
+
+/// What a store knows of an object without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Stored length in bytes.
+    pub len: u64,
+    /// When the object was written, by the store's clock.
+    pub modified: Timestamp,
+}
+
+/// What a store said when it took an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// When the object was written, by the store's clock.
+    pub time: Timestamp,
+    /// The object's version, in a store that has versions.
+    pub version_id: Option<String>,
+    /// The SHA-256 of what was written, if the store computed it.
+    pub checksum: Option<Digest>,
+}
+
+/// One name in a folder of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// An object of ours, by its name.
+    Object(ObjectKey, Stat),
+    /// A name that is not ours; what is not UTF-8 in it is replaced, a directory ends with a slash.
+    Foreign(String),
+}
+
+/// What [`Store::list`] returns. An error in it concerns one name; the others still follow.
+pub type Listing<'a> = Box<dyn Iterator<Item = Result<Listed, Error>> + Send + 'a>;
+
+/// One place that holds a vault's objects: the module's contract, C1 to C15.
+pub trait Store: Send + Sync {
+    /// Returns the store's name in the config, for messages.
+    fn name(&self) -> &str;
+
+    /// Returns the URL that the store was opened with.
+    fn url(&self) -> &str;
+
+    /// Makes the place that objects go to, such as the directory itself.
+    ///
+    /// Only `init` and whatever adds a mirror call it. A place that has vanished since is not
+    /// made anew by writing to it: then its disk is not mounted, and every call says so (C13).
+    fn prepare(&self) -> Result<(), Error>;
+
+    /// Stores a new object: durably, atomically and never over another (C1 to C4, C6, C14).
+    ///
+    /// Fails with `Exists` if the key is taken, whatever bytes are there.
+    fn put_new(
+        &self,
+        key: &ObjectKey,
+        content: Content<'_>,
+        digest: &Digest,
+    ) -> Result<Receipt, Error>;
+
+    /// Returns the whole object, at most `len_max` bytes (C5).
+    fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error>;
+
+    /// Returns exactly `len` bytes from `offset` (C7).
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error>;
+
+    /// Opens the object for reading from its beginning.
+    ///
+    /// A reader that ends early looks like a shorter object: compare with the signed length.
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error>;
+
+    /// Returns length and time of the object, or nothing if it is missing.
+    fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error>;
+
+    /// Lists a folder (C9, C10); a folder that nothing was put into is empty.
+    fn list(&self, folder: Folder) -> Result<Listing<'_>, Error>;
+
+    /// Deletes the object (C11).
+    fn delete(&self, key: &ObjectKey) -> Result<(), Error>;
+
+    /// Returns the directory from which `put_new` takes a file without copying, made if need be.
+    ///
+    /// Names in it must begin with [`STAGING_PREFIX`]. Nothing is returned by a store that has
+    /// no such directory, or cannot make it now: stage elsewhere, and `put_new` tells the cause.
+    fn staging_dir(&self) -> Option<PathBuf>;
+
+    /// Removes staged files last written before a time, and returns how many.
+    ///
+    /// They were left by runs that crashed. `before` must precede the start of every live run.
+    fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
+}
+
+/// Returns the SHA-256 of bytes.
+fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(sha2::Sha256::digest(bytes).into())
+}

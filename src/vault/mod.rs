@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Layer 3: a vault as its three roles see it. Spec: §1.
+//!
+//! - `Auditor`: the root verification key and a store; reads what is signed, opens nothing.
+//! - `Writer`: the host; seals, signs and delivers, and cannot read what it sealed.
+//! - `Unlocked`: an auditor with a data identity; opens bodies, trees and packs.
+
+pub mod error;
+pub mod pack_reader;
+pub mod pack_writer;
+pub mod sealed_file;
+pub mod state;
+
+pub use error::Error;

@@ -1,1 +1,3 @@
 //! One test binary; a file here that is not listed fails `tidy`.
+
+mod tidy;

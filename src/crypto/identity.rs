@@ -1,0 +1,187 @@
+//! Identities: the operator's, which open generation files, and a generation's own. Spec: §5.
+
+use std::io::BufReader;
+use std::str::FromStr;
+
+use age::secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::seal::SealingRecipient;
+use crate::base::limits::SCRYPT_WORK_FACTOR_MAX;
+
+/// Asks a person, or the environment, for what a key needs.
+pub trait AskPassphrase: Clone + Send + Sync + 'static {
+    /// Returns the passphrase for what `description` names, or `None` if there is nobody to ask.
+    fn passphrase(&self, description: &str) -> Option<SecretString>;
+
+    /// Shows a plugin's message, such as a request to touch a token.
+    fn message(&self, text: &str);
+}
+
+/// Has no answer to anything.
+#[derive(Debug, Clone, Copy)]
+pub struct NoPassphrase;
+
+impl AskPassphrase for NoPassphrase {
+    fn passphrase(&self, _description: &str) -> Option<SecretString> {
+        None
+    }
+
+    fn message(&self, _text: &str) {}
+}
+
+/// The operator's identities, ready to open generation files.
+pub struct DataIdentities(Vec<Box<dyn age::Identity + Send + Sync>>);
+
+impl DataIdentities {
+    /// Parses the bytes of an age identity file: plain, or age-encrypted with a passphrase.
+    ///
+    /// # Errors
+    /// If it is neither, or the passphrase is wrong or missing.
+    pub fn parse(name: &str, bytes: &[u8], ask: &impl AskPassphrase) -> Result<Self, Error> {
+        let invalid = |reason: String| Error::Identity { name: name.to_owned(), reason };
+        if !bytes.starts_with(b"age-encryption.org/") {
+            let file = age::IdentityFile::from_buffer(BufReader::new(bytes))
+                .map_err(|_| invalid("not an age identity file".to_owned()))?
+                .with_callbacks(Callbacks(ask.clone()));
+            return Self::collect(file).map_err(|e| invalid(e.to_string()));
+        }
+        let decryptor = age::Decryptor::new(bytes).map_err(|e| invalid(e.to_string()))?;
+        if !decryptor.is_scrypt() {
+            return Err(invalid("it is encrypted, but not with a passphrase".to_owned()));
+        }
+        let passphrase = ask
+            .passphrase(&format!("Passphrase for {name}"))
+            .ok_or_else(|| Error::Passphrase { name: name.to_owned(), given: false })?;
+        let mut scrypt = age::scrypt::Identity::new(passphrase);
+        scrypt.set_max_work_factor(SCRYPT_WORK_FACTOR_MAX);
+        let wrong = |_| Error::Passphrase { name: name.to_owned(), given: true };
+        let mut reader =
+            decryptor.decrypt(std::iter::once(&scrypt as &dyn age::Identity)).map_err(wrong)?;
+        let mut plain = Zeroizing::new(Vec::with_capacity(bytes.len()));
+        std::io::Read::read_to_end(&mut reader, &mut plain).map_err(|e| invalid(e.to_string()))?;
+        let file = age::IdentityFile::from_buffer(BufReader::new(plain.as_slice()))
+            .map_err(|_| invalid("what it encrypts is not an age identity file".to_owned()))?
+            .with_callbacks(Callbacks(ask.clone()));
+        Self::collect(file).map_err(|e| invalid(e.to_string()))
+    }
+
+    fn collect<C: age::Callbacks>(file: age::IdentityFile<C>) -> Result<Self, age::DecryptError> {
+        file.into_identities().map(Self)
+    }
+
+    /// Adds the identities of another file.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Opens a small sealed object whole.
+    ///
+    /// # Errors
+    /// If no identity matches or the object is not authentic.
+    pub fn open(&self, object: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let unreadable = |reason: String| Error::Unreadable { object: object.to_owned(), reason };
+        let decryptor = age::Decryptor::new(sealed).map_err(|e| unreadable(e.to_string()))?;
+        let identities = self.0.iter().map(|identity| identity.as_ref() as &dyn age::Identity);
+        let mut reader = decryptor.decrypt(identities).map_err(|e| match e {
+            age::DecryptError::NoMatchingKeys => {
+                Error::NoMatch { object: object.to_owned(), count: self.0.len() }
+            }
+            other => unreadable(other.to_string()),
+        })?;
+        let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+        std::io::Read::read_to_end(&mut reader, &mut plain)
+            .map_err(|e| unreadable(e.to_string()))?;
+        Ok(plain)
+    }
+}
+
+/// The X25519 identity of a generation, or of its index: what opens packs.
+pub struct GenerationIdentity(age::x25519::Identity);
+
+impl GenerationIdentity {
+    /// Draws a new identity (the `age` crate draws it).
+    pub fn generate() -> Self {
+        Self(age::x25519::Identity::generate())
+    }
+
+    pub(super) const fn from_age(identity: age::x25519::Identity) -> Self {
+        Self(identity)
+    }
+
+    /// Parses an `AGE-SECRET-KEY-1…` line.
+    ///
+    /// # Errors
+    /// If it is not one; the error holds nothing of the text.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        age::x25519::Identity::from_str(text).map(Self)
+    }
+
+    /// Returns the line, for the sealed generation file only.
+    pub fn to_secret_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.to_string().expose_secret().to_owned())
+    }
+
+    /// Returns the recipient that seals to this identity.
+    pub fn recipient(&self) -> SealingRecipient {
+        SealingRecipient::from_age(self.0.to_public())
+    }
+
+    pub(super) const fn as_age(&self) -> &age::x25519::Identity {
+        &self.0
+    }
+}
+
+/// A new identity for a person: the text of its file and its recipient.
+pub struct NewIdentity {
+    /// The identity file's text.
+    pub file: Zeroizing<String>,
+    /// The recipient, `age1…`.
+    pub recipient: String,
+}
+
+impl NewIdentity {
+    /// Draws a new X25519 identity; `created` goes into the file's comment.
+    pub fn generate(created: jiff::Timestamp) -> Self {
+        let identity = age::x25519::Identity::generate();
+        let recipient = identity.to_public().to_string();
+        let secret = identity.to_string();
+        let file = Zeroizing::new(format!(
+            "# created: {created}\n# public key: {recipient}\n{}\n",
+            secret.expose_secret()
+        ));
+        Self { file, recipient }
+    }
+
+    /// Seals the file with a passphrase, as `age -p` does.
+    ///
+    /// # Errors
+    /// Never for a real passphrase; writing to memory does not fail.
+    pub fn protect(&self, passphrase: SecretString) -> Result<Vec<u8>, Error> {
+        let recipient = age::scrypt::Recipient::new(passphrase);
+        age::encrypt(&recipient, self.file.as_bytes()).map_err(|e| Error::Wrap(e.to_string()))
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Callbacks<A: AskPassphrase>(pub(super) A);
+
+impl<A: AskPassphrase> age::Callbacks for Callbacks<A> {
+    fn display_message(&self, message: &str) {
+        self.0.message(message);
+    }
+
+    fn confirm(&self, message: &str, _yes: &str, _no: Option<&str>) -> Option<bool> {
+        self.0.message(message);
+        None
+    }
+
+    fn request_public_string(&self, _description: &str) -> Option<String> {
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        self.0.passphrase(description)
+    }
+}

@@ -1,0 +1,52 @@
+//! What the manifest can fail with.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::base::{Code, Coded};
+
+/// A failure of the manifest.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// SQLite failed.
+    #[error("{action} the manifest {path}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The manifest was made by a newer program.
+    #[error("open the manifest {path}: it has version {version}, this program knows {known}")]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: usize,
+        /// The latest version known.
+        known: usize,
+    },
+}
+
+impl Error {
+    pub(super) fn new(path: &Path, action: &'static str, cause: rusqlite::Error) -> Self {
+        Self::Sqlite { path: path.to_owned(), action, cause }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Sqlite { cause, .. } => match cause.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => Code::StoreFull,
+                Some(rusqlite::ErrorCode::DatabaseBusy) => Code::Locked,
+                _ => Code::StateUnavailable,
+            },
+            Self::TooNew { .. } => Code::FormatTooNew,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Packs that this writer made.
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::{Error, Manifest};
+use crate::base::{ChunkId, GenerationId, PackId, Profile};
+
+/// A pack's number on this host: recipes use it until the pack has its name.
+pub type PackNumber = u32;
+
+/// A pack that has become durable.
+pub struct NewPack<'a> {
+    /// Its number.
+    pub number: PackNumber,
+    /// Its name.
+    pub id: PackId,
+    /// Its profile.
+    pub profile: Profile,
+    /// Its generation.
+    pub generation: GenerationId,
+    /// Stored length in bytes.
+    pub stored_len: u64,
+    /// Raw length in bytes.
+    pub raw_len: u64,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Its chunks in order: id and length.
+    pub chunks: &'a [(ChunkId, u32)],
+    /// Its entry of the next segment.
+    pub segment_entry: &'a [u8],
+}
+
+/// A pack as the manifest knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackRow {
+    /// Its number.
+    pub number: PackNumber,
+    /// Its name.
+    pub id: PackId,
+    /// Its profile.
+    pub profile: Profile,
+    /// Its generation.
+    pub generation: GenerationId,
+    /// Stored length in bytes.
+    pub stored_len: u64,
+    /// Raw length in bytes.
+    pub raw_len: u64,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When a snapshot last named it.
+    pub last_named_at: Option<Timestamp>,
+    /// Whether the newest snapshot uses too little of it to lean on it further.
+    pub retired: bool,
+}
+
+fn invalid<E: std::error::Error + Send + Sync + 'static>(
+    column: usize,
+    cause: E,
+) -> rusqlite::Error {
+    let boxed = Box::new(cause);
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, boxed)
+}
+
+fn row_to_pack(row: &Row<'_>) -> rusqlite::Result<PackRow> {
+    let generation: String = row.get(3)?;
+    let time = |column, second| Timestamp::from_second(second).map_err(|e| invalid(column, e));
+    let named: Option<i64> = row.get(7)?;
+    Ok(PackRow {
+        number: row.get(0)?,
+        id: PackId::from_bytes(row.get(1)?),
+        profile: Profile::from_code(row.get(2)?).map_err(|e| invalid(2, e))?,
+        generation: generation.parse().map_err(|e| invalid(3, e))?,
+        stored_len: row.get(4)?,
+        raw_len: row.get(5)?,
+        made_at: time(6, row.get(6)?)?,
+        last_named_at: named.map(|second| time(7, second)).transpose()?,
+        retired: row.get(8)?,
+    })
+}
+
+impl Manifest {
+    /// Records a durable pack and where its chunks are.
+    ///
+    /// A chunk that an older pack holds too is found here from now on.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn add_pack(&mut self, pack: &NewPack<'_>) -> Result<(), Error> {
+        self.write("record a pack in", |transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO pack (number, id, profile, generation, stored_len, raw_len, \
+                     made_at, chunks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    pack.number,
+                    pack.id.as_bytes(),
+                    pack.profile.code(),
+                    pack.generation.to_string(),
+                    pack.stored_len,
+                    pack.raw_len,
+                    pack.made_at.as_second(),
+                    pack.segment_entry,
+                ])?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO chunk (id, pack, offset, raw_len) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            let mut offset = 0u64;
+            for (id, raw_len) in pack.chunks {
+                insert.execute(params![id.as_bytes().as_slice(), pack.number, offset, raw_len])?;
+                offset += u64::from(*raw_len);
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns every pack, by number.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn packs(&self) -> Result<Vec<PackRow>, Error> {
+        self.run("list the packs of", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, id, profile, generation, stored_len, raw_len, made_at, \
+                 last_named_at, retired FROM pack ORDER BY number",
+            )?;
+            statement.query_map([], row_to_pack)?.collect()
+        })
+    }
+
+    /// Returns the number that the next pack gets.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn next_pack_number(&self) -> Result<PackNumber, Error> {
+        self.run("read", |connection| {
+            connection
+                .query_row("SELECT COALESCE(MAX(number) + 1, 0) FROM pack", [], |row| row.get(0))
+        })
+    }
+
+    /// Returns the segment entry of a pack that no snapshot has named yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn segment_entry(&self, number: PackNumber) -> Result<Option<Vec<u8>>, Error> {
+        self.run("read", |connection| {
+            connection
+                .prepare_cached("SELECT chunks FROM pack WHERE number = ?1")?
+                .query_row([number], |row| row.get(0))
+        })
+    }
+
+    /// Forgets the chunk index: the generation is closed, nothing deduplicates against it again.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn erase_chunks(&mut self) -> Result<(), Error> {
+        self.write("erase the chunk index of", |transaction| {
+            transaction.execute("DELETE FROM chunk", [])?;
+            transaction.execute("UPDATE pack SET chunks = NULL", [])?;
+            Ok(())
+        })
+    }
+}

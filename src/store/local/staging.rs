@@ -1,0 +1,152 @@
+//! Unfinished files of a local store: made, taken over, cleaned up.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+
+use super::LocalStore;
+use super::directory::{Directory, Found, settle_file};
+use crate::base::Digest;
+use crate::store::{Error, STAGING_PREFIX};
+
+/// Where a store's unfinished files are, in its root.
+const STAGING_DIRECTORY: &str = ".idswyft-vault-staging";
+
+/// Makes the names of staged files differ within this process.
+static STAGED_COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// A finished file in the staging directory.
+pub(super) struct Staged<'a> {
+    directory: &'a Directory,
+    name: String,
+    owner: Owner,
+    checksum: Option<Digest>,
+}
+
+/// Who removes a staged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The store wrote it and removes it.
+    Store,
+    /// The caller wrote it, and may need it for another store.
+    Caller,
+}
+
+impl<'a> Staged<'a> {
+    /// Writes a file of the store's own, and makes it durable.
+    ///
+    /// `fill` writes the content and returns its digest. On failure the file is gone again.
+    pub(super) fn write(
+        directory: &'a Directory,
+        fill: impl FnOnce(&mut File) -> io::Result<Digest>,
+    ) -> io::Result<Self> {
+        let (mut file, name) = create(directory)?;
+        let mut staged = Self { directory, name, owner: Owner::Store, checksum: None };
+        staged.checksum = Some(fill(&mut file)?);
+        settle_file(&file)?;
+        Ok(staged)
+    }
+
+    /// Takes the caller's file, which is durable already, without reading it.
+    pub(super) fn adopt(directory: &'a Directory, name: &str) -> Self {
+        Self { directory, name: name.to_owned(), owner: Owner::Caller, checksum: None }
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Returns the digest that the store computed while it wrote the file.
+    pub(super) fn checksum(&self) -> Option<Digest> {
+        self.checksum
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn directory(&self) -> &'a Directory {
+        self.directory
+    }
+
+    /// Gives the file its name in `target` as well, unless that is taken.
+    pub(super) fn link(&self, target: &Directory, name: &str) -> io::Result<()> {
+        self.directory.link(&self.name, target, name)
+    }
+
+    /// Moves the store's own file to its name in `target`, unless that is taken.
+    pub(super) fn rename(&mut self, target: &Directory, name: &str) -> io::Result<()> {
+        self.directory.rename(&self.name, target, name)?;
+        // The staged name is gone: nothing is left to remove.
+        self.owner = Owner::Caller;
+        Ok(())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if self.owner == Owner::Store {
+            // If this fails, a later `clean_staging` removes the file.
+            let _ = self.directory.remove(self.name.as_str());
+        }
+    }
+}
+
+impl LocalStore {
+    /// Opens the staging directory, made if need be.
+    pub(super) fn open_staging(&self) -> Result<Directory, Error> {
+        let root = self.open_root()?;
+        let path = root.path().join(STAGING_DIRECTORY);
+        let opened = match root.child(STAGING_DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                root.make_child(STAGING_DIRECTORY).and_then(|()| root.child(STAGING_DIRECTORY))
+            }
+            opened => opened,
+        };
+        opened.map_err(|error| self.failed("open", &path, error))
+    }
+
+    /// Removes staged files last written before a time, and nothing else.
+    pub(super) fn remove_staged(&self, before: Timestamp) -> Result<u64, Error> {
+        let root = self.open_root()?;
+        let path = root.path().join(STAGING_DIRECTORY);
+        let failed = |error| self.failed("clean", &path, error);
+        let staging = match root.child(STAGING_DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            staging => staging.map_err(failed)?,
+        };
+        let mut count = 0;
+        for entry in staging.names().map_err(failed)? {
+            let entry = entry.map_err(|error| failed(error.into()))?;
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
+                continue;
+            }
+            match staging.look(name) {
+                Ok(Found::File(stat)) if stat.modified < before => {
+                    staging.remove(name).map_err(failed)?;
+                    count += 1;
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// Creates a staging file under a name that nobody has.
+fn create(directory: &Directory) -> io::Result<(File, String)> {
+    let process = std::process::id();
+    loop {
+        let count = STAGED_COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{STAGING_PREFIX}{process}-{count}");
+        match directory.create_file(&name) {
+            // Left by a crashed run with the same process number, or in use by another container.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|file| (file, name)),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What the vault layer can fail with.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::base::{Code, Coded, GenerationId};
+use crate::format::ObjectKey;
+
+/// A failure of the vault layer.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The manifest failed.
+    #[error(transparent)]
+    Manifest(#[from] crate::manifest::Error),
+    /// A key, a seal or a signature failed.
+    #[error(transparent)]
+    Crypto(#[from] crate::crypto::Error),
+    /// An object is malformed.
+    #[error("read {key}")]
+    Format {
+        /// The object.
+        key: ObjectKey,
+        /// The code of the cause.
+        code: Code,
+        /// What is wrong with it.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An object has another length than was signed.
+    #[error("read {key}: it has {len} bytes, {need} were signed")]
+    Len {
+        /// The object.
+        key: ObjectKey,
+        /// Its length in bytes.
+        len: u64,
+        /// The signed length.
+        need: u64,
+    },
+    /// An object has another SHA-256 than was signed.
+    #[error("read {key}: its SHA-256 is {found}, {expected} was signed")]
+    Altered {
+        /// The object.
+        key: ObjectKey,
+        /// Of the bytes read.
+        found: String,
+        /// As signed.
+        expected: String,
+    },
+    /// A pack belongs to another vault, generation or profile.
+    #[error("read {key}: it belongs to {found}, expected {expected}")]
+    Foreign {
+        /// The object.
+        key: ObjectKey,
+        /// Whose it says it is.
+        found: String,
+        /// Whose it must be.
+        expected: String,
+    },
+    /// An extent reaches beyond its pack.
+    #[error("read {key}: it ends at {len}, an extent needs {need}")]
+    Extent {
+        /// The object.
+        key: ObjectKey,
+        /// The pack's raw length in bytes.
+        len: u64,
+        /// Where the extent ends.
+        need: u64,
+    },
+    /// A file of the state directory failed.
+    #[error("{action} {}", path.display())]
+    State {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A file of the state directory does not parse.
+    #[error("read {}: {reason}", path.display())]
+    StateInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong; never the contents.
+        reason: String,
+    },
+    /// Another run holds the lock.
+    #[error("lock {}: another run holds it", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The vault has no state on this host.
+    #[error("open vault {name}: there is no state in {}", path.display())]
+    Missing {
+        /// The vault's name.
+        name: String,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The vault has state on this host already.
+    #[error("create vault {name}: its state is in {} already", path.display())]
+    Exists {
+        /// The vault's name.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A store holds another vault.
+    #[error("use store {store}: it holds vault {found}, not {expected}")]
+    StoreForeign {
+        /// The store's name.
+        store: String,
+        /// The vault it holds.
+        found: String,
+        /// The vault it should hold.
+        expected: String,
+    },
+    /// A note is not signed by whoever must have signed it.
+    #[error("verify {key}: {reason}")]
+    Signature {
+        /// The object.
+        key: ObjectKey,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A signer signed what it was not delegated.
+    #[error("verify {key}: {reason}")]
+    NotDelegated {
+        /// The object.
+        key: ObjectKey,
+        /// Who signed what.
+        reason: String,
+    },
+    /// A ledger is not an append-only log.
+    #[error("verify {key}: {reason}")]
+    Ledger {
+        /// The event or checkpoint.
+        key: ObjectKey,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No vault note signed by the root key is there.
+    #[error("find the vault note in store {store}")]
+    NoVaultNote {
+        /// The store's name.
+        store: String,
+    },
+    /// No generation file opens with the identities given.
+    #[error("open generation {generation}: none of its {count} key files opens")]
+    NoGenerationFile {
+        /// The generation.
+        generation: GenerationId,
+        /// How many key files were tried.
+        count: usize,
+        /// Why the last one did not.
+        #[source]
+        cause: Option<Box<Error>>,
+    },
+}
+
+impl Error {
+    /// Wraps what is wrong with an object's contents.
+    pub fn format(key: ObjectKey, cause: impl Coded) -> Self {
+        Self::Format { key, code: cause.code(), cause: Box::new(cause) }
+    }
+
+    pub(super) fn state(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        cause: std::io::Error,
+    ) -> Self {
+        Self::State { action, path: path.into(), cause }
+    }
+}
+
+/// Tells a full disk from any other failure of the operating system.
+pub(crate) fn io_code(cause: &std::io::Error, otherwise: Code) -> Code {
+    match cause.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Code::StoreFull,
+        _ => otherwise,
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Manifest(error) => error.code(),
+            Self::Crypto(error) => error.code(),
+            Self::Format { code, .. } => *code,
+            Self::Len { len, need, .. } if len < need => Code::ObjectTruncated,
+            Self::Len { .. } | Self::Altered { .. } => Code::ObjectAltered,
+            Self::Foreign { .. } => Code::ObjectForeign,
+            Self::Extent { .. } => Code::NoteMismatch,
+            Self::State { cause, .. } => io_code(cause, Code::StateUnavailable),
+            Self::StateInvalid { .. } => Code::StateUnavailable,
+            Self::Locked { .. } => Code::Locked,
+            Self::Missing { .. } => Code::VaultMissing,
+            Self::Exists { .. } => Code::VaultExists,
+            Self::StoreForeign { .. } => Code::StoreForeign,
+            Self::Signature { .. } => Code::SignatureInvalid,
+            Self::NotDelegated { .. } => Code::SignerNotDelegated,
+            Self::Ledger { .. } => Code::LedgerBroken,
+            Self::NoVaultNote { .. } => Code::ObjectMissing,
+            Self::NoGenerationFile { cause, .. } => {
+                cause.as_ref().map_or(Code::ObjectMissing, |cause| cause.code())
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Reading a pack: its directory, and any blocks by the pieces that hold them. Spec: §4.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Error;
+use crate::base::limits::{
+    PACK_STORED_LEN_MAX, SEALED_HEADER_LEN, SEALED_PIECE_LEN, SEALED_TAG_LEN,
+};
+use crate::crypto::identity::GenerationIdentity;
+use crate::crypto::seal::{self, Ending, PayloadKey};
+use crate::format::frame::{SKIPPABLE_HEAD_LEN, decode_block};
+use crate::format::pack::{self, Blocks, ChunkEntry, FOOTER_LEN, Footer, PackOwner};
+use crate::format::{FormatError, ObjectKey};
+use crate::store::Store;
+
+/// Plaintext read from a pack's end at first: the whole directory of most packs.
+const TAIL_LEN: u64 = 4 * SEALED_PIECE_LEN as u64;
+
+/// A pack whose header and footer verified.
+pub struct OpenPack<'a> {
+    store: &'a dyn Store,
+    key: ObjectKey,
+    payload: PayloadKey,
+    plain_len: u64,
+    footer: Footer,
+    blocks: Blocks,
+}
+
+impl<'a> OpenPack<'a> {
+    /// Opens a pack of `owner`, whose profile is checked too.
+    ///
+    /// # Errors
+    /// If it is missing, not authentic, malformed or of another owner.
+    pub fn open(
+        store: &'a dyn Store,
+        key: ObjectKey,
+        identity: &GenerationIdentity,
+        owner: PackOwner,
+    ) -> Result<Self, Error> {
+        let Some(stat) = store.stat(&key)? else {
+            let store = store.name().to_owned();
+            return Err(crate::store::Error::Missing { store, key }.into());
+        };
+        let plain_len = plain_len_of(&key, stat.len)?;
+        let header = store.get_range(&key, 0, SEALED_HEADER_LEN)?;
+        let payload = seal::open_header(&key.to_string(), &header, identity)?;
+        let mut tail = read_plain(
+            store,
+            &key,
+            &payload,
+            plain_len,
+            plain_len.saturating_sub(TAIL_LEN)..plain_len,
+        )?;
+        let footer = Footer::parse(&tail, plain_len).map_err(|e| Error::format(key, e))?;
+        check_owner(&key, &owner, &footer.owner)?;
+        let need = footer.blocks_from_end() as u64;
+        if tail.len() < footer.blocks_from_end() {
+            tail = read_plain(store, &key, &payload, plain_len, plain_len - need..plain_len)?;
+        }
+        let blocks = Blocks::parse(&footer, &tail).map_err(|e| Error::format(key, e))?;
+        Ok(Self { store, key, payload, plain_len, footer, blocks })
+    }
+
+    /// Returns the pack's blocks.
+    pub const fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Returns the pack's chunks in order, having checked directory and padding whole.
+    ///
+    /// # Errors
+    /// If they are not authentic or malformed.
+    pub fn chunks(&self) -> Result<Vec<ChunkEntry>, Error> {
+        let start = self.footer.frames_len;
+        let tail = self.read(start..self.plain_len)?;
+        let format = |e| Error::format(self.key, e);
+        pack::check_padding(&self.footer, &tail).map_err(format)?;
+        pack::parse_chunks(&self.footer, &self.blocks, &tail).map_err(format)
+    }
+
+    /// Returns the content of consecutive blocks, decompressed on all cores.
+    ///
+    /// # Errors
+    /// If a piece is not authentic or a frame does not decompress.
+    pub fn read_blocks(&self, range: Range<usize>) -> Result<Vec<Vec<u8>>, Error> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let start = self.blocks.frame_range(range.start).start;
+        let end = self.blocks.frame_range(range.end - 1).end;
+        let frames = self.read(start..end)?;
+        let slice = |at: u64| usize::try_from(at - start).expect("the range was read to memory");
+        range
+            .into_par_iter()
+            .map(|index| {
+                let frame = self.blocks.frame_range(index);
+                let raw = self.blocks.raw_range(index);
+                let raw_len = usize::try_from(raw.end - raw.start).expect("blocks are bounded");
+                decode_block(&frames[slice(frame.start)..slice(frame.end)], raw_len)
+                    .map_err(|e| Error::format(self.key, e))
+            })
+            .collect()
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        read_plain(self.store, &self.key, &self.payload, self.plain_len, range)
+    }
+}
+
+fn plain_len_of(key: &ObjectKey, stored_len: u64) -> Result<u64, Error> {
+    let least = (FOOTER_LEN + 2 * SKIPPABLE_HEAD_LEN) as u64;
+    seal::plain_len(stored_len)
+        .filter(|&len| len >= least && stored_len <= PACK_STORED_LEN_MAX)
+        .ok_or_else(|| {
+            let detail = format!("no pack has {stored_len} bytes");
+            Error::format(*key, FormatError::invalid("pack", detail))
+        })
+}
+
+fn check_owner(key: &ObjectKey, expected: &PackOwner, found: &PackOwner) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    let text = |owner: &PackOwner| {
+        format!("vault {}, generation {}, profile {}", owner.vault, owner.generation, owner.profile)
+    };
+    Err(Error::Foreign { key: *key, found: text(found), expected: text(expected) })
+}
+
+/// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
+fn read_plain(
+    store: &dyn Store,
+    key: &ObjectKey,
+    payload: &PayloadKey,
+    plain_len: u64,
+    range: Range<u64>,
+) -> Result<Vec<u8>, Error> {
+    let piece = SEALED_PIECE_LEN as u64;
+    let sealed_piece = piece + SEALED_TAG_LEN as u64;
+    let first = range.start / piece;
+    let end = range.end.div_ceil(piece).max(first + 1);
+    let last = end * piece >= plain_len;
+    let ending = if last { Ending::Last } else { Ending::More };
+    let plain_end = (end * piece).min(plain_len);
+    let sealed_len = plain_end - first * piece + (end - first) * SEALED_TAG_LEN as u64;
+    let in_memory = "a run of pieces fits the memory it is read to";
+    let sealed = store.get_range(
+        key,
+        SEALED_HEADER_LEN as u64 + first * sealed_piece,
+        usize::try_from(sealed_len).expect(in_memory),
+    )?;
+    let mut plain = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
+    plain.truncate(usize::try_from(range.end - first * piece).expect(in_memory));
+    plain.drain(..usize::try_from(range.start - first * piece).expect(in_memory));
+    Ok(plain)
+}

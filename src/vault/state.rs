@@ -1,0 +1,293 @@
+//! What the host keeps: the files of one vault in the state directory. Spec: §11.
+//!
+//! ```text
+//! <state_dir>/lock                    held by the one run that may write
+//! <state_dir>/<vault>/vault.json      vault id and root verification key
+//!                     writer.key      the writer's signing key
+//!                     generation.json the open generation: recipient and dedup secret
+//!                     manifest.sqlite, files.sqlite, spool/
+//! ```
+//!
+//! No file here opens a pack. The dedup secret is erased when its generation closes.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::base::{GenerationId, VaultId};
+use crate::crypto::keys::DedupSecret;
+use crate::crypto::seal::SealingRecipient;
+use crate::format::envelope;
+
+/// The lock on a state directory, held until dropped.
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Takes the lock, making the directory if need be.
+    ///
+    /// # Errors
+    /// If another run holds it.
+    pub fn take(state_dir: &Path) -> Result<Self, Error> {
+        make_dir(state_dir)?;
+        let path = state_dir.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(|cause| Error::state("open", &path, cause))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
+            Err(cause) => Err(Error::state("lock", &path, cause.into())),
+        }
+    }
+}
+
+/// Makes a directory that only its owner can enter, whatever the umask.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_dir(path: &Path) -> Result<(), Error> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|cause| Error::state("create", path, cause))
+}
+
+/// The directory of one vault's state.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    path: PathBuf,
+    name: String,
+}
+
+/// `vault.json`: which vault this is and whose word counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The vault.
+    pub vault: VaultId,
+    /// The vault's name in the config.
+    pub name: String,
+    /// The root verification key.
+    pub root_key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GenerationFields {
+    generation: GenerationId,
+    #[serde(with = "envelope::time")]
+    opened: Timestamp,
+    recipient: String,
+    dedup_secret: Zeroizing<String>,
+}
+
+/// The open generation, as far as the host may know it.
+pub struct OpenGeneration {
+    /// Its id.
+    pub id: GenerationId,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Its recipient.
+    pub recipient: SealingRecipient,
+    /// Its dedup secret.
+    pub dedup_secret: DedupSecret,
+}
+
+impl StateDir {
+    /// Names the directory of a vault; nothing is read or made.
+    pub fn new(state_dir: &Path, name: &str) -> Self {
+        Self { path: state_dir.join(name), name: name.to_owned() }
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns a file's path in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Tells whether the vault has state here.
+    pub fn exists(&self) -> bool {
+        self.file("vault.json").exists()
+    }
+
+    /// Returns the directory for what a store has not taken yet, made if need be.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn spool(&self) -> Result<PathBuf, Error> {
+        let path = self.file("spool");
+        make_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Reads which vault this is.
+    ///
+    /// # Errors
+    /// If there is no state, or it does not parse.
+    pub fn anchor(&self) -> Result<Anchor, Error> {
+        if !self.exists() {
+            return Err(Error::Missing { name: self.name.clone(), path: self.path.clone() });
+        }
+        self.read_json("vault.json")
+    }
+
+    /// Writes which vault this is: the last file that `init` writes, for it makes the state valid.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn set_anchor(&self, anchor: &Anchor) -> Result<(), Error> {
+        self.write_json("vault.json", anchor)
+    }
+
+    /// Reads the writer's signing key, in its text form.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn writer_key(&self) -> Result<Zeroizing<String>, Error> {
+        let path = self.file("writer.key");
+        let text = fs::read_to_string(&path).map_err(|cause| Error::state("read", &path, cause))?;
+        Ok(Zeroizing::new(text))
+    }
+
+    /// Writes the writer's signing key.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn set_writer_key(&self, text: &str) -> Result<(), Error> {
+        self.write("writer.key", text.as_bytes())
+    }
+
+    /// Reads the open generation.
+    ///
+    /// # Errors
+    /// If it cannot be read or does not parse.
+    pub fn generation(&self) -> Result<OpenGeneration, Error> {
+        let fields: GenerationFields = self.read_json("generation.json")?;
+        let invalid = |reason: &str| Error::StateInvalid {
+            path: self.file("generation.json"),
+            reason: reason.to_owned(),
+        };
+        Ok(OpenGeneration {
+            id: fields.generation,
+            opened: fields.opened,
+            recipient: SealingRecipient::parse(&fields.recipient)
+                .map_err(|_| invalid("the recipient does not parse"))?,
+            dedup_secret: DedupSecret::from_hex(&fields.dedup_secret)
+                .map_err(|_| invalid("the dedup secret does not parse"))?,
+        })
+    }
+
+    /// Writes the open generation; the file of the one before is overwritten, then replaced.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn set_generation(&self, generation: &OpenGeneration) -> Result<(), Error> {
+        self.erase("generation.json")?;
+        let fields = GenerationFields {
+            generation: generation.id,
+            opened: generation.opened,
+            recipient: generation.recipient.to_string(),
+            dedup_secret: generation.dedup_secret.to_hex(),
+        };
+        self.write_json("generation.json", &fields)
+    }
+
+    /// Overwrites a file with zeros and removes it. A journaling or flash file system may still
+    /// hold the old bytes; SECURITY.md says so.
+    fn erase(&self, name: &str) -> Result<(), Error> {
+        let path = self.file(name);
+        let wrap = |cause| Error::state("erase", &path, cause);
+        let mut file = match File::options().write(true).open(&path) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(cause) => return Err(wrap(cause)),
+        };
+        let len = file.metadata().map_err(wrap)?.len();
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(0), len), &mut file)
+            .map_err(wrap)?;
+        file.sync_all().map_err(wrap)?;
+        fs::remove_file(&path).map_err(wrap)
+    }
+
+    fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let path = self.file(name);
+        let bytes = fs::read(&path).map_err(|cause| Error::state("read", &path, cause))?;
+        let bytes = Zeroizing::new(bytes);
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        envelope::parse("state file", line)
+            .map_err(|_| Error::StateInvalid { path, reason: "it does not parse".to_owned() })
+    }
+
+    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let text = envelope::compose("state file", value)
+            .map_err(|e| Error::StateInvalid { path: self.file(name), reason: e.to_string() })?;
+        let text = Zeroizing::new(text + "\n");
+        self.write(name, text.as_bytes())
+    }
+
+    /// Writes a file whole or not at all.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.file(name);
+        let staged = self.file(&format!(".{name}.new"));
+        let wrap = |cause| Error::state("write", &path, cause);
+        let write = || {
+            let mut file = File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&staged)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&staged, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(wrap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SystemEntropy;
+    use crate::crypto::identity::GenerationIdentity;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateLock::take(dir.path()).unwrap();
+        assert!(matches!(StateLock::take(dir.path()), Err(Error::Locked { .. })));
+        drop(first);
+        assert!(StateLock::take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn the_open_generation_reads_back_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path(), "nightly");
+        make_dir(state.path()).unwrap();
+        let generation = OpenGeneration {
+            id: "20261122T023000Z-00000001".parse().unwrap(),
+            opened: Timestamp::UNIX_EPOCH,
+            recipient: GenerationIdentity::generate().recipient(),
+            dedup_secret: DedupSecret::generate(&SystemEntropy),
+        };
+        state.set_generation(&generation).unwrap();
+        state.set_generation(&generation).unwrap();
+        let read = state.generation().unwrap();
+        assert_eq!(read.recipient.to_string(), generation.recipient.to_string());
+        assert_eq!(*read.dedup_secret.to_hex(), *generation.dedup_secret.to_hex());
+        let mode = |name| fs::metadata(state.file(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("generation.json"), 0o600);
+        assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}
