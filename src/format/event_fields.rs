@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::envelope::{integer, time};
 use super::key::ObjectKey;
 use super::role::Role;
+use crate::base::limits::LEDGER_EVENT_LEN_MAX;
 use crate::base::{Digest, GenerationId, SignerId, SnapshotId};
 
 macro_rules! payloads {
@@ -198,6 +199,7 @@ payloads! {
         /// The level's name: `ledger`, `stored`, `bytes` or `contents`.
         level: String,
         /// The one snapshot, or null for every snapshot.
+        #[serde(deserialize_with = "Option::deserialize")]
         snapshot: Option<SnapshotId>,
         /// Percent of the objects that were looked at.
         sample_percent: u8,
@@ -257,8 +259,13 @@ pub enum Outcome {
 /// Objects that one `packs.deleted` names at most, so that the event stays within its limit.
 pub const DELETED_COUNT_MAX: usize = 2000;
 
+/// More bytes than the name of any object takes in JSON.
+const NAME_LEN_MAX: u64 = 100;
+
+const _: () = assert!(DELETED_COUNT_MAX as u64 * NAME_LEN_MAX < LEDGER_EVENT_LEN_MAX);
+
 mod keys {
-    use serde::{Deserialize, Deserializer, Serializer, de};
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
 
     use super::{DELETED_COUNT_MAX, ObjectKey};
 
@@ -266,6 +273,12 @@ mod keys {
         keys: &[ObjectKey],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
+        if keys.len() > DELETED_COUNT_MAX {
+            let count = keys.len();
+            return Err(ser::Error::custom(format!(
+                "{count} objects, {DELETED_COUNT_MAX} allowed"
+            )));
+        }
         serializer.collect_seq(keys.iter().map(ToString::to_string))
     }
 

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Layer 1: which snapshots a vault takes in, how long they stay. Spec: retention; design §9.
+//!
+//! One policy a vault, by snapshot, never by file. A value of [`Policy`] is free of contradictions
+//! and usable as it stands; the one in force is the one that the signed vault note carries.
+
+pub mod age;
+mod error;
+pub mod fields;
+pub mod keep_rule;
+pub mod period;
+pub mod retention;
+
+pub use age::Age;
+pub use error::PolicyError;
+pub use fields::PolicyFields;
+pub use keep_rule::KeepRule;
+pub use period::{Period, due};
+pub use retention::Policy;
