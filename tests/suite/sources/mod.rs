@@ -1,0 +1,5 @@
+//! Sources against the real thing: file trees with every kind of entry, commands, PostgreSQL.
+
+mod restoring;
+mod streams;
+mod walking;
