@@ -292,7 +292,7 @@ fn an_unreadable_directory_is_a_problem_not_the_end() {
     let dir = tempfile::tempdir().unwrap();
     touch(&dir.path().join("closed/x"));
     touch(&dir.path().join("open"));
-    fs::set_permissions(dir.path().join("closed"), PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path().join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
     let items: Vec<_> = Walk::new(dir.path(), vec![]).unwrap().collect();
     fs::set_permissions(dir.path().join("closed"), PermissionsExt::from_mode(0o700)).unwrap();
     assert!(items.iter().flatten().any(|found| found.entry.path == b"open"));
