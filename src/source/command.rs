@@ -171,3 +171,16 @@ fn last_of(mut pipe: ChildStderr) -> String {
     let start = text.find('\n').or_else(|| text.find(' ')).map_or(text.len(), |at| at + 1);
     text[start..].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_variables_are_not_for_commands() {
+        for name in ["IDSWYFT_VAULT_PASSPHRASE", "IDSWYFT_VAULT_IDENTITY"] {
+            assert!(is_own(OsStr::new(name)));
+        }
+        assert!(!is_own(OsStr::new("PGHOST")) && !is_own(OsStr::new("PATH")));
+    }
+}

@@ -249,7 +249,9 @@ impl Walk {
             Err(cause) => return Some(Err(Problem::of(tree_path, cause))),
         };
         let entry = entry_of(tree_path, kind, &metadata);
-        Some(Ok(Found { entry, path: path.to_owned(), stat: FileStat::of(&metadata) }))
+        // A slash behind the root means the directory, even if its name is a symbolic link.
+        let path = if depth == 0 { path.join("") } else { path.to_owned() };
+        Some(Ok(Found { entry, path, stat: FileStat::of(&metadata) }))
     }
 
     fn skip_contents(&mut self, entry: &walkdir::DirEntry) {

@@ -11,6 +11,7 @@ mod metadata;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,10 +134,9 @@ impl Target {
             Kind::File(content) => {
                 let place = || file::create(parent.as_fd(), name);
                 let file = self.make(&parent, name, place).map_err(error)?;
-                let sparse = content.sparse;
-                placed.file = Some(TargetFile::new(file, self.place_of(&entry.path), sparse));
-                rustix::fs::ftruncate(placed.file.as_ref().expect("set above"), content.size)
-                    .map_err(error)?;
+                rustix::fs::ftruncate(&file, content.size).map_err(error)?;
+                let path = self.place_of(&entry.path);
+                placed.file = Some(TargetFile::new(file, path, content.sparse));
             }
             Kind::Dir => {
                 self.make_dir(&parent, name).map_err(error)?;
@@ -183,11 +183,11 @@ impl Target {
     /// # Errors
     /// When the file system cannot make it durable.
     pub fn finish(self) -> Result<Vec<NotRestored>, TargetError> {
-        let mut dirs = self.dirs.lock().map(|mut dirs| std::mem::take(&mut *dirs));
-        let dirs = dirs.as_mut().map_err(|_| self.error(b"", Errno::CANCELED))?;
+        let mut dirs =
+            std::mem::take(&mut *self.dirs.lock().unwrap_or_else(PoisonError::into_inner));
         dirs.sort_by(|a, b| tree::compare_paths(&b.path, &a.path));
         let mut problems = Vec::new();
-        for entry in dirs.iter() {
+        for entry in &dirs {
             match self.open_dir(&entry.path) {
                 Ok(dir) => problems.extend(Handle::Open(dir.as_fd()).restore(entry)),
                 Err(error) => problems.push(NotRestored::of_entry(entry, error.into())),
@@ -323,7 +323,6 @@ impl Target {
     }
 
     fn place_of(&self, path: &[u8]) -> PathBuf {
-        use std::os::unix::ffi::OsStrExt;
         self.path.join(std::ffi::OsStr::from_bytes(path))
     }
 

@@ -133,7 +133,8 @@ fn stand_in(dir: &Path, help: &str) -> PathBuf {
     let path = dir.join("pg_dump");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --help ] && {{ echo '{help}'; exit; }}\n\
-         echo \"$@\"; echo \"PGPASSWORD is $PGPASSWORD\"; echo \"said $PGPASSWORD\" >&2; exit $FAIL\n"
+         echo \"$@\"; echo \"PGPASSWORD is $PGPASSWORD\"\n\
+         echo \"said $PGPASSWORD\" >&2; exit $FAIL\n"
     );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();

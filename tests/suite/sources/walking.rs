@@ -150,9 +150,10 @@ fn the_root_may_be_a_symbolic_link() {
     let dir = tempfile::tempdir().unwrap();
     touch(&dir.path().join("real/x"));
     symlink("real", dir.path().join("root")).unwrap();
-    let found = walk(&dir.path().join("root"));
+    let mut found = walk(&dir.path().join("root"));
     assert_eq!(paths(&found), ["", "x"]);
     assert_eq!(found[0].entry.kind, Kind::Dir);
+    found[0].look_again().unwrap();
 }
 
 #[test]
