@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Layer 2: what a snapshot reads, and writing a tree back. Spec: §10.
+//!
+//! - The walk lists in the order of the tree; what cannot be read is a problem, never the end.
+//! - Only regular files are opened, and never through a symbolic link.
+//! - A stream counts when its command ended well and its dump is whole.
+
+pub mod command;
+pub mod dump;
+pub mod file;
+pub mod postgres;
+mod redact;
+pub mod stat;
+pub mod stream;
+pub mod target;
+pub mod walk;
+
+pub use dump::{DumpError, DumpFacts, DumpScanner};
+pub use file::{FileReader, ReadOutcome, read_whole};
+pub use stat::FileStat;
+pub use stream::{OpenStream, StreamSource};
+pub use target::Target;
+pub use walk::{Found, Problem, Walk};

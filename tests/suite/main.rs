@@ -1,5 +1,7 @@
 //! One test binary; a file here that is not listed fails `tidy`.
 
-mod tidy;
 mod conformance;
+mod sources;
 mod support;
+mod support_pg;
+mod tidy;
