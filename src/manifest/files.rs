@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::{Error, PackNumber, configure};
+use super::{Error, configure};
 use crate::format::recipe::Piece;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS file (
         key    BLOB PRIMARY KEY,
+        kind   INTEGER NOT NULL,
         stamp  BLOB NOT NULL,
         head   BLOB NOT NULL,
         pieces BLOB NOT NULL
@@ -48,27 +49,67 @@ impl FileStamp {
     }
 }
 
+/// What a cached entry counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachedKind {
+    /// A regular file under its first name.
+    File,
+    /// A directory.
+    Dir,
+    /// Anything else.
+    Other,
+}
+
+impl CachedKind {
+    const ALL: [Self; 3] = [Self::File, Self::Dir, Self::Other];
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::File => 0,
+            Self::Dir => 1,
+            Self::Other => 2,
+        }
+    }
+}
+
 /// An entry of the newest tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedFile {
     /// Sort key of the path.
     pub key: Vec<u8>,
-    stamp: Vec<u8>,
+    /// What it counts as.
+    pub kind: CachedKind,
+    /// What tells whether it changed; nothing equals the stamp of what changed under the reader.
+    pub stamp: Option<FileStamp>,
     /// The entry's JSON without its extents.
     pub head: Vec<u8>,
     /// The extents, by pack number; empty for what is not a regular file.
     pub pieces: Vec<Piece>,
 }
 
-impl CachedFile {
-    /// Makes an entry.
-    pub fn new(key: Vec<u8>, stamp: FileStamp, head: Vec<u8>, pieces: Vec<Piece>) -> Self {
-        Self { key, stamp: stamp.to_bytes().to_vec(), head, pieces }
-    }
+fn row_to_file(row: &rusqlite::Row<'_>) -> rusqlite::Result<CachedFile> {
+    let (code, stamp, pieces): (u8, Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?, row.get(4)?);
+    let kind = CachedKind::ALL.into_iter().find(|kind| kind.code() == code);
+    Ok(CachedFile {
+        key: row.get(0)?,
+        kind: kind.unwrap_or(CachedKind::Other),
+        stamp: FileStamp::from_bytes(&stamp),
+        head: row.get(3)?,
+        pieces: bytes_to_pieces(&pieces),
+    })
+}
 
-    /// Tells whether a file with this stamp is the one that was read.
-    pub fn is_unchanged(&self, stamp: FileStamp) -> bool {
-        self.stamp == stamp.to_bytes()
+impl FileStamp {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 40] = bytes.try_into().ok()?;
+        let mut reader = crate::format::wire::Reader::new(bytes);
+        let signed = |value: u64| i64::from_le_bytes(value.to_le_bytes());
+        Some(Self {
+            size: reader.u64(),
+            mtime: (signed(reader.u64()), reader.u32()),
+            ctime: (signed(reader.u64()), reader.u32()),
+            inode: reader.u64(),
+        })
     }
 }
 
@@ -83,19 +124,11 @@ fn pieces_to_bytes(pieces: &[Piece]) -> Vec<u8> {
 }
 
 fn bytes_to_pieces(bytes: &[u8]) -> Vec<Piece> {
-    let field = |bytes: &[u8]| {
-        let mut value = [0; 8];
-        value[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(value)
+    let piece = |bytes: &[u8]| {
+        let mut reader = crate::format::wire::Reader::new(bytes);
+        Piece { pack: reader.u32(), offset: reader.u64(), len: reader.u64() }
     };
-    bytes
-        .chunks_exact(PIECE_LEN)
-        .map(|piece| Piece {
-            pack: PackNumber::try_from(field(&piece[..4])).expect("four bytes make a u32"),
-            offset: field(&piece[4..12]),
-            len: field(&piece[12..]),
-        })
-        .collect()
+    bytes.chunks_exact(PIECE_LEN).map(piece).collect()
 }
 
 /// The cache, open for one run: nothing of it lasts before [`FileCache::commit`].
@@ -166,8 +199,14 @@ impl FileCache {
     pub fn put(&self, file: &CachedFile) -> Result<(), Error> {
         self.run("write", || {
             self.connection
-                .prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![file.key, file.stamp, file.head, pieces_to_bytes(&file.pieces)])
+                .prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    file.key,
+                    file.kind.code(),
+                    file.stamp.map_or(Vec::new(), |stamp| stamp.to_bytes().to_vec()),
+                    file.head,
+                    pieces_to_bytes(&file.pieces),
+                ])
         })?;
         Ok(())
     }
@@ -189,18 +228,16 @@ impl FileCache {
     /// If the cache cannot be read, or the visitor fails.
     pub fn visit<E: From<Error>>(
         &self,
-        mut visit: impl FnMut(&[u8], Vec<Piece>) -> Result<(), E>,
+        mut visit: impl FnMut(CachedFile) -> Result<(), E>,
     ) -> Result<(), E> {
         let wrap = |cause| Error::new(&self.path, "read", cause);
         let mut statement = self
             .connection
-            .prepare_cached("SELECT head, pieces FROM file ORDER BY key")
+            .prepare_cached("SELECT key, kind, stamp, head, pieces FROM file ORDER BY key")
             .map_err(wrap)?;
         let mut rows = statement.query([]).map_err(wrap)?;
         while let Some(row) = rows.next().map_err(wrap)? {
-            let head: Vec<u8> = row.get(0).map_err(wrap)?;
-            let pieces: Vec<u8> = row.get(1).map_err(wrap)?;
-            visit(&head, bytes_to_pieces(&pieces))?;
+            visit(row_to_file(row).map_err(wrap)?)?;
         }
         Ok(())
     }
@@ -263,18 +300,9 @@ impl FilePages {
 
     fn load(&self) -> rusqlite::Result<std::collections::VecDeque<CachedFile>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT key, stamp, head, pieces FROM file \
+            "SELECT key, kind, stamp, head, pieces FROM file \
              WHERE ?1 IS NULL OR key > ?1 ORDER BY key LIMIT ?2",
         )?;
-        let rows = statement.query_map(params![self.last, PAGE_COUNT], |row| {
-            let pieces: Vec<u8> = row.get(3)?;
-            Ok(CachedFile {
-                key: row.get(0)?,
-                stamp: row.get(1)?,
-                head: row.get(2)?,
-                pieces: bytes_to_pieces(&pieces),
-            })
-        })?;
-        rows.collect()
+        statement.query_map(params![self.last, PAGE_COUNT], row_to_file)?.collect()
     }
 }

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
 pub use error::Error;
-pub use files::{CachedFile, FileCache, FilePages, FileStamp};
+pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use snapshots::{Commit, SnapshotRow};

@@ -1,1 +1,8 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
+
+pub mod error;
+pub mod init;
+pub mod select;
+pub mod snapshot;
+
+pub use error::Error;

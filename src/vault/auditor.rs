@@ -147,8 +147,8 @@ impl Auditor {
         let key = ObjectKey::List(note.snapshot);
         debug_assert!(note.list.len <= LIST_LEN_MAX);
         let bytes = self.read_signed(key, &note.list)?;
-        let (entries, totals) = list::parse(&bytes, note.vault, note.snapshot)
-            .map_err(|e| Error::format(key, e))?;
+        let (entries, totals) =
+            list::parse(&bytes, note.vault, note.snapshot).map_err(|e| Error::format(key, e))?;
         let agrees = totals.pack_count == note.pack_count
             && totals.tree_count == note.tree_count
             && totals.stored_len == note.stored_len;

@@ -51,6 +51,11 @@ impl Mirrors {
         self.names().split_off(1)
     }
 
+    /// Returns the mirrors that did not answer in this run.
+    pub fn lagging(&self) -> Vec<String> {
+        self.lagging.iter().cloned().collect()
+    }
+
     /// Notes that a mirror does not answer, and tells once.
     pub fn note_lagging(&mut self, store: &str, cause: &store::Error, observer: &dyn Observer) {
         if self.lagging.insert(store.to_owned()) {

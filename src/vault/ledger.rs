@@ -76,9 +76,9 @@ fn read_log(
     };
     let mut frontier = Frontier::empty();
     for seq in 0..size {
-        if let Err((object, error)) = read_step(auditor, key, seq, &mut frontier, &mut log) {
+        if let Err(problem) = read_step(auditor, key, seq, &mut frontier, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
-            log.problems.push((object, error));
+            log.problems.push(*problem);
             break;
         }
         log.head = frontier.head();
@@ -93,28 +93,28 @@ fn read_step(
     seq: u64,
     frontier: &mut Frontier,
     log: &mut SignerLog,
-) -> Result<(), (ObjectKey, Error)> {
+) -> Result<(), Box<(ObjectKey, Error)>> {
     let (store, vault, signer) = (auditor.store(), auditor.vault(), key.signer_id());
     let event_key = ObjectKey::LedgerEvent(signer, seq);
     let leaf = store
         .get(&event_key, LEDGER_EVENT_LEN_MAX)
-        .map_err(|e| (event_key, ledger_error(event_key, e)))?;
+        .map_err(|e| Box::new((event_key, ledger_error(event_key, e))))?;
     let event = LedgerEvent::parse(&leaf, vault, signer, seq)
-        .map_err(|e| (event_key, Error::format(event_key, e)))?;
+        .map_err(|e| Box::new((event_key, Error::format(event_key, e))))?;
     frontier.append(&leaf);
     let checkpoint_key = ObjectKey::LedgerCheckpoint(signer, seq);
     let bytes = store
         .get(&checkpoint_key, NOTE_LEN_MAX)
-        .map_err(|e| (checkpoint_key, ledger_error(checkpoint_key, e)))?;
+        .map_err(|e| Box::new((checkpoint_key, ledger_error(checkpoint_key, e))))?;
     let text = verify(&bytes, &[key])
-        .map_err(|e| (checkpoint_key, notes::signature(checkpoint_key, &e)))?;
+        .map_err(|e| Box::new((checkpoint_key, notes::signature(checkpoint_key, &e))))?;
     let signed = TreeHead::parse_checkpoint(text.text(), vault, signer)
-        .map_err(|e| (checkpoint_key, e.into()))?;
+        .map_err(|e| Box::new((checkpoint_key, e.into())))?;
     frontier.check(&signed).map_err(|e| {
         let reason = e.to_string();
-        (checkpoint_key, Error::Ledger { key: checkpoint_key, reason })
+        Box::new((checkpoint_key, Error::Ledger { key: checkpoint_key, reason }))
     })?;
-    check_delegation(auditor, &event, event_key).map_err(|e| (event_key, e))?;
+    check_delegation(auditor, &event, event_key).map_err(|e| Box::new((event_key, e)))?;
     log.events.push(event);
     log.checkpoint = Some(bytes);
     Ok(())

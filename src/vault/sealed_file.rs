@@ -90,6 +90,11 @@ impl SealedFile {
         Ok(())
     }
 
+    /// Returns the plaintext length so far.
+    pub fn plain_len(&self) -> u64 {
+        self.piece_index * SEALED_PIECE_LEN as u64 + self.pending.len() as u64
+    }
+
     /// Seals what is left and closes the file.
     ///
     /// # Errors
@@ -100,6 +105,17 @@ impl SealedFile {
         let sha256 = Digest::from_bytes(std::mem::take(&mut self.hasher).finalize().into());
         let path = self.path.take().expect("only finish and drop take the path");
         Ok(FinishedFile { path, sha256, stored_len: self.stored_len })
+    }
+}
+
+impl Write for SealedFile {
+    fn write(&mut self, plain: &[u8]) -> std::io::Result<usize> {
+        Self::write(self, plain).map_err(std::io::Error::other)?;
+        Ok(plain.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

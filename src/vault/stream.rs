@@ -17,6 +17,9 @@ const CACHED_BLOCKS_MAX: usize = 24;
 /// Blocks that are read ahead where a recipe goes straight on.
 const READ_AHEAD_MAX: usize = 8;
 
+/// A block, by its pack's index and its own.
+type CachedBlock = ((u32, usize), Arc<Vec<u8>>);
+
 /// Reads pieces of the packs of one profile.
 pub struct PieceReader<'a> {
     unlocked: &'a Unlocked,
@@ -24,7 +27,7 @@ pub struct PieceReader<'a> {
     profile: Profile,
     packs: &'a [PackId],
     open: VecDeque<(u32, Arc<OpenPack<'a>>)>,
-    blocks: VecDeque<((u32, usize), Arc<Vec<u8>>)>,
+    blocks: VecDeque<CachedBlock>,
 }
 
 impl<'a> PieceReader<'a> {

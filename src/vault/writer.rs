@@ -10,7 +10,7 @@ use super::journal::{FRONTIER, Journal};
 use super::pack_writer::FinishedPack;
 use super::state::{Anchor, OpenGeneration, StateDir};
 use super::{Error, notes};
-use crate::base::{Clock, Entropy, Observer, PackId, Profile, VaultId};
+use crate::base::{Clock, Entropy, Observer, PackId, Profile, VaultId, entropy};
 use crate::crypto::signing::{SigningKey, VerificationKey};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -19,6 +19,9 @@ use crate::manifest::{
     Commit, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
 };
 use crate::store::{Content, Store};
+
+/// The manifest's name for what tells it from others.
+const MANIFEST_IDENTITY: &str = "identity";
 
 /// The time and the randomness that a vault works with.
 #[derive(Clone)]
@@ -73,6 +76,11 @@ impl Writer {
         &self.anchor.name
     }
 
+    /// Returns the root verification key.
+    pub fn root_key(&self) -> &str {
+        &self.anchor.root_key
+    }
+
     /// Returns the vault note in force.
     pub const fn note(&self) -> &VaultNote {
         &self.note
@@ -96,6 +104,19 @@ impl Writer {
     /// Returns the manifest.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns what tells this manifest from one rebuilt later, whose pack numbers differ.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read or written.
+    pub fn manifest_identity(&mut self) -> Result<Vec<u8>, Error> {
+        if let Some(identity) = self.manifest.note(MANIFEST_IDENTITY)? {
+            return Ok(identity);
+        }
+        let identity: [u8; 16] = entropy::draw(self.outside.entropy.as_ref());
+        self.manifest.set_note(MANIFEST_IDENTITY, &identity)?;
+        Ok(identity.to_vec())
     }
 
     /// Returns time and randomness.

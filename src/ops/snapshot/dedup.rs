@@ -71,7 +71,6 @@ impl Deduplicator {
                 }
                 Step::Abandon => self.recipe = Recipe::default(),
                 Step::Remove(key) => self.blocks.push(Packable::Remove(key))?,
-                Step::Nothing => {}
             }
         }
         Ok(self.flush()?)

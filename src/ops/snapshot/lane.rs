@@ -24,7 +24,7 @@ use crate::base::limits::WINDOWS_IN_FLIGHT_MAX;
 use crate::base::{ChunkId, ChunkParameters, Digest, Observer, Profile};
 use crate::chunk::{Cutter, Ending, GearTable};
 use crate::crypto::keys::{ChunkIdKey, DedupSecret};
-use crate::manifest::{ChunkReader, FileStamp, PackNumber};
+use crate::manifest::{CachedKind, ChunkReader, FileStamp, PackNumber};
 use crate::ops::Error;
 use crate::vault::Writer;
 
@@ -43,7 +43,7 @@ pub struct CutChunk {
 }
 
 /// Whose bytes a stream is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Tag {
     /// The lane's only stream: a dump or a tree.
     Only,
@@ -51,15 +51,17 @@ pub enum Tag {
     File {
         /// Sort key of its path.
         key: Vec<u8>,
-        /// What tells whether it changes.
-        stamp: FileStamp,
+        /// What it counts as.
+        kind: CachedKind,
+        /// What tells whether it changes; none if it changed while it was read.
+        stamp: Option<FileStamp>,
         /// Its tree entry without extents.
         head: Vec<u8>,
     },
 }
 
 /// The end of a stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StreamEnd {
     /// Whose bytes it was.
     pub tag: Tag,
@@ -76,13 +78,11 @@ pub enum Step {
     /// The current stream ends.
     End(StreamEnd),
     /// A whole stream at once.
-    Whole(Vec<u8>, Vec<CutChunk>, StreamEnd),
+    Whole(Arc<Vec<u8>>, Vec<CutChunk>, StreamEnd),
     /// The current stream is read again from its start.
     Abandon,
     /// The file with this key is no longer in the tree.
     Remove(Vec<u8>),
-    /// Nothing came of it.
-    Nothing,
 }
 
 /// How a lane cuts and names chunks.
@@ -152,6 +152,11 @@ impl Feed {
     /// Feeds what `work` makes, on any core.
     pub fn submit(&self, work: impl FnOnce() -> Step + Send + 'static) -> Result<(), Closed> {
         self.steps.submit(work)
+    }
+
+    /// Feeds a step that needs no work.
+    pub fn push(&self, step: Step) -> Result<(), Closed> {
+        self.steps.push(step)
     }
 
     /// Tells that a file is no longer in the tree.

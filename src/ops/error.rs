@@ -1,0 +1,179 @@
+//! What an operation can fail with.
+
+use thiserror::Error;
+
+use super::snapshot::Closed;
+use crate::base::{Code, Coded, SnapshotId};
+
+/// A failure of an operation.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The vault layer failed.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::Error),
+    /// The source command failed.
+    #[error(transparent)]
+    Stream(#[from] crate::source::stream::Error),
+    /// Reading the source failed.
+    #[error("read the database source")]
+    Read(#[source] std::io::Error),
+    /// The dump is not whole.
+    #[error(transparent)]
+    Dump(#[from] crate::source::DumpError),
+    /// The uploads cannot be walked.
+    #[error(transparent)]
+    Walk(#[from] crate::source::walk::WalkError),
+    /// An entry does not fit the format.
+    #[error(transparent)]
+    Tree(#[from] crate::format::tree::TreeError),
+    /// The target failed.
+    #[error(transparent)]
+    Target(#[from] crate::source::target::TargetError),
+    /// The policy in the vault note does not parse.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
+    /// A structure breaks a limit.
+    #[error(transparent)]
+    Format(#[from] crate::format::FormatError),
+    /// A stage of the pipeline ended early; the error that ended it is reported instead.
+    #[error("go on: another stage of the pipeline ended")]
+    Closed,
+    /// A run took longer than prune waits for it.
+    #[error("commit snapshot {snapshot}: the run took {hours} hours, at most {max} are allowed")]
+    TooLong {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// How long the run took.
+        hours: i64,
+        /// How long it may take.
+        max: i64,
+    },
+    /// No snapshot matches.
+    #[error("find snapshot {text:?}: none of {count} matches")]
+    SnapshotUnknown {
+        /// What was asked for.
+        text: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// Several snapshots match.
+    #[error("find snapshot {text:?}: {count} match, such as {first} and {last}")]
+    SnapshotAmbiguous {
+        /// What was asked for.
+        text: String,
+        /// How many match.
+        count: usize,
+        /// The oldest match.
+        first: SnapshotId,
+        /// The newest match.
+        last: SnapshotId,
+    },
+    /// The snapshot does not hold what was asked for.
+    #[error("find {what} in snapshot {snapshot}")]
+    NotInSnapshot {
+        /// What.
+        what: String,
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// A pattern does not parse.
+    #[error("parse the pattern {text:?}: {reason}")]
+    Pattern {
+        /// The pattern.
+        text: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The recovery kit cannot be written there.
+    #[error("write the recovery kit to {}: {reason}", path.display())]
+    KitPlace {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A file cannot be written or read.
+    #[error("{action} {}", path.display())]
+    File {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Where the output goes cannot be written.
+    #[error("write the output")]
+    Output(#[source] std::io::Error),
+}
+
+impl Error {
+    /// Makes the error of a file.
+    pub fn file(
+        action: &'static str,
+        path: impl Into<std::path::PathBuf>,
+        cause: std::io::Error,
+    ) -> Self {
+        Self::File { action, path: path.into(), cause }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Vault(error) => error.code(),
+            Self::Stream(error) => error.code(),
+            Self::Read(_) => Code::SourceFailed,
+            Self::Dump(error) => error.code(),
+            Self::Walk(error) => error.code(),
+            Self::Tree(error) => error.code(),
+            Self::Target(error) => error.code(),
+            Self::Policy(error) => error.code(),
+            Self::Format(error) => error.code(),
+            Self::Closed | Self::Output(_) => Code::SystemFailed,
+            Self::TooLong { .. } => Code::RunTooLong,
+            Self::SnapshotUnknown { .. } => Code::SnapshotUnknown,
+            Self::SnapshotAmbiguous { .. } => Code::SnapshotAmbiguous,
+            Self::NotInSnapshot { .. } => Code::PathUnknown,
+            Self::Pattern { .. } => Code::UsageInvalid,
+            Self::KitPlace { .. } => Code::KitPlaceRefused,
+            Self::File { cause, .. } => match cause.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Code::StoreFull
+                }
+                _ => Code::TargetUnavailable,
+            },
+        }
+    }
+}
+
+impl From<Closed> for Error {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<crate::store::Error> for Error {
+    fn from(error: crate::store::Error) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl From<crate::manifest::Error> for Error {
+    fn from(error: crate::manifest::Error) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl From<crate::crypto::Error> for Error {
+    fn from(error: crate::crypto::Error) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+impl From<crate::crypto::signing::SigningError> for Error {
+    fn from(error: crate::crypto::signing::SigningError) -> Self {
+        Self::Vault(error.into())
+    }
+}

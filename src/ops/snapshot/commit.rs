@@ -1,0 +1,289 @@
+//! From streams to a snapshot: body, list, segment, note, in the order of I2 and I3. Spec: §9.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::lane::StreamEnd;
+use super::tree::TreeCounts;
+use crate::base::{PackId, SnapshotId, entropy};
+use crate::crypto::digest::sha256;
+use crate::crypto::seal;
+use crate::format::ObjectKey;
+use crate::format::body::{Body, BodyWarning, DatabaseStream, Stream, UploadsTree};
+use crate::format::event::EventPayload;
+use crate::format::event_fields::SnapshotTaken;
+use crate::format::frame::{encode_document, padding_after};
+use crate::format::list::{self, ListEntry};
+use crate::format::recipe::{Piece, Recipe};
+use crate::format::segment::SegmentHeader;
+use crate::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
+use crate::manifest::{Outgoing, PackNumber, PackRow, Payload, SnapshotRow};
+use crate::ops::Error;
+use crate::policy::Policy;
+use crate::source::DumpFacts;
+use crate::vault::Writer;
+use crate::vault::journal::outgoing;
+use crate::vault::sealed_file::SealedFile;
+use crate::vault::writer::pack_key;
+
+/// zstd level of bodies and segments.
+const DOCUMENT_LEVEL: i32 = 9;
+const SEGMENT_LEVEL: i32 = 3;
+
+/// Everything that a snapshot of one vault is made of.
+pub struct Contents {
+    /// The database stream and what it said of itself.
+    pub database: Option<(Value, DumpFacts, StreamEnd, Recipe)>,
+    /// The tree stream and its counts.
+    pub uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
+    /// How much of each pack is used, files included.
+    pub used: HashMap<PackNumber, u64>,
+    /// What the run warned of.
+    pub warnings: Vec<BodyWarning>,
+}
+
+/// What a finished snapshot looks like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotReport {
+    /// The vault's name.
+    pub vault: String,
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When its run began.
+    pub time: Timestamp,
+    /// Stored bytes of all that it needs.
+    pub stored_len: u64,
+    /// Stored bytes of what it named first.
+    pub new_len: u64,
+    /// Bytes of dump and files.
+    pub content_len: u64,
+    /// Regular files.
+    pub file_count: u64,
+    /// Rows in the dump.
+    pub row_count: u64,
+    /// The mirrors that do not have it yet.
+    pub lagging: Vec<String>,
+}
+
+/// The packs that a snapshot names, in the order of its table.
+struct Named<'a> {
+    rows: Vec<&'a PackRow>,
+    index: HashMap<PackNumber, u32>,
+}
+
+impl<'a> Named<'a> {
+    fn new(packs: &'a [PackRow], used: &HashMap<PackNumber, u64>) -> Self {
+        let mut rows: Vec<&PackRow> =
+            packs.iter().filter(|pack| used.contains_key(&pack.number)).collect();
+        rows.sort_by_key(|pack| pack_key(pack.profile, pack.id));
+        let index = (0..).zip(&rows).map(|(index, pack)| (pack.number, index)).collect();
+        Self { rows, index }
+    }
+
+    fn ids(&self) -> Vec<PackId> {
+        self.rows.iter().map(|pack| pack.id).collect()
+    }
+
+    fn stream(&self, end: &StreamEnd, recipe: &Recipe) -> Result<Stream, Error> {
+        let recipe: Option<Recipe> = recipe
+            .pieces()
+            .iter()
+            .map(|piece| self.index.get(&piece.pack).map(|&pack| Piece { pack, ..*piece }))
+            .collect();
+        Ok(Stream { len: end.len, b3: end.b3, recipe: recipe.ok_or(Error::Closed)? })
+    }
+
+    fn new_rows(&self) -> impl Iterator<Item = &PackRow> {
+        self.rows.iter().copied().filter(|pack| pack.last_named_at.is_none())
+    }
+}
+
+/// Commits a snapshot: from here on it happens, now or at the next run.
+pub fn commit(
+    writer: &mut Writer,
+    snapshot: SnapshotId,
+    time: Timestamp,
+    tags: &[String],
+    contents: Contents,
+) -> Result<SnapshotReport, Error> {
+    let packs = writer.manifest().packs()?;
+    let named = Named::new(&packs, &contents.used);
+    let salt: [u8; 16] = entropy::draw(writer.outside().entropy.as_ref());
+    let body = compose_body(writer, snapshot, time, (tags, &salt), &contents, &named)?;
+    let (list, totals) = list::compose(
+        writer.vault(),
+        snapshot,
+        named.rows.iter().map(|pack| ListEntry {
+            key: pack_key(pack.profile, pack.id),
+            stored_len: pack.stored_len,
+        }),
+    )?;
+    let body = outgoing(ObjectKey::Body(snapshot), seal_body(writer, &body)?);
+    let list = outgoing(ObjectKey::List(snapshot), list.into_bytes());
+    let (segment, segment_len) = write_segment(writer, snapshot, &named)?;
+    let new_len = named.new_rows().map(|pack| pack.stored_len).sum();
+    let policy = Policy::from_json(&writer.note().policy)?;
+    let note = SnapshotNote {
+        vault: writer.vault(),
+        snapshot,
+        generation: writer.generation().id,
+        time,
+        signer: writer.key().signer_id(),
+        body: signed(&body),
+        list: signed(&list),
+        segment: SignedObject { sha256: segment.sha256, len: segment_len },
+        pack_count: totals.pack_count,
+        tree_count: totals.tree_count,
+        stored_len: totals.stored_len,
+        new_len,
+        floor: policy.floor_at(time),
+        tags_digest: sha256(&tags_digest_input(&salt, tags)),
+    };
+    let note = outgoing(ObjectKey::Note(snapshot), writer.key().sign(&note.compose()?)?);
+    let report = report(writer, snapshot, time, &contents, totals.stored_len, new_len);
+    let row = SnapshotRow {
+        id: snapshot,
+        time,
+        generation: writer.generation().id,
+        tags: json!(tags).to_string(),
+        note: bytes_of(&note).to_vec(),
+        facts: facts_of(&report).to_string(),
+    };
+    let used: Vec<(PackNumber, u64)> = contents.used.into_iter().collect();
+    let stored_len = totals.stored_len;
+    let taken = SnapshotTaken { snapshot, note_sha256: note.sha256, stored_len, new_len };
+    // I2: what the note names goes before it; I3: the note makes the snapshot.
+    let objects = vec![segment, body, list, note];
+    writer.commit(&row, &used, objects, EventPayload::SnapshotTaken(taken))?;
+    Ok(report)
+}
+
+fn signed(object: &Outgoing) -> SignedObject {
+    SignedObject { sha256: object.sha256, len: bytes_of(object).len() as u64 }
+}
+
+fn bytes_of(object: &Outgoing) -> &[u8] {
+    match &object.payload {
+        Payload::Bytes(bytes) => bytes,
+        Payload::File(_) => &[],
+    }
+}
+
+fn compose_body(
+    writer: &Writer,
+    snapshot: SnapshotId,
+    time: Timestamp,
+    (tags, salt): (&[String], &[u8; 16]),
+    contents: &Contents,
+    named: &Named<'_>,
+) -> Result<Body, Error> {
+    let database = match &contents.database {
+        Some((source, facts, end, recipe)) => Some(DatabaseStream {
+            source: source.clone(),
+            stream: named.stream(end, recipe)?,
+            rows: facts.rows.clone(),
+            server_version: facts.server_version.clone(),
+            dump_version: facts.dump_version.clone(),
+        }),
+        None => None,
+    };
+    let uploads = match &contents.uploads {
+        Some((source, counts, end, recipe)) => Some(UploadsTree {
+            source: source.clone(),
+            file_count: counts.file_count,
+            dir_count: counts.dir_count,
+            other_count: counts.other_count,
+            content_len: counts.content_len,
+            tree: named.stream(end, recipe)?,
+        }),
+        None => None,
+    };
+    Ok(Body {
+        vault: writer.vault(),
+        generation: writer.generation().id,
+        snapshot,
+        time,
+        tags: tags.to_vec(),
+        tags_salt: hex::encode(salt),
+        packs: named.ids(),
+        database,
+        uploads,
+        facts: serde_json::Map::new(),
+        warnings: contents.warnings.clone(),
+    })
+}
+
+fn seal_body(writer: &Writer, body: &Body) -> Result<Vec<u8>, Error> {
+    let plain = encode_document(body.compose()?.as_bytes(), DOCUMENT_LEVEL);
+    let recipient = &writer.generation().recipient;
+    Ok(seal::seal(recipient, &plain, writer.outside().entropy.as_ref())?)
+}
+
+/// Writes the chunk index of every pack that no snapshot named before, for the host alone.
+fn write_segment(
+    writer: &Writer,
+    snapshot: SnapshotId,
+    named: &Named<'_>,
+) -> Result<(Outgoing, u64), Error> {
+    let recipient = writer.generation().dedup_secret.index_identity().recipient();
+    let path = writer.state().spool()?.join(format!("segment-{snapshot}"));
+    let sealed = SealedFile::create(path, &recipient, writer.outside().entropy.as_ref())?;
+    let wrap = |cause| Error::file("write", writer.state().path(), cause);
+    let mut encoder = zstd::Encoder::new(sealed, SEGMENT_LEVEL).map_err(wrap)?;
+    let header = SegmentHeader {
+        vault: writer.vault(),
+        generation: writer.generation().id,
+        snapshot,
+        pack_count: u32::try_from(named.new_rows().count()).map_err(|_| Error::Closed)?,
+    };
+    encoder.write_all(&header.compose()).map_err(wrap)?;
+    for pack in named.new_rows() {
+        let entry = writer.manifest().segment_entry(pack.number)?.unwrap_or_default();
+        encoder.write_all(&entry).map_err(wrap)?;
+    }
+    let mut sealed = encoder.finish().map_err(wrap)?;
+    let padding = padding_after(sealed.plain_len());
+    sealed.write(&padding)?;
+    let file = sealed.finish()?;
+    let payload = Payload::File(file.path.to_string_lossy().into_owned());
+    let key = ObjectKey::Segment(snapshot);
+    Ok((Outgoing { key, sha256: file.sha256, payload }, file.stored_len))
+}
+
+fn report(
+    writer: &Writer,
+    snapshot: SnapshotId,
+    time: Timestamp,
+    contents: &Contents,
+    stored_len: u64,
+    new_len: u64,
+) -> SnapshotReport {
+    let dump_len = contents.database.as_ref().map_or(0, |(_, _, end, _)| end.len);
+    let counts = contents.uploads.as_ref().map(|(_, counts, _, _)| *counts).unwrap_or_default();
+    let rows = contents.database.as_ref().map(|(_, facts, _, _)| facts.rows.values().sum());
+    SnapshotReport {
+        vault: writer.name().to_owned(),
+        snapshot,
+        time,
+        stored_len,
+        new_len,
+        content_len: dump_len + counts.content_len,
+        file_count: counts.file_count,
+        row_count: rows.unwrap_or(0),
+        lagging: Vec::new(),
+    }
+}
+
+fn facts_of(report: &SnapshotReport) -> Value {
+    let facts = BTreeMap::from([
+        ("stored_len", report.stored_len),
+        ("new_len", report.new_len),
+        ("content_len", report.content_len),
+        ("file_count", report.file_count),
+        ("row_count", report.row_count),
+    ]);
+    json!(facts)
+}

@@ -1,0 +1,345 @@
+//! Taking a snapshot, in the order that keeps every promise. Spec: §9.
+//!
+//! Sources are read once, in the order in which every file that a row names is there: the database
+//! first, then the uploads. Each vault that is due gets its own lanes, so no two vaults ever share
+//! a key, a chunk or a pack.
+
+mod commit;
+mod database;
+mod dedup;
+mod files;
+mod lane;
+mod ordered;
+mod packing;
+mod storing;
+mod tree;
+mod uploads;
+mod warnings;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+pub use commit::SnapshotReport;
+pub use ordered::Closed;
+pub use uploads::UploadsPath;
+
+use commit::Contents;
+use database::OnlyStream;
+use lane::{Lane, LaneKeys, LaneSettings, StreamEnd, UsablePacks};
+use packing::{PackFactory, Sink};
+use tree::TreeCounts;
+use uploads::{CacheSink, UploadsLane};
+use warnings::Warnings;
+
+use super::Error;
+use crate::base::{Code, Event, Observer, PackId, Profile, SnapshotId, entropy};
+use crate::crypto::identity::AskPassphrase;
+use crate::crypto::recipient::DataRecipients;
+use crate::format::pack::PackOwner;
+use crate::format::recipe::Recipe;
+use crate::manifest::{FileCache, PackNumber};
+use crate::policy::Policy;
+use crate::source::{DumpFacts, StreamSource};
+use crate::vault::Writer;
+
+/// What is archived.
+pub struct Sources {
+    /// The database, if there is one.
+    pub database: Option<Box<dyn StreamSource>>,
+    /// The uploads, if there are any.
+    pub uploads: Option<UploadsPath>,
+}
+
+/// One vault of a run.
+pub struct VaultJob {
+    /// The vault.
+    pub writer: Writer,
+    /// To whom a new generation is sealed.
+    pub recipients: DataRecipients,
+}
+
+/// A vault while its snapshot is being taken.
+struct Run {
+    writer: Mutex<Writer>,
+    snapshot: SnapshotId,
+    usable: Arc<UsablePacks>,
+    next_number: Arc<AtomicU32>,
+    database: Option<(Value, DumpFacts, StreamEnd, Recipe)>,
+    uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
+    used: HashMap<PackNumber, u64>,
+    cache: Option<FileCache>,
+}
+
+/// Takes a snapshot for every vault that is due; returns one report for each.
+///
+/// # Errors
+/// If a source, a primary store or the state fails. No snapshot exists then that did not before,
+/// but for those of an earlier run that it completed; what became durable is reused.
+pub fn run(
+    jobs: Vec<VaultJob>,
+    sources: &Sources,
+    tags: &[String],
+    ask: &impl AskPassphrase,
+    observer: &Arc<dyn Observer>,
+) -> Result<Vec<SnapshotReport>, Error> {
+    let warnings = Warnings::new(Arc::clone(observer));
+    let mut runs = Vec::new();
+    for job in jobs {
+        let mut job = job;
+        job.writer.deliver(observer.as_ref())?; // what an earlier run committed
+        if is_due(&job.writer)? {
+            runs.push(begin(job, ask, &warnings, observer.as_ref())?); // I1, I9
+        }
+    }
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(source) = &sources.database {
+        take_database(&mut runs, source.as_ref(), observer)?;
+    }
+    if let Some(uploads) = &sources.uploads {
+        take_uploads(&mut runs, uploads, &warnings, observer)?;
+        take_trees(&mut runs, uploads, observer)?;
+    }
+    runs.into_iter().map(|run| finish(run, tags, &warnings, observer.as_ref())).collect()
+}
+
+/// Tells whether the vault admits a snapshot now.
+fn is_due(writer: &Writer) -> Result<bool, Error> {
+    let policy = Policy::from_json(&writer.note().policy)?;
+    let last = writer.manifest().snapshots()?.last().map(|snapshot| snapshot.time);
+    Ok(policy.due(last, writer.outside().clock.now()))
+}
+
+/// Readies a vault: its generation open and delivered (I1), what it may lean on known (I9).
+fn begin(
+    job: VaultJob,
+    ask: &impl AskPassphrase,
+    warnings: &Warnings,
+    observer: &dyn Observer,
+) -> Result<Run, Error> {
+    let VaultJob { mut writer, recipients } = job;
+    let time = writer.outside().clock.now();
+    if let Some(last) = writer.manifest().snapshots()?.last()
+        && last.time > time
+    {
+        let detail = format!("the newest snapshot is of {}, the clock says {time}", last.time);
+        warnings.warn(Code::ClockAnomaly, detail);
+    }
+    writer.clean_staging(time)?;
+    if writer.generation_is_over() {
+        match writer.roll(&recipients, ask) {
+            Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
+            // The old generation goes on: a missing plugin must not cost a night.
+            Err(error) => warnings.warn_of(&error),
+        }
+        writer.deliver(observer)?;
+    }
+    let first_new = writer.manifest().next_pack_number()?;
+    let usable = writer.usable_packs()?.into_iter().map(|pack| pack.number);
+    let usable = Arc::new(UsablePacks::new(usable, first_new));
+    let random = entropy::draw(writer.outside().entropy.as_ref());
+    Ok(Run {
+        snapshot: SnapshotId::new(time, random),
+        usable,
+        next_number: Arc::new(AtomicU32::new(first_new)),
+        database: None,
+        uploads: None,
+        used: HashMap::new(),
+        cache: None,
+        writer: Mutex::new(writer),
+    })
+}
+
+impl Run {
+    /// Starts a lane of this vault.
+    fn open<'scope, 'env, S: Sink + 'scope>(
+        &'env self,
+        scope: &'scope std::thread::Scope<'scope, 'env>,
+        profile: Profile,
+        sink: S,
+        observer: &'env dyn Observer,
+    ) -> Result<(lane::Feed, Lane<'scope, S>), Error> {
+        let writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let parameters = writer.note().parameters.clone();
+        let generation = writer.generation();
+        let settings = LaneSettings {
+            profile,
+            keys: LaneKeys::new(&generation.dedup_secret, profile, parameters.chunks(profile)),
+            parameters: parameters.chunks(profile),
+            block_len: parameters.fields().block_len,
+            reader: writer.manifest().chunk_reader()?,
+            usable: Arc::clone(&self.usable),
+            factory: PackFactory {
+                staging_dir: writer.staging_dir()?,
+                owner: PackOwner { vault: writer.vault(), generation: generation.id, profile },
+                recipient: generation.recipient.clone(),
+                pack_len: parameters.fields().pack_len,
+                next_number: Arc::clone(&self.next_number),
+                entropy: Arc::clone(&writer.outside().entropy),
+            },
+            writer: &self.writer,
+            observer,
+        };
+        drop(writer);
+        Ok(lane::open(scope, settings, sink))
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        self.writer.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn use_recipe(&mut self, recipe: &Recipe) {
+        for piece in recipe.pieces() {
+            *self.used.entry(piece.pack).or_default() += piece.len;
+        }
+    }
+
+    fn pack_names(&mut self) -> Result<HashMap<PackNumber, PackId>, Error> {
+        let packs = self.writer().manifest().packs()?;
+        Ok(packs.into_iter().map(|pack| (pack.number, pack.id)).collect())
+    }
+}
+
+/// Runs one phase: a lane for every vault, fed by `feed`; returns the lanes' sinks.
+fn phase<S: Sink>(
+    name: &'static str,
+    runs: &[Run],
+    sinks: Vec<S>,
+    profile: Profile,
+    observer: &dyn Observer,
+    feed: impl FnOnce(Vec<lane::Feed>) -> Result<(), Error>,
+) -> Result<Vec<S>, Error> {
+    observer.observe(Event::PhaseStarted { phase: name, total_len: None });
+    let sinks = std::thread::scope(|scope| {
+        let (mut feeds, mut lanes) = (Vec::new(), Vec::new());
+        for (run, sink) in runs.iter().zip(sinks) {
+            let (feed, lane) = run.open(scope, profile, sink, observer)?;
+            feeds.push(feed);
+            lanes.push(lane);
+        }
+        let fed = feed(feeds);
+        let joined: Result<Vec<S>, Error> = lanes.into_iter().map(Lane::join).collect();
+        match (fed, joined) {
+            // A feed that only saw a closed queue did not fail itself.
+            (Ok(()) | Err(Error::Closed), joined) => joined,
+            (Err(error), _) => Err(error),
+        }
+    })?;
+    observer.observe(Event::PhaseFinished { phase: name });
+    Ok(sinks)
+}
+
+fn take_database(
+    runs: &mut [Run],
+    source: &dyn StreamSource,
+    observer: &Arc<dyn Observer>,
+) -> Result<(), Error> {
+    let sinks = runs.iter().map(|_| OnlyStream::new()).collect();
+    let mut facts = None;
+    let sinks = phase("database", runs, sinks, Profile::Stream, observer.as_ref(), |mut feeds| {
+        facts = Some(database::read(source, &mut feeds, observer.as_ref())?);
+        Ok(())
+    })?;
+    let facts = facts.ok_or(Error::Closed)?;
+    for (run, sink) in runs.iter_mut().zip(sinks) {
+        let (end, recipe) = sink.take()?;
+        run.use_recipe(&recipe);
+        run.database = Some((source.describe(), facts.clone(), end, recipe));
+    }
+    Ok(())
+}
+
+fn take_uploads(
+    runs: &mut [Run],
+    uploads: &UploadsPath,
+    warnings: &Warnings,
+    observer: &Arc<dyn Observer>,
+) -> Result<(), Error> {
+    let (mut sinks, mut views) = (Vec::new(), Vec::new());
+    for run in runs.iter_mut() {
+        let usable = Arc::clone(&run.usable);
+        let writer = run.writer();
+        let owner = writer.manifest_identity()?;
+        let cache = FileCache::open(&writer.state().file("files.sqlite"), &owner)?;
+        views.push((cache.pages()?, usable));
+        sinks.push(CacheSink(cache));
+    }
+    let sinks = phase("uploads", runs, sinks, Profile::File, observer.as_ref(), |feeds| {
+        let lanes = feeds.into_iter().zip(views);
+        let lanes = lanes.map(|(feed, (pages, usable))| UploadsLane { feed, pages, usable });
+        uploads::walk(uploads, lanes.collect(), warnings, observer.as_ref())
+    })?;
+    for (run, sink) in runs.iter_mut().zip(sinks) {
+        run.cache = Some(sink.0);
+    }
+    Ok(())
+}
+
+/// Writes each vault's tree, now that every file's packs have their names.
+fn take_trees(
+    runs: &mut [Run],
+    uploads: &UploadsPath,
+    observer: &Arc<dyn Observer>,
+) -> Result<(), Error> {
+    for run in runs.chunks_mut(1) {
+        let names = run[0].pack_names()?;
+        let cache = run[0].cache.take().ok_or(Error::Closed)?;
+        let mut used = std::mem::take(&mut run[0].used);
+        let mut counts = TreeCounts::default();
+        let sinks = vec![OnlyStream::new()];
+        let mut sinks =
+            phase("tree", run, sinks, Profile::Meta, observer.as_ref(), |mut feeds| {
+                counts = tree::write(&cache, &names, &mut used, &mut feeds[0])?;
+                Ok(())
+            })?;
+        let (end, recipe) = sinks.remove(0).take()?;
+        let source = json!({"kind": "path", "path": uploads.root.to_string_lossy()});
+        run[0].used = used;
+        run[0].use_recipe(&recipe);
+        run[0].uploads = Some((source, counts, end, recipe));
+        run[0].cache = Some(cache);
+    }
+    Ok(())
+}
+
+/// Commits and delivers a vault's snapshot (I2, I3).
+fn finish(
+    mut run: Run,
+    tags: &[String],
+    warnings: &Warnings,
+    observer: &dyn Observer,
+) -> Result<SnapshotReport, Error> {
+    let contents = Contents {
+        database: run.database.take(),
+        uploads: run.uploads.take(),
+        used: std::mem::take(&mut run.used),
+        warnings: warnings.kept(),
+    };
+    let (snapshot, cache) = (run.snapshot, run.cache.take());
+    let writer = run.writer();
+    check_duration(writer, snapshot)?; // I9
+    let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
+    if let Some(cache) = cache {
+        cache.commit()?;
+    }
+    writer.deliver(observer)?;
+    report.lagging = writer.mirrors().lagging();
+    Ok(report)
+}
+
+/// Refuses a run that took longer than prune waits for what it leans on.
+fn check_duration(writer: &Writer, snapshot: SnapshotId) -> Result<(), Error> {
+    let started: Timestamp = snapshot.time();
+    let took = writer.outside().clock.now().duration_since(started);
+    let days = writer.note().parameters.fields().grace_days;
+    let grace = SignedDuration::from_hours(24 * i64::from(days));
+    if took <= grace {
+        return Ok(());
+    }
+    Err(Error::TooLong { snapshot, hours: took.as_hours(), max: grace.as_hours() })
+}
