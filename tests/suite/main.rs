@@ -2,7 +2,11 @@
 
 mod archive;
 mod conformance;
+mod damage;
+mod faults;
+mod leaning;
 mod sources;
+mod standard_files;
 mod support;
 mod support_pg;
 mod tidy;
