@@ -1,4 +1,6 @@
-//! Layer 5.
+//! Layer 5: one file a command; words, colours, exit codes.
+
+pub mod config;
 
 /// Runs the program.
 pub fn run() -> std::process::ExitCode {
