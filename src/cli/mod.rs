@@ -1,5 +1,6 @@
 //! Layer 5: one file a command; words, colours, exit codes.
 
+pub mod args;
 pub mod config;
 
 /// Runs the program.
