@@ -5,6 +5,7 @@
 pub mod args;
 mod commands;
 pub mod config;
+pub mod demo_install;
 pub mod passphrase;
 pub mod progress;
 pub mod report;

@@ -55,7 +55,7 @@ pub enum ConfigError {
         /// The vault's name.
         vault: String,
         /// The two keys, or the one.
-        source: PolicyError,
+        source: Box<PolicyError>,
     },
     /// A recipient does not parse.
     #[error("read config {}: line {line}: {key}", path.display())]
@@ -67,7 +67,7 @@ pub enum ConfigError {
         /// The key that holds it.
         key: String,
         /// Which, and why not.
-        source: crypto::Error,
+        source: Box<crypto::Error>,
     },
     /// A store's URL is not one.
     #[error("read config {}: line {line}: url", path.display())]
@@ -77,7 +77,7 @@ pub enum ConfigError {
         /// The URL's line.
         line: usize,
         /// Which, and what would be right.
-        source: store::Error,
+        source: Box<store::Error>,
     },
     /// No vault has the name that was asked for.
     #[error("find vault {name:?} in config {}: it has {}", path.display(), names.join(", "))]

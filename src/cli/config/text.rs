@@ -46,7 +46,7 @@ impl ConfigText {
                 path: self.path.clone(),
                 line: self.line(&spanned.span()),
                 key: key.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             if recipients.iter().any(|earlier| earlier == text) {
                 return Err(self.wrong(&spanned.span(), format!("{key}: {text} is there twice")));

@@ -110,7 +110,7 @@ fn check_vault<'a>(
         path: text.path.clone(),
         line: text.line(&whole),
         vault: name.clone(),
-        source,
+        source: Box::new(source),
     };
     let policy = Policy::new(vault.policy_fields()).map_err(refused)?;
     let parameters = check_parameters(text, table, &policy)?;
@@ -235,7 +235,7 @@ fn check_store<'a>(
         store::open(&url, &name).map_err(|source| ConfigError::Store {
             path: text.path.clone(),
             line: text.line(&table.url.span()),
-            source,
+            source: Box::new(source),
         })?;
         refuse_s3_keys(text, table)?;
         None
