@@ -2,6 +2,7 @@
 //!
 //! The library below is silent: what a person or a script sees comes from here.
 
+pub mod access;
 pub mod args;
 mod commands;
 pub mod config;
@@ -45,10 +46,15 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
     match command {
         Command::Keygen(args) => commands::keygen::run(args, session),
         Command::Completions(args) => commands::completions::run(args, session),
-        other => {
-            let action = format!("run {}", other.name());
-            Err(UsageError::new(action, "this version does not have it yet").into())
-        }
+        Command::Init(args) => commands::init::run(args, session),
+        Command::Snapshot(args) => commands::snapshot::run(args, session),
+        Command::Snapshots(args) => commands::snapshots::run(args, session),
+        Command::Show(args) => commands::show::run(args, session),
+        Command::Restore(args) => commands::restore::run(args, session),
+        Command::Cat(args) => commands::cat::run(args, session),
+        Command::Verify(args) => commands::verify::run(args, session),
+        Command::Ledger(args) => commands::ledger::run(args, session),
+        Command::Demo(args) => commands::demo::run(args, session),
     }
 }
 

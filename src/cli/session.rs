@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -14,6 +15,7 @@ use super::report::{Failure, Report};
 use crate::base::limits::IDENTITY_FILE_LEN_MAX;
 use crate::base::{Clock, Code, Coded, Entropy, SystemClock, SystemEntropy};
 use crate::crypto::identity::DataIdentities;
+use crate::vault::Outside;
 
 /// One run of the program.
 pub struct Session {
@@ -22,13 +24,13 @@ pub struct Session {
     /// Says things.
     pub report: Report,
     /// Listens to the library and keeps its warnings.
-    pub progress: Progress,
+    pub progress: Arc<Progress>,
     /// Takes passphrases.
     pub ask: Terminal,
     /// Tells the time.
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
     /// Draws random bytes.
-    pub entropy: Box<dyn Entropy>,
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Why a command that needs an identity has none.
@@ -62,12 +64,17 @@ impl Session {
         let report = Report::new(&global);
         Self {
             report,
-            progress: Progress::new(report),
+            progress: Arc::new(Progress::new(report)),
             ask: Terminal,
-            clock: Box::new(SystemClock),
-            entropy: Box::new(SystemEntropy),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
             global,
         }
+    }
+
+    /// Returns the time and the randomness that a vault works with.
+    pub fn outside(&self) -> Outside {
+        Outside { clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) }
     }
 
     /// Reads the config that the options name, else the one that is found.

@@ -6,6 +6,7 @@ use rusqlite::{Row, params};
 use super::outbox::{Outgoing, journal};
 use super::{Error, Manifest, PackNumber};
 use crate::base::{GenerationId, SnapshotId};
+use crate::format::ObjectKey;
 
 /// A snapshot as the manifest knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,23 @@ impl Manifest {
             }
             journal(transaction, commit.stores, commit.objects, commit.notes)
         })
+    }
+
+    /// Returns the snapshots whose notes `store` does not have yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn undelivered(&self, store: &str) -> Result<Vec<SnapshotId>, Error> {
+        let keys: Vec<String> = self.run("read the outbox of", |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT key FROM outbox WHERE store = ?1")?;
+            statement.query_map([store], |row| row.get(0))?.collect()
+        })?;
+        let note = |key: String| match key.parse() {
+            Ok(ObjectKey::Note(id)) => Some(id),
+            _ => None,
+        };
+        Ok(keys.into_iter().filter_map(note).collect())
     }
 
     /// Returns every snapshot, oldest first.

@@ -48,26 +48,6 @@ pub enum Error {
         /// How long it may take.
         max: i64,
     },
-    /// No snapshot matches.
-    #[error("find snapshot {text:?}: none of {count} matches")]
-    SnapshotUnknown {
-        /// What was asked for.
-        text: String,
-        /// How many there are.
-        count: usize,
-    },
-    /// Several snapshots match.
-    #[error("find snapshot {text:?}: {count} match, such as {first} and {last}")]
-    SnapshotAmbiguous {
-        /// What was asked for.
-        text: String,
-        /// How many match.
-        count: usize,
-        /// The oldest match.
-        first: SnapshotId,
-        /// The newest match.
-        last: SnapshotId,
-    },
     /// The snapshot does not hold what was asked for.
     #[error("find {what} in snapshot {snapshot}")]
     NotInSnapshot {
@@ -133,8 +113,6 @@ impl Coded for Error {
             Self::Format(error) => error.code(),
             Self::Closed | Self::Output(_) => Code::SystemFailed,
             Self::TooLong { .. } => Code::RunTooLong,
-            Self::SnapshotUnknown { .. } => Code::SnapshotUnknown,
-            Self::SnapshotAmbiguous { .. } => Code::SnapshotAmbiguous,
             Self::NotInSnapshot { .. } => Code::PathUnknown,
             Self::Pattern { .. } => Code::UsageInvalid,
             Self::KitPlace { .. } => Code::KitPlaceRefused,

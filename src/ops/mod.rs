@@ -4,7 +4,6 @@ pub mod error;
 pub mod init;
 pub mod read;
 pub mod restore;
-pub mod select;
 pub mod snapshot;
 pub mod verify;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::access::AccessArgs;
+
 /// How much is read, and so how much is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum LevelArg {
@@ -33,12 +35,9 @@ pub struct VerifyArgs {
     /// How much is read and proven
     #[arg(long, value_name = "LEVEL", default_value = "stored")]
     pub level: LevelArg,
-    /// Only this store, by name; or any store by URL, without a config
-    #[arg(long, value_name = "NAME|URL")]
-    pub store: Option<String>,
-    /// The vault's root verification key, as `ledger key` prints it [else as this host knows it]
-    #[arg(long, value_name = "KEY")]
-    pub vault_key: Option<String>,
+    /// Which copy to verify.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Write the whole report to a new file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -76,5 +75,8 @@ Example:
         /// Only the log of this signer
         #[arg(long, value_name = "ID")]
         signer: Option<String>,
+        /// Which copy to read.
+        #[command(flatten)]
+        access: AccessArgs,
     },
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::UsageError;
 use super::selection::{SelectError, SelectionArgs, Selector};
+use crate::cli::access::AccessArgs;
 
 /// List snapshots.
 ///
@@ -16,7 +17,11 @@ use super::selection::{SelectError, SelectionArgs, Selector};
 Example:
   idswyft-vault snapshots
   idswyft-vault snapshots --json | jq -r '.snapshots[].id'")]
-pub struct SnapshotsArgs {}
+pub struct SnapshotsArgs {
+    /// Which copy to list.
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
 
 /// Show what is in a snapshot.
 ///
@@ -34,6 +39,9 @@ pub struct ShowArgs {
     /// List every file with its mode, size and time
     #[arg(long)]
     pub files: bool,
+    /// Which copy to read.
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// A part of a snapshot.
@@ -72,9 +80,9 @@ pub struct RestoreArgs {
     /// Write into a directory that is not empty, over files of the same names
     #[arg(long)]
     pub overwrite: bool,
-    /// Read from this store [else the first that answers]
-    #[arg(long, value_name = "NAME")]
-    pub store: Option<String>,
+    /// Which copy to read.
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// Write the dump or one file of a snapshot to standard output.
@@ -94,9 +102,9 @@ pub struct CatArgs {
     /// Newest snapshot not younger than TIME: a date (until its end), a local time, or RFC 3339
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Read from this store [else the first that answers]
-    #[arg(long, value_name = "NAME")]
-    pub store: Option<String>,
+    /// Which copy to read.
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// What `cat` writes.

@@ -1,4 +1,13 @@
-//! One file a command: each takes its arguments and the session, and says what came of it.
+//! One file a command.
 
+pub mod cat;
 pub mod completions;
+pub mod demo;
+pub mod init;
 pub mod keygen;
+pub mod ledger;
+pub mod restore;
+pub mod show;
+pub mod snapshot;
+pub mod snapshots;
+pub mod verify;

@@ -1,0 +1,126 @@
+//! Getting at a vault: by the config, or with a store and a verification key alone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::args::UsageError;
+use super::config::{Config, StoreConfig, VaultConfig};
+use super::report::Failure;
+use super::session::Session;
+use crate::crypto::signing::VerificationKey;
+use crate::store::{self, Store};
+use crate::vault::state::{Anchor, StateDir};
+use crate::vault::{Auditor, Unlocked};
+
+/// Which copy of a vault is read, and whose word counts.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AccessArgs {
+    /// Store to read: a name in the config, or a URL such as file:///media/copy
+    #[arg(long, value_name = "NAME|URL")]
+    pub store: Option<String>,
+    /// Root verification key, or a file that holds it, as in the recovery kit
+    #[arg(long, value_name = "KEY|FILE")]
+    pub vault_key: Option<String>,
+}
+
+/// Opens the stores of a vault, the primary first.
+///
+/// # Errors
+/// If one cannot be opened.
+pub fn stores(vault: &VaultConfig) -> Result<Vec<Arc<dyn Store>>, Failure> {
+    vault.stores.iter().map(open_store).collect()
+}
+
+fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
+    Ok(store::open(&config.url, &config.name)?)
+}
+
+/// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.
+///
+/// # Errors
+/// If the store, the key or the first vault note is missing or wrong.
+pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Failure> {
+    if let Some((url, key)) = standalone(args)? {
+        let store = store::open(&url, "given")?;
+        return Ok(vec![Auditor::open(store, key)?]);
+    }
+    let config = session.config()?;
+    let vaults = config.select(session.global.vault.as_deref())?;
+    vaults.into_iter().map(|vault| auditor_of(&config, vault, args)).collect()
+}
+
+/// Opens the auditor's side of the one vault that is meant.
+///
+/// # Errors
+/// As [`auditors`], and if the config has several vaults and none is named.
+pub fn auditor(session: &Session, args: &AccessArgs) -> Result<Auditor, Failure> {
+    let mut all = auditors(session, args)?;
+    match all.len() {
+        1 => Ok(all.remove(0)),
+        count => {
+            let reason = format!("the config has {count} vaults: name one with --vault");
+            Err(UsageError::new("choose a vault", reason).into())
+        }
+    }
+}
+
+/// Opens the operator's side of the one vault that is meant.
+///
+/// # Errors
+/// As [`auditor`], and if no identity is given or it does not parse.
+pub fn unlocked(
+    session: &Session,
+    args: &AccessArgs,
+    action: &'static str,
+) -> Result<Unlocked, Failure> {
+    // The identity first: without it nothing else matters, and a wrong passphrase shows early.
+    let identities = session.identities(action)?;
+    Ok(Unlocked::new(auditor(session, args)?, identities)?)
+}
+
+/// Returns the store and the key, if both are given and no config is needed.
+fn standalone(args: &AccessArgs) -> Result<Option<(String, VerificationKey)>, Failure> {
+    match (&args.store, &args.vault_key) {
+        (Some(url), Some(key)) if url.contains("://") => Ok(Some((url.clone(), read_key(key)?))),
+        _ => Ok(None),
+    }
+}
+
+fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result<Auditor, Failure> {
+    let key = match &args.vault_key {
+        Some(key) => read_key(key)?,
+        None => anchor(config, vault)?.root_key.parse()?,
+    };
+    let store = match &args.store {
+        None => open_store(&vault.stores[0])?,
+        Some(url) if url.contains("://") => store::open(url, "given")?,
+        Some(name) => match vault.stores.iter().find(|store| store.name == *name) {
+            Some(store) => open_store(store)?,
+            None => {
+                let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
+                let reason = format!("vault {} has no store {name}: {names:?}", vault.name);
+                return Err(UsageError::new("choose a store", reason).into());
+            }
+        },
+    };
+    Ok(Auditor::open(store, key)?)
+}
+
+/// Reads which vault the state directory holds.
+///
+/// # Errors
+/// If it holds none: then `init` was not run here, and --vault-key is needed.
+pub fn anchor(config: &Config, vault: &VaultConfig) -> Result<Anchor, Failure> {
+    Ok(StateDir::new(&config.state_dir, &vault.name).anchor()?)
+}
+
+fn read_key(text: &str) -> Result<VerificationKey, Failure> {
+    if Path::new(text).is_file() {
+        let read = std::fs::read_to_string(text);
+        let line = read.map_err(|error| Failure::system(format!("read {text}"), error))?;
+        return Ok(line.trim().parse()?);
+    }
+    Ok(text.trim().parse()?)
+}

@@ -1,0 +1,142 @@
+//! `init`: vaults, their recovery kits, and a config where there is none yet.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::access;
+use crate::cli::args::InitArgs;
+use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig};
+use crate::cli::config::{compose_config, locate};
+use crate::cli::passphrase::new_passphrase;
+use crate::cli::report::{Ending, Failure};
+use crate::cli::session::Session;
+use crate::crypto::identity::NewIdentity;
+use crate::crypto::recipient::DataRecipients;
+use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
+use crate::vault::state::StateLock;
+
+/// Where the kit goes when no place is named.
+const KIT_DIR_DEFAULT: &str = "idswyft-vault-kit";
+/// The identity that is made when no recipient is given.
+const IDENTITY_NAME: &str = "operator.key";
+
+/// Creates what the config describes; without a config, writes one from the options first.
+///
+/// # Errors
+/// If something is wrong or cannot be written. What was begun is finished by running it again.
+pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
+    let mut identities = Vec::new();
+    let config = match locate(session.global.config.as_deref()).filter(|path| path.exists()) {
+        Some(path) => Config::read(&path)?,
+        None => write_config(args, session, &mut identities)?,
+    };
+    let kit_dir = args.kit.clone().unwrap_or_else(|| PathBuf::from(KIT_DIR_DEFAULT));
+    let text = std::fs::read(&config.path);
+    let kit = Kit {
+        dir: &kit_dir,
+        forbidden: forbidden(&config),
+        identities,
+        config: Some(text.map_err(|error| Failure::system("read the config again", error))?),
+    };
+    let _lock = StateLock::take(&config.state_dir)?;
+    let mut reports = Vec::new();
+    for vault in config.select(session.global.vault.as_deref())? {
+        let recipients = DataRecipients::parse(&vault.recipients)?;
+        let new = NewVault {
+            name: &vault.name,
+            policy: &vault.policy,
+            parameters: vault.parameters.clone(),
+            recipients: &recipients,
+            stores: access::stores(vault)?,
+        };
+        let observer = session.progress.as_ref();
+        let outside = session.outside();
+        reports.push(init::create(new, &config.state_dir, &kit, &session.ask, &outside, observer)?);
+    }
+    say(session, &config, &reports)
+}
+
+/// Writes the first config; with no recipient, an identity for the operator is made as well.
+fn write_config(
+    args: &InitArgs,
+    session: &Session,
+    identities: &mut Vec<KitIdentity>,
+) -> Result<Config, Failure> {
+    let mut flags = args.config_flags(session.global.vault.as_deref())?;
+    if flags.recipients.is_empty() {
+        let new = NewIdentity::generate(session.clock.now());
+        let bytes = new.protect(new_passphrase(IDENTITY_NAME)?)?;
+        flags.recipients.push(new.recipient);
+        identities.push(KitIdentity { name: IDENTITY_NAME.to_owned(), bytes });
+    }
+    let named = session.global.config.clone();
+    let path = named.unwrap_or_else(|| PathBuf::from(CONFIG_PLACES[0]));
+    let text = compose_config(&flags);
+    // Checked before it is written: what stays on disk is a config that works.
+    let config = Config::parse(&path, text.clone())?;
+    let wrap = |error| Failure::system(format!("write the config {}", path.display()), error);
+    let mut file = std::fs::File::create_new(&path).map_err(wrap)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrap)?;
+    session.report.note(&format!("wrote the config {}", path.display()));
+    Ok(config)
+}
+
+/// Returns where a kit would be lost together with what it is to save.
+fn forbidden(config: &Config) -> Vec<PathBuf> {
+    let mut places = vec![config.state_dir.clone()];
+    let urls = config.vaults.iter().flat_map(|vault| &vault.stores).map(|store| &store.url);
+    places.extend(urls.filter_map(|url| url.strip_prefix("file://")).map(PathBuf::from));
+    if let Some(UploadsConfig::Path { path }) = &config.sources.uploads {
+        places.push(path.clone());
+    }
+    places
+}
+
+fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<Ending, Failure> {
+    let vaults: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            json!({
+                "name": report.name,
+                "vault": report.vault,
+                "root_key": report.root_key,
+                "kit": report.kit,
+                "longest_readable_days": report.longest_readable_days,
+            })
+        })
+        .collect();
+    let object = json!({ "config": config.path, "vaults": vaults });
+    if matches!(config.sources.database, Some(DatabaseConfig::Stdin)) {
+        session.report.note("the database is read from standard input: pipe the dump in");
+    }
+    session.report.result(object, &session.progress.warnings(), || {
+        reports.iter().map(words).collect::<String>()
+    })?;
+    Ok(Ending::Done)
+}
+
+fn words(report: &InitReport) -> String {
+    let kept = match report.longest_readable_days {
+        Some(days) => format!("nothing stays readable for longer than {days} days"),
+        None => "snapshots stay readable without a bound".to_owned(),
+    };
+    let kit = match &report.kit {
+        Some(path) => format!(
+            "recovery kit      {}\n  \
+             Move it to removable media and print its README.txt: it holds the sealed root key,\n  \
+             which is nowhere else.\n",
+            display(path)
+        ),
+        None => "recovery kit      written by an earlier run\n".to_owned(),
+    };
+    format!(
+        "created vault {}  {}\nverification key  {}\n{kit}retention         {kept}\n",
+        report.name, report.vault, report.root_key
+    )
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,75 @@
+//! `restore`: a snapshot into a directory.
+
+use serde_json::json;
+
+use crate::cli::access;
+use crate::cli::args::{PartArg, RestoreArgs, UsageError};
+use crate::cli::commands::show::choose;
+use crate::cli::report::{Ending, Failure, words};
+use crate::cli::session::Session;
+use crate::ops::restore::{self, Existing, Loss, Part, PathFilter, RestoreReport, RestoreRequest};
+
+/// Restores a snapshot, whole or in part.
+///
+/// # Errors
+/// If the target cannot be used or the snapshot does not open. What is damaged is left out and
+/// named, and the exit code is 3.
+pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
+    let selector = args.selection.selector()?;
+    if !args.path.is_empty() && args.only == Some(PartArg::Database) {
+        let reason = "--path chooses uploads, --only database leaves them out";
+        return Err(UsageError::new("restore", reason).into());
+    }
+    let paths = match args.path.is_empty() {
+        true => None,
+        false => Some(PathFilter::parse(&args.path)?),
+    };
+    let unlocked = access::unlocked(session, &args.access, "restore")?;
+    let snapshot = choose(unlocked.auditor(), &selector)?;
+    // Paths are of uploads: asking for some of them asks for nothing else.
+    let only = if paths.is_some() { Some(PartArg::Uploads) } else { args.only };
+    let request = RestoreRequest {
+        snapshot,
+        target: &args.target,
+        only: only.map(|only| match only {
+            PartArg::Database => Part::Database,
+            PartArg::Uploads => Part::Uploads,
+        }),
+        paths: paths.as_ref(),
+        existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
+    };
+    let report = restore::restore(&unlocked, &request, session.progress.as_ref())?;
+    let losses: Vec<_> = report
+        .losses
+        .iter()
+        .map(|Loss { what, code, detail }| {
+            json!({ "what": what, "code": code.text(), "detail": detail })
+        })
+        .collect();
+    let object = json!({
+        "id": snapshot,
+        "target": args.target,
+        "database_len": report.database_len,
+        "file_count": report.file_count,
+        "content_len": report.content_len,
+        "losses": losses,
+    });
+    session.report.result(object, &session.progress.warnings(), || text_of(&report, args))?;
+    Ok(if report.losses.is_empty() { Ending::Done } else { Ending::Damaged })
+}
+
+fn text_of(report: &RestoreReport, args: &RestoreArgs) -> String {
+    let mut text = String::new();
+    for Loss { what, code, detail } in &report.losses {
+        text.push_str(&words::printable(&format!("lost[{code}]: {what}: {detail}")));
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "restored {} of database and {} with {} to {}; every byte matches its digest\n",
+        words::bytes(report.database_len),
+        words::count(report.file_count, "file"),
+        words::bytes(report.content_len),
+        args.target.display(),
+    ));
+    text
+}

@@ -1,0 +1,140 @@
+//! `show`: one snapshot, with an identity in full, without one what is signed.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::base::SnapshotId;
+use crate::cli::access;
+use crate::cli::args::ShowArgs;
+use crate::cli::args::selection::Selector;
+use crate::cli::report::{Ending, Failure, words};
+use crate::cli::session::Session;
+use crate::format::{Kind, TreeEntry};
+use crate::ops::{self, read, restore};
+use crate::vault::Auditor;
+
+/// Describes a snapshot; with `--files`, lists its tree.
+///
+/// # Errors
+/// If there is no such snapshot, or listing files needs an identity and none is given.
+pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
+    let selector = args.selection.selector()?;
+    if args.files {
+        return list_files(args, &selector, session);
+    }
+    let auditor = access::auditor(session, &args.access)?;
+    let id = choose(&auditor, &selector)?;
+    let note = auditor.snapshot(id)?;
+    let mut object = json!({
+        "id": id,
+        "vault": auditor.note().name,
+        "time": note.time.to_string(),
+        "generation": note.generation,
+        "signer": note.signer,
+        "floor": note.floor.map(|time| time.to_string()),
+        "stored_len": note.stored_len,
+        "new_len": note.new_len,
+        "pack_count": note.pack_count,
+        "tree_count": note.tree_count,
+    });
+    if !session.global.identity.is_empty() {
+        let unlocked = access::unlocked(session, &args.access, "open the snapshot")?;
+        let body = unlocked.body(&note)?;
+        if let (Value::Object(object), Value::Object(facts)) =
+            (&mut object, restore::facts_of(&body))
+        {
+            let vault = object["vault"].clone();
+            object.extend(facts);
+            object.insert("vault".to_owned(), vault);
+        }
+    }
+    session.report.result(&object, &session.progress.warnings(), || text_of(&object))?;
+    Ok(Ending::Done)
+}
+
+/// Returns the snapshot that is meant among those whose notes verify.
+///
+/// # Errors
+/// If none or several match.
+pub fn choose(auditor: &Auditor, selector: &Selector) -> Result<SnapshotId, Failure> {
+    let ids: Vec<SnapshotId> = auditor.snapshots()?.sound.into_keys().collect();
+    Ok(selector.choose(&ids)?)
+}
+
+fn text_of(object: &Value) -> String {
+    let Value::Object(fields) = object else { return String::new() };
+    let mut text = String::new();
+    for (name, value) in fields {
+        let value = match value {
+            Value::Null => continue,
+            Value::String(value) => value.clone(),
+            Value::Number(len) if name.ends_with("_len") => {
+                words::bytes(len.as_u64().unwrap_or_default())
+            }
+            other => other.to_string(),
+        };
+        text.push_str(&format!("{name:12} {}\n", words::printable(&value)));
+    }
+    text
+}
+
+fn list_files(args: &ShowArgs, selector: &Selector, session: &Session) -> Result<Ending, Failure> {
+    let unlocked = access::unlocked(session, &args.access, "list the files")?;
+    let id = choose(unlocked.auditor(), selector)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let json = session.report.is_json();
+    let mut first = true;
+    let wrap = ops::Error::Output;
+    if json {
+        write!(out, "{{\"id\":\"{id}\",\"files\":[").map_err(wrap)?;
+    }
+    read::visit_tree(&unlocked, id, |entry| {
+        let line = if json { entry_json(&entry).to_string() } else { entry_line(&entry) };
+        let (before, after) = if json { (if first { "" } else { "," }, "") } else { ("", "\n") };
+        first = false;
+        write!(out, "{before}{line}{after}").map_err(wrap)
+    })?;
+    if json {
+        writeln!(out, "]}}").map_err(wrap)?;
+    }
+    out.flush().map_err(wrap)?;
+    Ok(Ending::Done)
+}
+
+fn entry_json(entry: &TreeEntry) -> Value {
+    let size = match &entry.kind {
+        Kind::File(content) => Some(content.size),
+        _ => None,
+    };
+    json!({
+        "path": String::from_utf8_lossy(&entry.path),
+        "kind": entry.kind.name(),
+        "mode": format!("{:04o}", entry.mode),
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "mtime": [entry.mtime.sec, i64::from(entry.mtime.nsec)],
+        "size": size,
+    })
+}
+
+fn entry_line(entry: &TreeEntry) -> String {
+    let (size, more) = match &entry.kind {
+        Kind::File(content) => (content.size.to_string(), String::new()),
+        Kind::Symlink { target } => {
+            (String::new(), format!(" -> {}", String::from_utf8_lossy(target)))
+        }
+        Kind::Hardlink { link } => (String::new(), format!(" = {}", String::from_utf8_lossy(link))),
+        _ => (String::new(), String::new()),
+    };
+    let path = String::from_utf8_lossy(&entry.path);
+    let path = if path.is_empty() { "." } else { &path };
+    let line = format!(
+        "{:8} {:04o} {:>6} {:>6} {size:>12} {path}{more}",
+        entry.kind.name(),
+        entry.mode,
+        entry.uid,
+        entry.gid
+    );
+    words::printable(&line)
+}

@@ -1,0 +1,97 @@
+//! `snapshot`: every vault that is due, in one pass over the sources.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::base::Observer;
+use crate::cli::access;
+use crate::cli::args::{SnapshotArgs, UsageError};
+use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig};
+use crate::cli::report::{Ending, Failure, words};
+use crate::cli::session::Session;
+use crate::crypto::recipient::DataRecipients;
+use crate::ops::snapshot::{self, SnapshotReport, Sources, UploadsPath, VaultJob};
+use crate::source::StreamSource;
+use crate::source::command::CommandSource;
+use crate::source::postgres::LocalSource;
+use crate::source::stream::StdinSource;
+use crate::vault::Writer;
+use crate::vault::state::{StateDir, StateLock};
+
+/// Takes a snapshot for every vault that is due.
+///
+/// # Errors
+/// If a source, a primary store or the state fails; then there is no new snapshot.
+pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
+    let config = session.config()?;
+    let sources = sources_of(&config)?;
+    let _lock = StateLock::take(&config.state_dir)?;
+    let mut jobs = Vec::new();
+    for vault in config.select(session.global.vault.as_deref())? {
+        let state = StateDir::new(&config.state_dir, &vault.name);
+        let writer = Writer::open(state, access::stores(vault)?, session.outside())?;
+        jobs.push(VaultJob { writer, recipients: DataRecipients::parse(&vault.recipients)? });
+    }
+    let observer: Arc<dyn Observer> = session.progress.clone();
+    let reports = snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
+    session.report.result(object, &session.progress.warnings(), || match reports.is_empty() {
+        true => "no vault is due\n".to_owned(),
+        false => reports.iter().map(line_of).collect(),
+    })?;
+    Ok(Ending::Done)
+}
+
+/// Opens the sources of a config; a store or state inside the uploads is left out of them.
+fn sources_of(config: &Config) -> Result<Sources, Failure> {
+    let SourcesConfig { database, uploads } = &config.sources;
+    if database.is_none() && uploads.is_none() {
+        let reason = format!("{} names no [sources]", config.path.display());
+        return Err(UsageError::new("take a snapshot", reason).into());
+    }
+    let database: Option<Box<dyn StreamSource>> = match database {
+        None => None,
+        Some(DatabaseConfig::Command { argv }) => Some(Box::new(CommandSource::new(argv)?)),
+        Some(DatabaseConfig::Stdin) => Some(Box::new(StdinSource)),
+        Some(DatabaseConfig::Local { url }) => Some(Box::new(LocalSource::new(url)?)),
+    };
+    let uploads = uploads.as_ref().map(|UploadsConfig::Path { path }| UploadsPath {
+        root: path.clone(),
+        exclusions: exclusions(config),
+    });
+    Ok(Sources { database, uploads })
+}
+
+fn exclusions(config: &Config) -> Vec<PathBuf> {
+    let urls = config.vaults.iter().flat_map(|vault| &vault.stores).map(|store| &store.url);
+    let stores = urls.filter_map(|url| url.strip_prefix("file://")).map(PathBuf::from);
+    stores.chain([config.state_dir.clone()]).collect()
+}
+
+fn object_of(report: &SnapshotReport) -> Value {
+    json!({
+        "id": report.snapshot,
+        "vault": report.vault,
+        "time": report.time.to_string(),
+        "content_len": report.content_len,
+        "stored_len": report.stored_len,
+        "new_len": report.new_len,
+        "file_count": report.file_count,
+        "row_count": report.row_count,
+        "lagging": report.lagging,
+    })
+}
+
+fn line_of(report: &SnapshotReport) -> String {
+    format!(
+        "{}  {}  {} in {} and {}, {} new\n",
+        report.snapshot,
+        report.vault,
+        words::bytes(report.content_len),
+        words::count(report.file_count, "file"),
+        words::count(report.row_count, "row"),
+        words::bytes(report.new_len),
+    )
+}

@@ -1,0 +1,92 @@
+//! `verify`: what a store holds, against what was signed.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::base::SnapshotId;
+use crate::cli::access;
+use crate::cli::args::selection::Selector;
+use crate::cli::args::{LevelArg, VerifyArgs};
+use crate::cli::report::{Ending, Failure, words};
+use crate::cli::session::Session;
+use crate::ops::verify::{self, Level, VerifyReport};
+use crate::vault::{Auditor, Unlocked};
+
+/// Verifies every vault that is meant, at a level.
+///
+/// # Errors
+/// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
+pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
+    let level = match args.level {
+        LevelArg::Ledger => Level::Ledger,
+        LevelArg::Stored => Level::Stored,
+        LevelArg::Bytes => Level::Bytes,
+        LevelArg::Contents => Level::Contents,
+    };
+    let mut reports = Vec::new();
+    for auditor in access::auditors(session, &args.access)? {
+        let only = chosen(args, &auditor)?;
+        let observer = session.progress.as_ref();
+        reports.push(if level == Level::Contents {
+            let identities = session.identities("verify contents")?;
+            let unlocked = Unlocked::new(auditor, identities)?;
+            let auditor = unlocked.auditor();
+            verify::verify(auditor, Some(&unlocked), level, only.as_deref(), observer)?
+        } else {
+            verify::verify(&auditor, None, level, only.as_deref(), observer)?
+        });
+    }
+    let object = json!({ "vaults": reports });
+    if let Some(path) = &args.report {
+        let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
+        let mut file = std::fs::File::create(path).map_err(wrap)?;
+        file.write_all(format!("{object:#}\n").as_bytes()).map_err(wrap)?;
+    }
+    session.report.result(object, &session.progress.warnings(), || {
+        reports.iter().map(text_of).collect::<String>()
+    })?;
+    let sound = reports.iter().all(VerifyReport::is_sound);
+    Ok(if sound { Ending::Done } else { Ending::Damaged })
+}
+
+fn chosen(args: &VerifyArgs, auditor: &Auditor) -> Result<Option<Vec<SnapshotId>>, Failure> {
+    if args.ids.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<SnapshotId> = auditor.snapshots()?.sound.into_keys().collect();
+    let chosen: Result<Vec<SnapshotId>, Failure> =
+        args.ids.iter().map(|text| Ok(Selector::parse(text)?.choose(&ids)?)).collect();
+    chosen.map(Some)
+}
+
+fn text_of(report: &VerifyReport) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let line = format!("{}: {}: {}", finding.code, finding.object, finding.detail);
+        text.push_str(&words::printable(&line));
+        text.push('\n');
+    }
+    let verdict = match (report.is_sound(), report.findings.len()) {
+        (true, 0) => "sound".to_owned(),
+        (true, count) => format!("sound, with {} left over", words::count(count as u64, "thing")),
+        (false, count) => format!("DAMAGED: {}", words::count(count as u64, "finding")),
+    };
+    text.push_str(&format!(
+        "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
+        report.vault,
+        report.store,
+        words::count(report.snapshot_count, "snapshot"),
+        words::count(report.object_count, "object"),
+        words::bytes(report.read_len),
+    ));
+    for gap in &report.not_covered {
+        text.push_str(&format!("  not covered: {gap}\n"));
+    }
+    for ledger in &report.ledgers {
+        let line =
+            format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
+        text.push_str(&line);
+    }
+    text
+}
