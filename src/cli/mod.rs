@@ -46,6 +46,9 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Keygen(args) => commands::keygen::run(args, session),
         Command::Completions(args) => commands::completions::run(args, session),
         other => {
+            if !matches!(other, Command::Init(_) | Command::Demo(_)) {
+                session.config()?.select(session.global.vault.as_deref())?;
+            }
             let action = format!("run {}", other.name());
             Err(UsageError::new(action, "this version does not have it yet").into())
         }
@@ -55,14 +58,18 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
 /// Shows help where it was asked for, else what is wrong with the command line.
 fn show_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if error.use_stderr() && words.iter().any(|word| word == "--json") {
-        // Clap's text without its own label and usage lines.
-        let text = error.to_string();
-        let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = UsageError::new("read the command line", reason).into();
+        let failure = UsageError::new("read the command line", reason_of(error)).into();
         Report::of(true, false).failure(&failure);
     } else {
         // There is nothing left to say if even this cannot be written.
         let _ = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Returns what clap says is wrong, in one line, without its own label, tips and usage.
+fn reason_of(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
 }
