@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::args::GlobalArgs;
-use super::config::{Config, ConfigError};
+use super::config::{CONFIG_VARIABLE, Config, ConfigError};
 use super::passphrase::Terminal;
 use super::progress::Progress;
 use super::report::{Failure, Report};
@@ -16,6 +16,9 @@ use crate::base::limits::IDENTITY_FILE_LEN_MAX;
 use crate::base::{Clock, Code, Coded, Entropy, SystemClock, SystemEntropy};
 use crate::crypto::identity::DataIdentities;
 use crate::vault::Outside;
+
+/// The environment variable that names an identity file where no option does.
+pub const IDENTITY_VARIABLE: &str = "IDSWYFT_VAULT_IDENTITY";
 
 /// One run of the program.
 pub struct Session {
@@ -59,8 +62,12 @@ impl Coded for IdentityError {
 }
 
 impl Session {
-    /// Makes the session of a command line, with the real clock and entropy.
-    pub fn new(global: GlobalArgs) -> Self {
+    /// Makes the session of a command line, with the real environment, clock and entropy.
+    pub fn new(mut global: GlobalArgs) -> Self {
+        global.config = global.config.or_else(|| path_in(CONFIG_VARIABLE));
+        if global.identity.is_empty() {
+            global.identity.extend(path_in(IDENTITY_VARIABLE));
+        }
         let report = Report::new(&global);
         Self {
             report,
@@ -108,8 +115,16 @@ impl Session {
     #[cfg(test)]
     pub fn silent() -> Self {
         let identity = Vec::new();
-        Self::new(GlobalArgs { config: None, vault: None, identity, json: false, quiet: true })
+        let global = GlobalArgs { config: None, vault: None, identity, json: false, quiet: true };
+        let mut session = Self::new(global);
+        session.global.identity.clear();
+        session
     }
+}
+
+/// Returns the path in an environment variable; one that is empty is as good as none.
+fn path_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn read_identity(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {

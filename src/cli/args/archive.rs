@@ -12,14 +12,7 @@ const VAULT_NAME_DEFAULT: &str = "nightly";
 /// Most bytes of a tag.
 const TAG_LEN_MAX: usize = 128;
 
-/// Create the vaults of a config, or write a first config.
-///
-/// With a config, creates every vault that it describes: the root key, which is written sealed to
-/// the recovery kit and then forgotten, the host's own signing key, the first generation and the
-/// first note. A vault that exists is left as it is.
-///
-/// Without a config, writes one from --store, --uploads, and --database-url or a dump command,
-/// and goes on with it. With recipients given nothing is asked.
+/// Arguments of `init`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -90,11 +83,7 @@ impl InitArgs {
     }
 }
 
-/// Take a snapshot: database and uploads, into every vault that is due.
-///
-/// Reads the sources once: first the database, then the uploads, so that every file which a row
-/// names is there. It needs no identity, asks nothing, and is safe to kill: what was stored is
-/// reused by the next run. A dump that fails or is cut off never becomes a snapshot.
+/// Arguments of `snapshot`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:

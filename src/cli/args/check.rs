@@ -19,10 +19,7 @@ pub enum LevelArg {
     Contents,
 }
 
-/// Check that snapshots are there, unaltered and readable.
-///
-/// Each level includes those before it. Damage is collected, not stopped at: the report names
-/// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
+/// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -43,10 +40,7 @@ pub struct VerifyArgs {
     pub report: Option<PathBuf>,
 }
 
-/// Show the signed record of what happened.
-///
-/// Every signer of a vault has a log of its own, in which nothing can be changed or left out
-/// without it showing.
+/// Arguments of `ledger`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:

@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Make an identity that opens archives, and print its recipient.
-///
-/// The identity is written to a new file that only you can read, protected by a passphrase: typed
-/// twice, or taken from IDSWYFT_VAULT_PASSPHRASE. Standard output gets the recipient, age1…, which
-/// goes into the config. Keep the identity away from the host that makes the backups, and keep a
-/// copy: without it nothing can ever be restored.
+/// Arguments of `keygen`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -24,23 +19,19 @@ pub struct KeygenArgs {
     pub no_passphrase: bool,
 }
 
-/// Try everything on a small made-up installation.
-///
-/// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
-/// installed), takes two snapshots with a day of changes between them, verifies them, restores
-/// both and compares every byte. It touches nothing outside its directory and needs no config.
+/// Arguments of `demo`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
   idswyft-vault demo
   idswyft-vault demo --dir /tmp/look")]
 pub struct DemoArgs {
-    /// Work in this new directory and leave it there [else a temporary one that is removed]
+    /// Work in this new directory and use a temporary one otherwise; it stays, to look at
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
 
-/// Print completions for a shell.
+/// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:

@@ -18,11 +18,7 @@ pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 
-use super::config::CONFIG_VARIABLE;
 use crate::base::{Code, Coded};
-
-/// The environment variable that names an identity file.
-pub const IDENTITY_VARIABLE: &str = "IDSWYFT_VAULT_IDENTITY";
 
 /// Encrypted, deduplicating archives of a self-hosted Idswyft installation.
 #[derive(Debug, Parser)]
@@ -63,16 +59,16 @@ Example:
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
-    /// Config file [else ./idswyft-vault.toml, then /etc/idswyft-vault/config.toml]
-    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE, hide_env_values = true)]
-    #[arg(help_heading = "Global options")]
+    /// Config file [else $IDSWYFT_VAULT_CONFIG, ./idswyft-vault.toml,
+    /// /etc/idswyft-vault/config.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// Only this vault of the config
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub vault: Option<String>,
     /// Identity file that opens the archive; may be given several times
-    #[arg(long, short, global = true, value_name = "FILE", env = IDENTITY_VARIABLE)]
-    #[arg(hide_env_values = true, help_heading = "Global options")]
+    /// [else $IDSWYFT_VAULT_IDENTITY]
+    #[arg(long, short, global = true, value_name = "FILE", help_heading = "Global options")]
     pub identity: Vec<PathBuf>,
     /// Write the result, or the error, as one JSON object to standard output
     #[arg(long, global = true, help_heading = "Global options")]
@@ -86,24 +82,64 @@ pub struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create the vaults of a config, or write a first config
+    ///
+    /// With a config, creates every vault that it describes: the root key, which is written sealed
+    /// to the recovery kit and then forgotten, the host's own signing key, the first generation and
+    /// the first note. A vault that exists is left as it is.
+    ///
+    /// Without a config, writes one from --store, --uploads, and --database-url or a dump command,
+    /// and goes on with it. With recipients given nothing is asked.
     Init(InitArgs),
     /// Make an identity that opens archives, and print its recipient
+    ///
+    /// The identity is written to a new file that only you can read, protected by a passphrase:
+    /// typed twice, or taken from IDSWYFT_VAULT_PASSPHRASE. Standard output gets the recipient,
+    /// age1…, which goes into the config. Keep the identity away from the host that makes the
+    /// backups, and keep a copy: without it nothing can ever be restored.
     Keygen(KeygenArgs),
     /// Take a snapshot: database and uploads, into every vault that is due
+    ///
+    /// Reads the sources once: first the database, then the uploads, so that every file which a row
+    /// names is there. It needs no identity, asks nothing, and is safe to kill: what was stored is
+    /// reused by the next run. A dump that fails or is cut off never becomes a snapshot.
     Snapshot(SnapshotArgs),
     /// List snapshots
+    ///
+    /// Needs no identity: what is listed is what the signed notes say. Tags are shown where this
+    /// host took the snapshot or an identity is given.
     Snapshots(SnapshotsArgs),
     /// Show what is in a snapshot
+    ///
+    /// Opens the snapshot's body, so it needs an identity: sources, sizes, rows of each table,
+    /// facts about the installation, and with --files every file.
     Show(ShowArgs),
     /// Restore a snapshot into a new directory
+    ///
+    /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
+    /// digest before the command succeeds; the archive is only read. Load db.sql into an empty
+    /// database, in one transaction, with a psql as new as the pg_dump that wrote it.
     Restore(RestoreArgs),
     /// Write the dump or one file of a snapshot to standard output
+    ///
+    /// `db` is the dump, anything else the path of a file below uploads/ (a file that is really
+    /// called db is written ./db). Bytes are written as soon as they are checked: if the command
+    /// fails, discard what it wrote.
     Cat(CatArgs),
     /// Check that snapshots are there, unaltered and readable
+    ///
+    /// Each level includes those before it. Damage is collected, not stopped at: the report names
+    /// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
     Verify(VerifyArgs),
     /// Show the signed record of what happened
+    ///
+    /// Every signer of a vault has a log of its own, in which nothing can be changed or left out
+    /// without it showing.
     Ledger(LedgerArgs),
     /// Try everything on a small made-up installation
+    ///
+    /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
+    /// installed), takes two snapshots with a day of changes between them, verifies them, restores
+    /// both and compares every byte. It touches nothing outside its directory and needs no config.
     Demo(DemoArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),

@@ -8,10 +8,7 @@ use super::UsageError;
 use super::selection::{SelectError, SelectionArgs, Selector};
 use crate::cli::access::AccessArgs;
 
-/// List snapshots.
-///
-/// Needs no identity: what is listed is what the signed notes say. Tags are shown where this host
-/// took the snapshot or an identity is given.
+/// Arguments of `snapshots`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -23,10 +20,7 @@ pub struct SnapshotsArgs {
     pub access: AccessArgs,
 }
 
-/// Show what is in a snapshot.
-///
-/// Opens the snapshot's body, so it needs an identity: sources, sizes, rows of each table, facts
-/// about the installation, and with --files every file.
+/// Arguments of `show`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -53,11 +47,7 @@ pub enum PartArg {
     Uploads,
 }
 
-/// Restore a snapshot into a new directory.
-///
-/// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
-/// digest before the command succeeds; the archive is only read. Load db.sql into an empty
-/// database, in one transaction, with a psql as new as the pg_dump that wrote it.
+/// Arguments of `restore`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
@@ -85,12 +75,11 @@ pub struct RestoreArgs {
     pub access: AccessArgs,
 }
 
-/// Write the dump or one file of a snapshot to standard output.
-///
-/// `db` is the dump, anything else the path of a file below uploads/ (a file that is really
-/// called db is written ./db). Bytes are written as soon as they are checked: if the command
-/// fails, discard what it wrote.
+/// Arguments of `cat`.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = "\
+idswyft-vault cat [OPTIONS] <ID> <db|PATH>
+       idswyft-vault cat [OPTIONS] --at <TIME> <db|PATH>")]
 #[command(after_help = "\
 Example:
   idswyft-vault cat latest db | psql --single-transaction -v ON_ERROR_STOP=1 new_database

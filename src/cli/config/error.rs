@@ -1,5 +1,6 @@
 //! What a config can be refused for.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -95,6 +96,9 @@ impl Coded for ConfigError {
     fn code(&self) -> Code {
         match self {
             Self::Missing { .. } => Code::ConfigMissing,
+            Self::Unreadable { source, .. } if source.kind() == ErrorKind::NotFound => {
+                Code::ConfigMissing
+            }
             Self::Unreadable { .. } | Self::TooLong { .. } | Self::Line { .. } => {
                 Code::ConfigInvalid
             }

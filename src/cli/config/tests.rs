@@ -242,8 +242,12 @@ fn a_config_without_a_vault_a_store_or_a_recipient_is_refused() {
 #[test]
 fn a_config_that_is_not_there_says_where_it_was_looked_for() {
     let error = Config::find(Some(Path::new("/nowhere/config.toml"))).unwrap_err();
-    assert_eq!(error.code(), Code::ConfigInvalid);
+    assert_eq!((error.code(), error.code().exit()), (Code::ConfigMissing, 2));
     assert!(error.to_string().contains("/nowhere/config.toml"));
+    let looked_for = CONFIG_PLACES.map(str::to_owned).to_vec();
+    let error = ConfigError::Missing { looked_for };
+    assert_eq!(error.code(), Code::ConfigMissing);
+    assert!(error.to_string().contains("./idswyft-vault.toml, /etc/idswyft-vault/config.toml"));
 }
 
 #[test]

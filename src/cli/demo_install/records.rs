@@ -233,14 +233,12 @@ fn file_columns(one: &Verification, kind: Kind) -> String {
 
 fn document_row(one: &Verification) -> String {
     let mut noise = Noise::of("ocr", one.number);
+    let raw = format!("{:016x}{:016x}{:016x}", noise.next(), noise.next(), noise.next());
+    let (name, number) = (full_name(one.number), noise.between(0, 1_000_000_000));
+    let confidence = noise.between(80, 99);
     let ocr = format!(
-        r#"{{"raw": "{:016x}{:016x}{:016x}", "name": "{}", "number": "P{:09}", "confidence": 0.{}}}"#,
-        noise.next(),
-        noise.next(),
-        noise.next(),
-        full_name(one.number),
-        noise.between(0, 1_000_000_000),
-        noise.between(80, 99),
+        "{{\"raw\": \"{raw}\", \"name\": \"{name}\", \"number\": \"P{number:09}\", \
+         \"confidence\": 0.{confidence}}}"
     );
     format!("{}\t{ocr}\t{}", file_columns(one, Kind::Document), sql_time(one.time()))
 }
@@ -252,12 +250,11 @@ fn selfie_row(one: &Verification) -> String {
 fn delivery_row(one: &Verification, step: u64) -> String {
     let mut noise = Noise::of("delivery", one.number * 2 + step);
     let (id, request) = (noise.uuid(), one.id());
-    let event = ["verification.started", "verification.completed"][usize::from(step == 1)];
+    let event = if step == 0 { "verification.started" } else { "verification.completed" };
+    let (score, session) = (noise.between(70, 99), noise.next());
     let payload = format!(
-        r#"{{"data": {{"id": "{request}", "score": 0.{}, "session": "{:016x}{:016x}"}}, "event": "{event}"}}"#,
-        noise.between(70, 99),
-        noise.next(),
-        noise.next(),
+        "{{\"data\": {{\"id\": \"{request}\", \"score\": 0.{score}, \
+         \"session\": \"{session:016x}\"}}, \"event\": \"{event}\"}}"
     );
     let attempts = 1 + one.change_count;
     format!("{id}\t{request}\t{payload}\tdelivered\t{attempts}\t{}", sql_time(one.time()))

@@ -64,13 +64,19 @@ pub fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
+/// Marks that turn the direction of writing, so that a name reads as another one.
+const DIRECTIONS: [char; 11] = [
+    '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
+    '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
 /// Returns text in which nothing drives a terminal: control characters, line ends and marks that
 /// turn the direction of writing are written as escapes.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        let turns = matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}') {
+        let drives = letter.is_control() || DIRECTIONS.contains(&letter);
+        if drives || matches!(letter, '\u{2028}' | '\u{2029}') {
             write!(out, "{}", letter.escape_default()).expect("writing to a string does not fail");
         } else {
             out.push(letter);
