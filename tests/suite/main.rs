@@ -1,7 +1,9 @@
 //! One test binary; a file here that is not listed fails `tidy`.
 
 mod conformance;
+mod packs;
 mod sources;
 mod support;
 mod support_pg;
 mod tidy;
+mod vectors;
