@@ -189,6 +189,7 @@ mod tests {
         }
     }
 
+    /// V-13
     #[test]
     fn the_note_of_another_snapshot_or_vault_is_foreign() {
         let text = sample().compose().unwrap();
@@ -201,6 +202,7 @@ mod tests {
         assert_eq!(error.code(), Code::ObjectForeign);
     }
 
+    /// V-9, V-107
     #[test]
     fn contradicting_or_missing_fields_are_refused() {
         let text = sample().compose().unwrap();
