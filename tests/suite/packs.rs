@@ -224,6 +224,17 @@ fn a_pack_of_another_owner_or_profile_is_foreign() {
     }
 }
 
+/// V-18
+#[test]
+fn two_seals_of_the_same_bytes_share_no_key() {
+    let recipient = GenerationIdentity::generate().recipient();
+    let seal = || seal::seal(&recipient, b"content", &SystemEntropy).unwrap();
+    let (first, second) = (seal(), seal());
+    for part in [32..75, 76..119, 168..184, 184..first.len()] {
+        assert_ne!(first[part.clone()], second[part]);
+    }
+}
+
 /// V-20
 #[test]
 fn a_length_that_no_plaintext_has_is_refused() {

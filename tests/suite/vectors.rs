@@ -5,7 +5,9 @@
 //! error. Every run makes the files again and compares; with `WRITE_VECTORS=1` it writes them.
 
 mod age_writer;
+mod auditing;
 mod file;
+mod generations;
 mod limits;
 mod made_packs;
 mod made_sealed;

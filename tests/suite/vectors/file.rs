@@ -69,8 +69,8 @@ impl Vector {
         self
     }
 
-    /// Writes the bytes as text.
-    pub const fn as_text(mut self) -> Self {
+    /// Has the bytes written as text.
+    pub const fn in_text(mut self) -> Self {
         self.encoding = Encoding::Text;
         self
     }

@@ -19,11 +19,13 @@ pub fn snapshot() -> SnapshotId {
     "20261122T023000Z-00000002".parse().expect("the id is well formed")
 }
 
-fn root() -> SigningKey {
+/// The root key of every vector.
+pub fn root() -> SigningKey {
     SigningKey::from_seed(VAULT, KeyUse::Root, &[5; 32])
 }
 
-fn writer() -> SigningKey {
+/// The writer's key of every vector.
+pub fn writer() -> SigningKey {
     SigningKey::from_seed(VAULT, KeyUse::Signer, &[6; 32])
 }
 
@@ -32,7 +34,8 @@ pub fn signer() -> SignerId {
     writer().signer_id()
 }
 
-fn sign(key: &SigningKey, text: &str) -> Vec<u8> {
+/// Signs a text.
+pub fn sign(key: &SigningKey, text: &str) -> Vec<u8> {
     key.sign(text).expect("the text can be signed")
 }
 
@@ -45,7 +48,8 @@ pub fn vectors() -> Vec<Vector> {
     all
 }
 
-fn vault_text() -> String {
+/// The vault note of every vector.
+pub fn vault_note() -> VaultNote {
     let role = Role::Writer;
     let delegate = Delegate {
         id: signer(),
@@ -54,7 +58,7 @@ fn vault_text() -> String {
         events: role.usual_events().into_iter().map(EventName::Known).collect(),
         retired: None,
     };
-    let note = VaultNote {
+    VaultNote {
         vault: VAULT,
         number: 1,
         previous: None,
@@ -64,8 +68,11 @@ fn vault_text() -> String {
         policy: serde_json::from_str(r#"{"keep_daily":30,"time_zone":"UTC"}"#).expect("JSON"),
         parameters: Parameters::initial(),
         recipients: vec![Digest::from_bytes([0x33; 32])],
-    };
-    note.compose().expect("the note is sound")
+    }
+}
+
+fn vault_text() -> String {
+    vault_note().compose().expect("the note is sound")
 }
 
 fn vault_notes() -> Vec<Vector> {
@@ -75,7 +82,7 @@ fn vault_notes() -> Vec<Vector> {
             .with("vault", VAULT)
             .with("number", 1)
             .with("vkey", root().verification_key())
-            .as_text()
+            .in_text()
     };
     let kem = text.replace("\"x25519\"", "\"mlkem768x25519\"");
     let delegated = text.replace("\"snapshot.taken\"", "\"snapshot.taken\",\"hold.released\"");
@@ -95,9 +102,10 @@ fn vault_notes() -> Vec<Vector> {
     ]
 }
 
-fn snapshot_text() -> String {
+/// The snapshot note of every vector.
+pub fn snapshot_note() -> SnapshotNote {
     let object = |byte, len| SignedObject { sha256: Digest::from_bytes([byte; 32]), len };
-    let note = SnapshotNote {
+    SnapshotNote {
         vault: VAULT,
         snapshot: snapshot(),
         generation: generation(),
@@ -112,8 +120,11 @@ fn snapshot_text() -> String {
         new_len: 131_472,
         floor: None,
         tags_digest: Digest::from_bytes([4; 32]),
-    };
-    note.compose().expect("the note is sound")
+    }
+}
+
+fn snapshot_text() -> String {
+    snapshot_note().compose().expect("the note is sound")
 }
 
 fn snapshot_notes() -> Vec<Vector> {
@@ -127,7 +138,7 @@ fn snapshot_notes() -> Vec<Vector> {
             .with("vault", VAULT)
             .with("snapshot", snapshot())
             .with("vkey", writer().verification_key())
-            .as_text()
+            .in_text()
     };
     let confused = sign(&writer(), &vault_text());
     vec![
@@ -147,7 +158,7 @@ fn checkpoints() -> Vec<Vector> {
             .with("vault", VAULT)
             .with("signer", signer())
             .with("vkey", writer().verification_key())
-            .as_text()
+            .in_text()
     };
     vec![
         vector("sound", "A checkpoint of three events.", &text).releases(text.as_bytes()),
@@ -165,7 +176,7 @@ fn lists() -> Vec<Vector> {
         Vector::new(&format!("list-{name}"), covers, says, text.into_bytes())
             .with("vault", VAULT)
             .with("snapshot", snapshot())
-            .as_text()
+            .in_text()
     };
     let lines: Vec<&str> = text.lines().collect();
     let turned = format!("{}\n", [lines[0], lines[3], lines[4], lines[1], lines[2]].join("\n"));

@@ -42,7 +42,7 @@ fn bodies() -> Vec<Vector> {
             .with("vault", VAULT)
             .with("generation", generation)
             .with("snapshot", snapshot)
-            .as_text()
+            .in_text()
     };
     let change = |from: &str, to: &str| text.replacen(from, to, 1);
     vec![
@@ -63,7 +63,7 @@ fn generation_files() -> Vec<Vector> {
     );
     let cut = text.replacen("# dedup-secret", "# secret", 1);
     let vector = |name: &str, covers, says, text: String| {
-        Vector::new(&format!("generation-{name}"), covers, says, text.into_bytes()).as_text()
+        Vector::new(&format!("generation-{name}"), covers, says, text.into_bytes()).in_text()
     };
     vec![
         vector("sound", "V-53", "A generation's secrets.", text.clone()).releases(text.as_bytes()),
@@ -119,7 +119,7 @@ fn events() -> Vec<Vector> {
             .with("vault", VAULT)
             .with("signer", signer())
             .with("seq", 3)
-            .as_text()
+            .in_text()
     };
     vec![vector("V-116", "A generation was closed.", text.clone()).releases(text.as_bytes())]
 }
@@ -135,7 +135,7 @@ fn tree_lines() -> Vec<Vector> {
         "08".repeat(32)
     );
     let vector = |name: &str, covers, says, text: String| {
-        Vector::new(&format!("tree-{name}"), covers, says, text.into_bytes()).as_text()
+        Vector::new(&format!("tree-{name}"), covers, says, text.into_bytes()).in_text()
     };
     let path = |to: &str| text.replacen("\"path\":\"documents/a.jpg\"", to, 1);
     let escaped = path("\"path_base64\":\"/2E=\"");
@@ -176,7 +176,7 @@ fn key_schedule() -> Vector {
         "Ids of `chunk`, the gear table's BLAKE3, the index identity, cuts of 64 KiB of counting.",
         "42".repeat(32).into_bytes(),
     )
-    .as_text()
+    .in_text()
     .releases(text.as_bytes())
 }
 
