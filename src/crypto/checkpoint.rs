@@ -1,4 +1,4 @@
-//! A log's size and root, and the checkpoint that signs them. Spec: ledger; C2SP
+//! A log's size and root, and the checkpoint that signs them. Spec: §8.5; C2SP
 //! tlog-checkpoint.
 //!
 //! ```text

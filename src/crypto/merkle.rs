@@ -1,4 +1,4 @@
-//! The append-only log of a signer's events: leaves, root, consistency. Spec: ledger; RFC 6962
+//! The append-only log of a signer's events: leaves, root, consistency. Spec: §8.4; RFC 6962
 //! §2.1.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! Signed notes: who may have written a text. Spec: signatures; C2SP signed-note.
+//! Signed notes: who may have written a text. Spec: §8.1; C2SP signed-note.
 //!
 //! - A text leaves this module only after a signature of a key that the caller named verified.
 //! - A wrong signature in the name of a known key refuses the note; those of other keys, such as

@@ -1,4 +1,4 @@
-//! The keys of signed notes, by name and use. Spec: signatures; C2SP signed-note.
+//! The keys of signed notes, by name and use. Spec: §8.1; C2SP signed-note.
 //!
 //! ```text
 //! key name = "idswyft-vault/" vault-id "/" ( "root" | signer-id )

@@ -1,5 +1,5 @@
 //! What every JSON structure has in common: `v`, `requires`, one line, no integer above 2^53.
-//! Spec: the section on JSON structures.
+//! Spec: §2.3.
 //!
 //! - A structure that a newer program wrote is told apart from one that is broken, before any
 //!   other field is looked at.

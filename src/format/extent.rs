@@ -1,4 +1,4 @@
-//! Where bytes are: a run of a pack's raw stream. Spec: §6.
+//! Where bytes are: a run of a pack's raw stream. Spec: §7.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! One event of a signer's log: the leaf bytes, and what they say. Spec: ledger.
+//! One event of a signer's log: the leaf bytes, and what they say. Spec: §8.4.
 //!
 //! ```text
 //! {"v":1,"requires":[],"vault":…,"signer":…,"seq":0,"time":…,"event":"snapshot.taken",…}

@@ -1,4 +1,4 @@
-//! The list of a snapshot: every pack and tree object that it needs. Spec: lists.
+//! The list of a snapshot: every pack and tree object that it needs. Spec: §8.3.
 //!
 //! ```text
 //! # idswyft-vault/v1 list <vault-id> <snapshot-id>

@@ -1,4 +1,4 @@
-//! The text of a signed note: what it is, whose it is, and one JSON object. Spec: notes.
+//! The text of a signed note: what it is, whose it is, and one JSON object. Spec: §8.1.
 //!
 //! ```text
 //! idswyft-vault/v1 <kind> <vault-id>

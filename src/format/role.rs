@@ -1,4 +1,4 @@
-//! The roles of signers, and which events each may be delegated. Spec: notes, delegation.
+//! The roles of signers, and which events each may be delegated. Spec: §8.2.
 //!
 //! - The host holds a writer key: whatever a vault note says, a writer cannot be delegated the
 //!   release of a hold, a change of policy, signers or recipients, or the shredding of a key.

@@ -1,4 +1,4 @@
-//! The signed note that makes a snapshot exist. Spec: notes.
+//! The signed note that makes a snapshot exist. Spec: §8.2.
 //!
 //! - It names body, list and segment by digest and length: what it names was durable before (I2).
 //! - It tells a keyless reader all that retention and verification need, and no name or tag.

@@ -1,4 +1,4 @@
-//! The note signed by the root key: whose vault it is and what is allowed in it. Spec: notes.
+//! The note signed by the root key: whose vault it is and what is allowed in it. Spec: §8.2.
 //!
 //! - Notes are numbered and each names the digest of the one before, so the newest is the vault's
 //!   state and none can be left out.

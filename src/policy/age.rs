@@ -1,4 +1,4 @@
-//! Ages of snapshots, such as `30d` or `5y`, and what they mean in a calendar. Spec: retention.
+//! Ages of snapshots, such as `30d` or `5y`, and what they mean in a calendar. Spec: §8.6.
 //!
 //! ```text
 //! age = count ( "h" | "d" | "w" | "mo" | "y" )

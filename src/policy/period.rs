@@ -1,4 +1,4 @@
-//! Calendar periods: which snapshot is the first of its hour, day, week, month. Spec: retention.
+//! Calendar periods: which snapshot is the first of its hour, day, week, month. Spec: §8.6.
 
 use std::fmt;
 use std::str::FromStr;

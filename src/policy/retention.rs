@@ -1,4 +1,4 @@
-//! The retention policy of a vault: parsed, free of contradictions. Spec: retention; design §9.
+//! The retention policy of a vault: parsed, free of contradictions. Spec: §8.6.
 //!
 //! - Two settings that cannot both hold are refused by name; nothing is silently preferred.
 //! - A policy without a keep rule keeps everything, up to its ceiling if it has one.

@@ -1,4 +1,4 @@
-//! From a store's URL to the store. Spec: §14.
+//! From a store's URL to the store. Spec: §16.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
