@@ -2,7 +2,10 @@
 
 pub mod error;
 pub mod init;
+pub mod read;
+pub mod restore;
 pub mod select;
 pub mod snapshot;
+pub mod verify;
 
 pub use error::Error;

@@ -1,0 +1,112 @@
+//! Reading one thing out of a snapshot, in order and with bounded memory. Spec: §12.
+
+use std::io::Write;
+
+use super::Error;
+use crate::base::{Profile, SnapshotId};
+use crate::format::recipe::Piece;
+use crate::format::{Kind, TreeEntry};
+use crate::vault::stream::{PieceReader, read_stream};
+use crate::vault::{self, Unlocked};
+
+/// Writes the database dump to `out`.
+///
+/// Every byte was authenticated before it is written; the digest of the whole is known only at the
+/// end. Whatever takes the bytes must do so in one transaction.
+///
+/// # Errors
+/// If the snapshot has no dump, is damaged, or `out` fails.
+pub fn cat_database(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    out: &mut dyn Write,
+) -> Result<u64, Error> {
+    let body = unlocked.body(&unlocked.auditor().snapshot(snapshot)?)?;
+    let missing = || Error::NotInSnapshot { what: "a database dump".to_owned(), snapshot };
+    let database = body.database.as_ref().ok_or_else(missing)?;
+    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Stream, &body.packs);
+    read_stream(&mut reader, &database.stream, "db.sql", |bytes| {
+        out.write_all(bytes).map_err(Error::Output)
+    })?;
+    out.flush().map_err(Error::Output)?;
+    Ok(database.stream.len)
+}
+
+/// Visits every entry of the uploads tree in order.
+///
+/// # Errors
+/// If the snapshot has no uploads, is damaged, or `visit` fails.
+pub fn visit_tree(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    mut visit: impl FnMut(TreeEntry) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let body = unlocked.body(&unlocked.auditor().snapshot(snapshot)?)?;
+    let missing = || Error::NotInSnapshot { what: "uploads".to_owned(), snapshot };
+    let uploads = body.uploads.as_ref().ok_or_else(missing)?;
+    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+    let mut line = Vec::new();
+    read_stream(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                visit(TreeEntry::parse_line(&line)?)?;
+                line.clear();
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes one file of the uploads to `out`; a further name of a file counts as the file.
+///
+/// # Errors
+/// If there is no such file, it is damaged, or `out` fails.
+pub fn cat_file(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    path: &[u8],
+    out: &mut dyn Write,
+) -> Result<u64, Error> {
+    let name = String::from_utf8_lossy(path).into_owned();
+    let mut wanted = path.to_vec();
+    let mut found = None;
+    for _ in 0..2 {
+        let mut link = None;
+        visit_tree(unlocked, snapshot, |entry| {
+            if entry.path == wanted {
+                match entry.kind {
+                    Kind::File(content) => found = Some(content),
+                    Kind::Hardlink { link: first } => link = Some(first),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })?;
+        match link {
+            Some(first) => wanted = first,
+            None => break,
+        }
+    }
+    let missing = || Error::NotInSnapshot { what: format!("the file {name:?}"), snapshot };
+    let content = found.ok_or_else(missing)?;
+    let note = unlocked.auditor().snapshot(snapshot)?;
+    let packs: Vec<_> = content.extents.iter().map(|extent| extent.pack).collect();
+    let mut reader = PieceReader::new(unlocked, note.generation, Profile::File, &packs);
+    let mut hasher = blake3::Hasher::new();
+    for (pack, extent) in (0..).zip(&content.extents) {
+        let piece = Piece { pack, offset: extent.offset, len: extent.len };
+        reader.read(piece, |bytes| {
+            hasher.update(bytes);
+            out.write_all(bytes).map_err(Error::Output)
+        })?;
+    }
+    let digest = |hash: blake3::Hash| Box::new(crate::base::Digest::from_bytes(*hash.as_bytes()));
+    let b3 = hasher.finalize();
+    if b3 != content.b3 {
+        let (found, expected) = (digest(b3), digest(content.b3));
+        return Err(vault::Error::Contents { what: name, found, expected }.into());
+    }
+    out.flush().map_err(Error::Output)?;
+    Ok(content.size)
+}

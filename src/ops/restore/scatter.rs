@@ -1,0 +1,119 @@
+//! Reading each pack once and writing its bytes to wherever they belong. Spec: §12.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::base::{GenerationId, PackId, Profile};
+use crate::vault::pack_reader::OpenPack;
+use crate::vault::writer::pack_key;
+use crate::vault::{self, Unlocked};
+
+/// Blocks of a pack that are in memory at once.
+const BLOCKS_AT_ONCE: usize = 8;
+
+/// A piece of a pack and where its bytes belong.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    /// Index of the pack.
+    pub pack: u32,
+    /// Offset in the pack's raw bytes.
+    pub offset: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Index of the file.
+    pub file: u32,
+    /// Offset in the file.
+    pub at: u64,
+}
+
+/// Where the bytes of a file go.
+pub trait Scatter: Sync {
+    /// Writes bytes of a file at an offset.
+    fn write(&self, file: u32, at: u64, bytes: &[u8]) -> Result<(), crate::ops::Error>;
+
+    /// Is told that a file cannot be complete, because a pack that it needs is damaged.
+    fn lose(&self, file: u32, error: &vault::Error);
+}
+
+/// Runs every job: packs side by side, blocks of each in order.
+pub fn run(
+    unlocked: &Unlocked,
+    generation: GenerationId,
+    profile: Profile,
+    packs: &[PackId],
+    mut jobs: Vec<Job>,
+    target: &impl Scatter,
+) -> Result<(), crate::ops::Error> {
+    jobs.par_sort_unstable_by_key(|job| (job.pack, job.offset));
+    let by_pack: Vec<&[Job]> = jobs.chunk_by(|a, b| a.pack == b.pack).collect();
+    by_pack.into_par_iter().try_for_each(|jobs| {
+        let id = packs[jobs[0].pack as usize];
+        let opened = unlocked.pack(generation, profile, id);
+        match opened {
+            Ok(pack) => run_pack(&pack, profile, id, jobs, target),
+            Err(error) => {
+                jobs.iter().for_each(|job| target.lose(job.file, &error));
+                Ok(())
+            }
+        }
+    })
+}
+
+fn run_pack(
+    pack: &OpenPack<'_>,
+    profile: Profile,
+    id: PackId,
+    jobs: &[Job],
+    target: &impl Scatter,
+) -> Result<(), crate::ops::Error> {
+    let mut by_block: BTreeMap<usize, Vec<&Job>> = BTreeMap::new();
+    let len = pack.blocks().raw_len();
+    for job in jobs {
+        let need = job.offset + job.len;
+        if need > len {
+            target.lose(job.file, &vault::Error::Extent { key: pack_key(profile, id), len, need });
+            continue;
+        }
+        if job.len > 0 {
+            let last = pack.blocks().at_raw(need - 1);
+            for block in pack.blocks().at_raw(job.offset)..=last {
+                by_block.entry(block).or_default().push(job);
+            }
+        }
+    }
+    let needed: Vec<usize> = by_block.keys().copied().collect();
+    let runs = needed.chunk_by(|a, b| a + 1 == *b);
+    for run in runs.flat_map(|run| run.chunks(BLOCKS_AT_ONCE)) {
+        let (first, end) = (run[0], run[run.len() - 1] + 1);
+        match pack.read_blocks(first..end) {
+            Ok(blocks) => {
+                for (block, raw) in (first..end).zip(&blocks) {
+                    write_block(pack, block, raw, &by_block[&block], target)?;
+                }
+            }
+            Err(error) => {
+                let lost = run.iter().flat_map(|block| &by_block[block]);
+                lost.for_each(|job| target.lose(job.file, &error));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_block(
+    pack: &OpenPack<'_>,
+    block: usize,
+    raw: &[u8],
+    jobs: &[&Job],
+    target: &impl Scatter,
+) -> Result<(), crate::ops::Error> {
+    let range = pack.blocks().raw_range(block);
+    let slice = |at: u64| usize::try_from(at - range.start).expect("blocks are bounded");
+    for job in jobs {
+        let start = job.offset.max(range.start);
+        let end = (job.offset + job.len).min(range.end);
+        target.write(job.file, job.at + (start - job.offset), &raw[slice(start)..slice(end)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Restoring the uploads: places first, then contents pack by pack, then proof and metadata.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::scatter::{self, Job, Scatter};
+use super::{Loss, PathFilter, RestoreReport, Staging};
+use crate::base::limits::WINDOW_LEN;
+use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Profile};
+use crate::format::body::{Body, UploadsTree};
+use crate::format::{Kind, TreeEntry, tree};
+use crate::ops::Error;
+use crate::source::Target;
+use crate::source::target::{Existing, NotRestored};
+use crate::vault::stream::{PieceReader, read_stream};
+use crate::vault::{self, Unlocked};
+
+/// Where a line of the spooled tree is.
+#[derive(Clone, Copy)]
+struct Line {
+    offset: u64,
+    len: u32,
+}
+
+/// The tree's lines in a file that has no name, and the files among them that are restored.
+struct Spool {
+    lines: File,
+    files: Vec<Line>,
+    place: std::path::PathBuf,
+}
+
+impl Spool {
+    fn read(&self, line: Line) -> Result<TreeEntry, Error> {
+        let mut bytes = vec![0; line.len as usize];
+        let read = self.lines.read_exact_at(&mut bytes, line.offset);
+        read.map_err(|cause| Error::file("read", &self.place, cause))?;
+        Ok(TreeEntry::parse_line(&bytes)?)
+    }
+}
+
+/// Restores the entries that `filter` chooses.
+pub fn restore(
+    unlocked: &Unlocked,
+    body: &Body,
+    uploads: &UploadsTree,
+    filter: Option<&PathFilter>,
+    staging: &Staging,
+    report: &mut RestoreReport,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let (mut spool, lines) = spool_tree(unlocked, body, uploads, &staging.path)?;
+    let target = Target::open(&staging.path.join("uploads"), Existing::Refuse)?;
+    let mut plan = Plan::default();
+    place_all(&mut spool, lines, filter, &target, &mut plan, observer)?;
+    let files = Files {
+        target: &target,
+        spool: &spool,
+        lost: Mutex::new(BTreeMap::new()),
+        open: Mutex::new(None),
+        observer,
+    };
+    let generation = body.generation;
+    scatter::run(unlocked, generation, Profile::File, &plan.packs, plan.jobs, &files)?;
+    let problems = (0..spool.files.len())
+        .into_par_iter()
+        .map(|index| files.prove(index))
+        .collect::<Result<Vec<_>, _>>()?;
+    problems.iter().flatten().for_each(|problem| warn(problem, observer));
+    let lost = files.lost.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let gone = remove_lost(&spool, &lost, &plan.links, &staging.path.join("uploads"))?;
+    target.finish()?.iter().for_each(|problem| warn(problem, observer));
+    report.file_count = plan.file_count - gone.len() as u64;
+    report.content_len = plan.content_len;
+    report.losses.extend(gone);
+    Ok(())
+}
+
+fn warn(problem: &NotRestored, observer: &dyn Observer) {
+    let cause = std::error::Error::source(problem).map(|cause| format!(": {cause}"));
+    let detail = format!("{problem}{}", cause.unwrap_or_default());
+    observer.observe(Event::Warning { code: problem.code(), detail });
+}
+
+/// Reads the tree stream, proven, into a spool.
+fn spool_tree(
+    unlocked: &Unlocked,
+    body: &Body,
+    uploads: &UploadsTree,
+    staging: &Path,
+) -> Result<(Spool, Vec<Line>), Error> {
+    let wrap = |cause| Error::file("write", staging, cause);
+    let lines = tempfile::tempfile_in(staging).map_err(wrap)?;
+    let mut out = std::io::BufWriter::new(&lines);
+    let (mut index, mut start, mut at) = (Vec::new(), 0u64, 0u64);
+    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+    read_stream::<Error>(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
+        for (position, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            let end = at + position as u64 + 1;
+            let len = u32::try_from(end - start).map_err(|_| Error::Closed)?;
+            index.push(Line { offset: start, len });
+            start = end;
+        }
+        at += bytes.len() as u64;
+        out.write_all(bytes).map_err(wrap)
+    })?;
+    out.flush().map_err(wrap)?;
+    drop(out);
+    Ok((Spool { lines, files: Vec::new(), place: staging.to_owned() }, index))
+}
+
+/// What is to be done once everything has its place.
+#[derive(Default)]
+struct Plan {
+    jobs: Vec<Job>,
+    packs: Vec<PackId>,
+    pack_index: BTreeMap<PackId, u32>,
+    /// Further names of restored files, by their first name.
+    links: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    file_count: u64,
+    content_len: u64,
+}
+
+impl Plan {
+    fn add_file(&mut self, entry: &TreeEntry, index: usize) -> Result<(), Error> {
+        let Kind::File(content) = &entry.kind else { return Ok(()) };
+        let file = u32::try_from(index).map_err(|_| Error::Closed)?;
+        let mut at = 0;
+        for extent in &content.extents {
+            let next = u32::try_from(self.packs.len()).map_err(|_| Error::Closed)?;
+            let pack = *self.pack_index.entry(extent.pack).or_insert(next);
+            if pack == next {
+                self.packs.push(extent.pack);
+            }
+            self.jobs.push(Job { pack, offset: extent.offset, len: extent.len, file, at });
+            at += extent.len;
+        }
+        self.file_count += 1;
+        self.content_len += content.size;
+        Ok(())
+    }
+}
+
+/// Places every chosen entry and the directories above it.
+fn place_all(
+    spool: &mut Spool,
+    lines: Vec<Line>,
+    filter: Option<&PathFilter>,
+    target: &Target,
+    plan: &mut Plan,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let mut above: Vec<TreeEntry> = Vec::new();
+    for line in lines {
+        let entry = spool.read(line)?;
+        above.retain(|dir| is_below(&entry.path, &dir.path));
+        if filter.is_some_and(|filter| !filter.matches(&entry.path)) {
+            if entry.kind == Kind::Dir {
+                above.push(entry);
+            }
+            continue;
+        }
+        for dir in above.drain(..) {
+            place(target, &dir, observer)?;
+        }
+        if let Kind::Hardlink { link } = &entry.kind {
+            if filter.is_some_and(|filter| !filter.matches(link)) {
+                let detail = format!(
+                    "{:?} is a further name of {:?}, which was not chosen",
+                    String::from_utf8_lossy(&entry.path),
+                    String::from_utf8_lossy(link)
+                );
+                observer.observe(Event::Warning { code: Code::MetadataNotRestored, detail });
+                continue;
+            }
+            plan.links.entry(link.clone()).or_default().push(entry.path.clone());
+        }
+        place(target, &entry, observer)?;
+        if matches!(entry.kind, Kind::File(_)) {
+            plan.add_file(&entry, spool.files.len())?;
+            spool.files.push(line);
+        }
+    }
+    Ok(())
+}
+
+fn is_below(path: &[u8], dir: &[u8]) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+fn place(target: &Target, entry: &TreeEntry, observer: &dyn Observer) -> Result<(), Error> {
+    let placed = target.place(entry)?;
+    placed.problems.iter().for_each(|problem| warn(problem, observer));
+    Ok(())
+}
+
+/// Writes contents to placed files.
+struct Files<'a> {
+    target: &'a Target,
+    spool: &'a Spool,
+    lost: Mutex<BTreeMap<u32, Loss>>,
+    open: Mutex<Option<(u32, std::sync::Arc<crate::source::target::TargetFile>)>>,
+    observer: &'a dyn Observer,
+}
+
+impl Files<'_> {
+    fn file(&self, index: u32) -> Result<std::sync::Arc<crate::source::target::TargetFile>, Error> {
+        let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((have, file)) = open.as_ref().filter(|(have, _)| *have == index) {
+            debug_assert_eq!(*have, index);
+            return Ok(std::sync::Arc::clone(file));
+        }
+        let entry = self.spool.read(self.spool.files[index as usize])?;
+        let file = std::sync::Arc::new(self.target.reopen(&entry)?);
+        *open = Some((index, std::sync::Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// Reads a file back, compares its digest and restores its metadata.
+    fn prove(&self, index: usize) -> Result<Vec<NotRestored>, Error> {
+        let number = u32::try_from(index).map_err(|_| Error::Closed)?;
+        let lost = |lost: &Mutex<BTreeMap<u32, Loss>>| {
+            lost.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains_key(&number)
+        };
+        if lost(&self.lost) {
+            return Ok(Vec::new());
+        }
+        let entry = self.spool.read(self.spool.files[index])?;
+        let Kind::File(content) = &entry.kind else { return Ok(Vec::new()) };
+        let file = self.target.reopen(&entry)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut window =
+            vec![0; WINDOW_LEN.min(usize::try_from(content.size).unwrap_or(WINDOW_LEN))];
+        let mut at = 0;
+        while at < content.size {
+            let len = (content.size - at).min(window.len() as u64);
+            let part = &mut window[..usize::try_from(len).expect("a window fits memory")];
+            file.read_at(at, part)?;
+            hasher.update(part);
+            at += len;
+        }
+        let found = hasher.finalize();
+        if found != content.b3 {
+            let digest = |hash: blake3::Hash| Box::new(Digest::from_bytes(*hash.as_bytes()));
+            let what = String::from_utf8_lossy(&entry.path).into_owned();
+            let (found, expected) = (digest(found), digest(content.b3));
+            self.lose(number, &vault::Error::Contents { what, found, expected });
+            return Ok(Vec::new());
+        }
+        Ok(self.target.finish_file(&file, &entry))
+    }
+}
+
+impl Scatter for Files<'_> {
+    fn write(&self, file: u32, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.file(file)?.write_at(at, bytes)?;
+        self.observer.observe(Event::Advanced { len: bytes.len() as u64 });
+        Ok(())
+    }
+
+    fn lose(&self, file: u32, error: &vault::Error) {
+        let mut lost = self.lost.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (code, detail) = (error.code(), error.to_string());
+        lost.entry(file).or_insert(Loss { what: String::new(), code, detail });
+    }
+}
+
+/// Removes every name of what is lost, and returns the losses by path.
+fn remove_lost(
+    spool: &Spool,
+    lost: &BTreeMap<u32, Loss>,
+    links: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    root: &Path,
+) -> Result<Vec<Loss>, Error> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut losses = Vec::new();
+    for (index, loss) in lost {
+        let entry = spool.read(spool.files[*index as usize])?;
+        tree::check_path(&entry.path)?;
+        let mut names = BTreeSet::from([entry.path.clone()]);
+        names.extend(links.get(&entry.path).into_iter().flatten().cloned());
+        for name in names {
+            let path = root.join(std::ffi::OsStr::from_bytes(&name));
+            std::fs::remove_file(&path).map_err(|cause| Error::file("remove", &path, cause))?;
+        }
+        let what = format!("uploads/{}", String::from_utf8_lossy(&entry.path));
+        losses.push(Loss { what, ..loss.clone() });
+    }
+    Ok(losses)
+}

@@ -1,0 +1,233 @@
+//! Level `contents`: everything opens, every chunk has its id, every stream and file its digest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use super::{Collector, Scope};
+use crate::base::{Code, Digest, GenerationId, PackId, Profile};
+use crate::crypto::keys::ChunkIdKey;
+use crate::format::body::Body;
+use crate::format::recipe::Piece;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::format::{Kind, ObjectKey, TreeEntry};
+use crate::ops::Error;
+use crate::vault::pack_reader::OpenPack;
+use crate::vault::stream::{PieceReader, read_stream};
+use crate::vault::{self, Unlocked};
+
+/// Blocks of a pack that are in memory at once.
+const BLOCKS_AT_ONCE: usize = 8;
+
+/// Checks everything that opens with the generations' keys.
+pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
+    let mut bodies = BTreeMap::new();
+    let mut packs: BTreeMap<PackId, (GenerationId, Profile)> = BTreeMap::new();
+    for note in scope.notes.values() {
+        match unlocked.body(note) {
+            Ok(body) => {
+                check_list(scope, note, &body, &mut packs, collector);
+                bodies.insert(note.snapshot, body);
+            }
+            Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
+        }
+    }
+    packs.par_iter().try_for_each(|(id, (generation, profile))| {
+        check_pack(unlocked, *id, *generation, *profile, collector)
+    })?;
+    let mut proven = BTreeSet::new();
+    bodies.values().try_for_each(|body| check_streams(unlocked, body, &mut proven, collector))
+}
+
+/// Checks that the packs of a body are those of the signed list.
+fn check_list(
+    scope: &Scope,
+    note: &SnapshotNote,
+    body: &Body,
+    packs: &mut BTreeMap<PackId, (GenerationId, Profile)>,
+    collector: &Collector<'_>,
+) {
+    let Some(list) = scope.lists.get(&note.snapshot) else { return };
+    let listed: BTreeSet<PackId> = list.iter().filter_map(|entry| entry.key.pack()).collect();
+    let named: BTreeSet<PackId> = body.packs.iter().copied().collect();
+    if listed != named {
+        let detail = "its packs are not those of the signed list";
+        collector.add(Code::NoteMismatch, ObjectKey::Body(note.snapshot), detail);
+    }
+    let dumps: BTreeSet<PackId> = body
+        .database
+        .iter()
+        .flat_map(|database| database.stream.recipe.pieces())
+        .map(|piece| body.packs[piece.pack as usize])
+        .collect();
+    for entry in list {
+        let profile = match entry.key {
+            ObjectKey::Tree(_) => Profile::Meta,
+            ObjectKey::Pack(id) if dumps.contains(&id) => Profile::Stream,
+            _ => Profile::File,
+        };
+        if let Some(id) = entry.key.pack() {
+            packs.insert(id, (note.generation, profile));
+        }
+    }
+}
+
+fn check_pack(
+    unlocked: &Unlocked,
+    id: PackId,
+    generation: GenerationId,
+    profile: Profile,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    let key = crate::vault::writer::pack_key(profile, id);
+    let check = || -> Result<(), vault::Error> {
+        let ids = unlocked.generation(generation)?.dedup_secret.chunk_id_key(profile);
+        let pack = unlocked.pack(generation, profile, id)?;
+        check_chunks(&pack, &key, &ids, collector)
+    };
+    match check() {
+        Ok(()) => Ok(()),
+        Err(error) => collector.add_error(key, error),
+    }
+}
+
+fn check_chunks(
+    pack: &OpenPack<'_>,
+    key: &ObjectKey,
+    ids: &ChunkIdKey,
+    collector: &Collector<'_>,
+) -> Result<(), vault::Error> {
+    let mut chunks = pack.chunks()?.into_iter();
+    let count = pack.blocks().len();
+    for first in (0..count).step_by(BLOCKS_AT_ONCE) {
+        for block in pack.read_blocks(first..count.min(first + BLOCKS_AT_ONCE))? {
+            collector.saw(0, block.len() as u64);
+            let mut rest = block.as_slice();
+            while !rest.is_empty() {
+                let chunk = chunks.next().filter(|chunk| chunk.raw_len as usize <= rest.len());
+                let Some(chunk) = chunk else {
+                    let reason = "its chunks do not fill its blocks".to_owned();
+                    return Err(vault::Error::Mismatch { key: *key, reason });
+                };
+                let (bytes, tail) = rest.split_at(chunk.raw_len as usize);
+                let found = ids.id(bytes);
+                if found != chunk.id {
+                    let digest = |id: crate::base::ChunkId| Digest::from_bytes(*id.as_bytes());
+                    return Err(vault::Error::Contents {
+                        what: format!("a chunk of {key}"),
+                        found: Box::new(digest(found)),
+                        expected: Box::new(digest(chunk.id)),
+                    });
+                }
+                rest = tail;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rebuilds every stream and file of a snapshot and compares its digest.
+fn check_streams(
+    unlocked: &Unlocked,
+    body: &Body,
+    proven: &mut BTreeSet<Vec<u8>>,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    let key = ObjectKey::Body(body.snapshot);
+    if let Some(database) = &body.database {
+        let mut reader = PieceReader::new(unlocked, body.generation, Profile::Stream, &body.packs);
+        let read = read_stream::<vault::Error>(&mut reader, &database.stream, "db.sql", |_| Ok(()));
+        if let Err(error) = read {
+            collector.add_error(format!("{key} (db.sql)"), error)?;
+        }
+    }
+    let Some(uploads) = &body.uploads else { return Ok(()) };
+    let mut files = Files::new(unlocked, body);
+    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+    let mut line = Vec::new();
+    let read = read_stream::<Error>(&mut reader, &uploads.tree, "the tree", |bytes| {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                files.check(&line, proven, collector)?;
+                line.clear();
+            }
+        }
+        Ok(())
+    });
+    match read {
+        Err(Error::Vault(error)) => collector.add_error(format!("{key} (tree)"), error),
+        Err(Error::Tree(error)) => {
+            collector.add(Code::FormatInvalid, format!("{key} (tree)"), error);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Checks the files of one tree.
+struct Files<'a> {
+    unlocked: &'a Unlocked,
+    body: &'a Body,
+    index: BTreeMap<PackId, u32>,
+    reader: PieceReader<'a>,
+}
+
+impl<'a> Files<'a> {
+    fn new(unlocked: &'a Unlocked, body: &'a Body) -> Self {
+        let index = (0..).zip(&body.packs).map(|(index, id)| (*id, index)).collect();
+        let reader = PieceReader::new(unlocked, body.generation, Profile::File, &body.packs);
+        Self { unlocked, body, index, reader }
+    }
+
+    /// Checks one line's file, unless a snapshot before had the same file in the same extents.
+    fn check(
+        &mut self,
+        line: &[u8],
+        proven: &mut BTreeSet<Vec<u8>>,
+        collector: &Collector<'_>,
+    ) -> Result<(), Error> {
+        let entry = TreeEntry::parse_line(line)?;
+        let Kind::File(content) = &entry.kind else { return Ok(()) };
+        let mut identity = content.b3.as_bytes().to_vec();
+        for extent in &content.extents {
+            identity.extend_from_slice(extent.pack.as_bytes());
+            identity.extend_from_slice(&extent.offset.to_le_bytes());
+            identity.extend_from_slice(&extent.len.to_le_bytes());
+        }
+        let identity = blake3::hash(&identity).as_bytes().to_vec();
+        if proven.contains(&identity) {
+            return Ok(());
+        }
+        let path = String::from_utf8_lossy(&entry.path).into_owned();
+        let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
+        let mut hasher = blake3::Hasher::new();
+        for extent in &content.extents {
+            let Some(&pack) = self.index.get(&extent.pack) else {
+                let detail = format!("its pack {} is not in the body's table", extent.pack);
+                collector.add(Code::NoteMismatch, object, detail);
+                return Ok(());
+            };
+            let piece = Piece { pack, offset: extent.offset, len: extent.len };
+            let read = self.reader.read::<vault::Error>(piece, |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            });
+            if let Err(error) = read {
+                self.reader = PieceReader::new(
+                    self.unlocked,
+                    self.body.generation,
+                    Profile::File,
+                    &self.body.packs,
+                );
+                return collector.add_error(object, error);
+            }
+        }
+        if hasher.finalize() != content.b3 {
+            collector.add(Code::ContentsAltered, object, "its BLAKE3 is not the archived one");
+            return Ok(());
+        }
+        proven.insert(identity);
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Level `ledger`: every note and every log is signed by whoever may, and they agree.
+
+use std::collections::BTreeMap;
+
+use super::{Collector, LedgerHead};
+use crate::base::limits::NOTE_LEN_MAX;
+use crate::base::{Code, Digest, SnapshotId};
+use crate::crypto::digest::sha256;
+use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
+use crate::format::event_fields::GenerationOpened;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::ops::Error;
+use crate::vault::{Auditor, ledger};
+
+type Notes = BTreeMap<SnapshotId, SnapshotNote>;
+
+/// Checks notes and ledgers; returns the heads of the ledgers and the notes that verified.
+pub fn check(
+    auditor: &Auditor,
+    collector: &Collector<'_>,
+) -> Result<(Vec<LedgerHead>, Notes), Error> {
+    for (key, error) in auditor.problems() {
+        use crate::base::Coded;
+        collector.add(error.code(), key, error);
+    }
+    let checked = auditor.snapshots()?;
+    for (key, error) in checked.problems {
+        collector.add_error(key, error)?;
+    }
+    let mut said = Said::default();
+    let mut heads = Vec::new();
+    for log in ledger::read_all(auditor)? {
+        let events = 2 * log.events.len() as u64;
+        collector.saw(events, 0);
+        heads.push(LedgerHead {
+            signer: log.signer.to_string(),
+            size: log.head.size,
+            root: log.head.root.to_string(),
+        });
+        for (key, error) in log.problems {
+            collector.add_error(key, error)?;
+        }
+        log.events.into_iter().for_each(|event| said.take(event.payload));
+    }
+    collector.saw(checked.sound.len() as u64, 0);
+    check_agreement(auditor, &checked.sound, &said, collector)?;
+    check_generations(auditor, &said, collector)?;
+    Ok((heads, checked.sound))
+}
+
+/// What the ledgers say that the notes must agree with.
+#[derive(Default)]
+struct Said {
+    taken: BTreeMap<SnapshotId, Digest>,
+    forgotten: std::collections::BTreeSet<SnapshotId>,
+    opened: Vec<GenerationOpened>,
+    shredded: std::collections::BTreeSet<crate::base::GenerationId>,
+}
+
+impl Said {
+    fn take(&mut self, payload: EventPayload) {
+        match payload {
+            EventPayload::SnapshotTaken(taken) => {
+                self.taken.insert(taken.snapshot, taken.note_sha256);
+            }
+            EventPayload::SnapshotForgotten(forgotten) => {
+                self.forgotten.insert(forgotten.snapshot);
+            }
+            EventPayload::GenerationOpened(opened) => self.opened.push(opened),
+            EventPayload::GenerationShredded(shredded) => {
+                self.shredded.insert(shredded.generation);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_agreement(
+    auditor: &Auditor,
+    notes: &Notes,
+    said: &Said,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    for (id, signed) in &said.taken {
+        let key = ObjectKey::Note(*id);
+        if said.forgotten.contains(id) {
+            continue;
+        }
+        match auditor.store().get(&key, NOTE_LEN_MAX) {
+            Ok(bytes) if sha256(&bytes) == *signed => {}
+            Ok(_) => collector.add(
+                Code::NoteMismatch,
+                key,
+                "its SHA-256 is not the one that the ledger recorded",
+            ),
+            Err(error) => collector.add_error(key, error.into())?,
+        }
+    }
+    for id in notes.keys().filter(|id| !said.taken.contains_key(id)) {
+        collector.add(
+            Code::NoteMismatch,
+            ObjectKey::Note(*id),
+            "no ledger records this snapshot; the next run of its host may still do so",
+        );
+    }
+    Ok(())
+}
+
+/// Checks that each generation's sealed files are there and are the ones that were opened.
+fn check_generations(
+    auditor: &Auditor,
+    said: &Said,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    for opened in said.opened.iter().filter(|opened| !said.shredded.contains(&opened.generation)) {
+        for rev in &opened.revs {
+            let key = ObjectKey::Generation(opened.generation, rev.rev);
+            match auditor.store().get(&key, crate::base::limits::GENERATION_FILE_LEN_MAX) {
+                Ok(bytes) if sha256(&bytes) == rev.sha256 => {}
+                Ok(_) => collector.add(
+                    Code::ObjectAltered,
+                    key,
+                    "its SHA-256 is not the one that the ledger recorded",
+                ),
+                Err(error) => collector.add_error(key, error.into())?,
+            }
+            collector.saw(1, 0);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Proving what a store holds, by levels that each prove more. Spec: §12.
+//!
+//! | level | needs | reads |
+//! |---|---|---|
+//! | ledger | root verification key | vault notes, snapshot notes, ledgers |
+//! | stored | the same | lists, and the size of every object they name |
+//! | bytes | the same | every byte: what is stored is what was signed |
+//! | contents | a data identity | every chunk and every file digest |
+//!
+//! Damage is a finding, never an end: everything else is still looked at.
+
+mod contents;
+mod ledger;
+mod stored;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
+use crate::format::ObjectKey;
+use crate::format::list::ListEntry;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::vault::{self, Auditor, Unlocked};
+
+/// How much is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Histories are append-only and signed by whoever may.
+    Ledger,
+    /// Every object is there, at its signed size.
+    Stored,
+    /// Every object has its signed bytes.
+    Bytes,
+    /// Everything opens, and every digest matches.
+    Contents,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    #[serde(serialize_with = "code_text")]
+    pub code: Code,
+    /// The object.
+    pub object: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.text())
+}
+
+/// Size and root of one ledger, to be kept and compared later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LedgerHead {
+    /// Whose.
+    pub signer: String,
+    /// Number of events.
+    pub size: u64,
+    /// RFC 6962 root.
+    pub root: String,
+}
+
+/// What was proven, and what was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// The vault.
+    pub vault: String,
+    /// The store.
+    pub store: String,
+    /// The level.
+    pub level: Level,
+    /// Snapshots looked at.
+    pub snapshot_count: u64,
+    /// Objects looked at.
+    pub object_count: u64,
+    /// Bytes read to the end.
+    pub read_len: u64,
+    /// Every ledger as far as it verified.
+    pub ledgers: Vec<LedgerHead>,
+    /// What is not as it must be.
+    pub findings: Vec<Finding>,
+    /// What this level does not cover.
+    pub not_covered: Vec<&'static str>,
+}
+
+impl VerifyReport {
+    /// Tells whether nothing is damaged; leftovers of crashed runs are no damage.
+    pub fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.code == Code::ObjectUnreferenced)
+    }
+}
+
+/// Collects findings and counts from several threads.
+struct Collector<'a> {
+    observer: &'a dyn Observer,
+    findings: Mutex<BTreeSet<Finding>>,
+    object_count: std::sync::atomic::AtomicU64,
+    read_len: std::sync::atomic::AtomicU64,
+}
+
+impl<'a> Collector<'a> {
+    fn new(observer: &'a dyn Observer) -> Self {
+        Self {
+            observer,
+            findings: Mutex::new(BTreeSet::new()),
+            object_count: 0.into(),
+            read_len: 0.into(),
+        }
+    }
+
+    fn add(&self, code: Code, object: impl ToString, detail: impl ToString) {
+        let finding = Finding { code, object: object.to_string(), detail: detail.to_string() };
+        self.findings.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(finding);
+    }
+
+    /// Records what an error says about an object; trouble with reaching the store is passed on,
+    /// since it proves nothing about the object.
+    fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
+        use crate::base::Family;
+        match error.code().family() {
+            Family::Unavailable | Family::Refused | Family::Misuse => Err(error.into()),
+            Family::Damaged | Family::Unsupported => {
+                let mut detail = error.to_string();
+                if let Some(cause) = std::error::Error::source(&error) {
+                    detail = format!("{detail}: {cause}");
+                }
+                self.add(error.code(), object, detail);
+                Ok(())
+            }
+        }
+    }
+
+    fn saw(&self, count: u64, read_len: u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.object_count.fetch_add(count, Relaxed);
+        self.read_len.fetch_add(read_len, Relaxed);
+        self.observer.observe(Event::Advanced { len: read_len });
+    }
+}
+
+/// The snapshots that are looked at, with their lists where those verified.
+struct Scope {
+    notes: BTreeMap<SnapshotId, SnapshotNote>,
+    lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
+    /// Every object that a list names, with its signed size.
+    objects: BTreeMap<ObjectKey, u64>,
+}
+
+/// Verifies a store at a level; of `only` these snapshots, if given.
+///
+/// # Errors
+/// If the store cannot be read at all, or the identities open nothing. Damage is in the report.
+pub fn verify(
+    auditor: &Auditor,
+    unlocked: Option<&Unlocked>,
+    level: Level,
+    only: Option<&[SnapshotId]>,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, Error> {
+    observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
+    let collector = Collector::new(observer);
+    let (ledgers, notes) = ledger::check(auditor, &collector)?;
+    let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
+    let mut scope = Scope {
+        notes: notes.into_iter().filter(|(id, _)| wanted(id)).collect(),
+        lists: BTreeMap::new(),
+        objects: BTreeMap::new(),
+    };
+    if level >= Level::Stored {
+        stored::check_sizes(auditor, &mut scope, &collector, only.is_none())?;
+    }
+    if level >= Level::Bytes {
+        stored::check_bytes(auditor, &scope, &collector)?;
+    }
+    if let Some(unlocked) = unlocked.filter(|_| level == Level::Contents) {
+        contents::check(unlocked, &scope, &collector)?;
+    }
+    observer.observe(Event::PhaseFinished { phase: "verify" });
+    Ok(VerifyReport {
+        vault: auditor.vault().to_string(),
+        store: auditor.store().name().to_owned(),
+        level,
+        snapshot_count: scope.notes.len() as u64,
+        object_count: collector.object_count.into_inner(),
+        read_len: collector.read_len.into_inner(),
+        ledgers,
+        findings: collector
+            .findings
+            .into_inner()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .into_iter()
+            .collect(),
+        not_covered: not_covered(level, only.is_some()),
+    })
+}
+
+fn not_covered(level: Level, partial: bool) -> Vec<&'static str> {
+    let mut gaps = Vec::new();
+    if partial {
+        gaps.push("snapshots that were not named");
+    }
+    if level < Level::Stored {
+        gaps.push("whether the objects that the notes name exist");
+    }
+    if level < Level::Bytes {
+        gaps.push("whether stored bytes are what was signed");
+    }
+    if level < Level::Contents {
+        gaps.push("whether contents open and match their digests");
+    }
+    gaps.push(
+        "events after the newest checkpoint that you kept yourself, if a store was rolled back",
+    );
+    gaps
+}
