@@ -96,9 +96,9 @@ fn segments() -> Vec<Vector> {
         Vector::new(&format!("segment-{name}"), covers, says, bytes)
     };
     vec![
-        vector("sound", "V-129", "A pack of two chunks.", bytes.clone()).releases(&bytes),
-        vector("sum", "V-129", "The chunks do not add up.", with(82 + 44, 15)),
-        vector("version", "V-130", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
+        vector("sound", "V-130", "A pack of two chunks.", bytes.clone()).releases(&bytes),
+        vector("sum", "V-130", "The chunks do not add up.", with(82 + 44, 15)),
+        vector("version", "V-131", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
     ]
 }
 
@@ -121,7 +121,7 @@ fn events() -> Vec<Vector> {
             .with("seq", 3)
             .in_text()
     };
-    vec![vector("V-116", "A generation was closed.", text.clone()).releases(text.as_bytes())]
+    vec![vector("V-117", "A generation was closed.", text.clone()).releases(text.as_bytes())]
 }
 
 fn tree_lines() -> Vec<Vector> {
@@ -140,12 +140,12 @@ fn tree_lines() -> Vec<Vector> {
     let path = |to: &str| text.replacen("\"path\":\"documents/a.jpg\"", to, 1);
     let escaped = path("\"path_base64\":\"/2E=\"");
     vec![
-        vector("sound", "V-74", "A file.", text.clone()).releases(text.as_bytes()),
-        vector("base64", "V-72", "A path that is not UTF-8.", escaped.clone())
+        vector("sound", "V-75", "A file.", text.clone()).releases(text.as_bytes()),
+        vector("base64", "V-73", "A path that is not UTF-8.", escaped.clone())
             .releases(escaped.as_bytes()),
         vector(
             "base64-of-text",
-            "V-73",
+            "V-74",
             "Base64 of a path that is UTF-8.",
             path("\"path_base64\":\"YQ==\""),
         ),
