@@ -1,5 +1,6 @@
 //! One test binary; a file here that is not listed fails `tidy`.
 
+mod archive;
 mod conformance;
 mod packs;
 mod sources;

@@ -5,6 +5,7 @@
 
 mod faulty;
 mod recording;
+pub mod vault;
 
 use std::fs;
 
