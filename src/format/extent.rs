@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Extent>(&json).unwrap(), extent);
     }
 
-    /// V-78
+    /// V-77
     #[test]
     fn an_extent_beyond_json_integers_is_refused() {
         let pack = "07".repeat(32);

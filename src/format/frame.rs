@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// V-62
+    /// V-61
     #[test]
     fn noise_is_stored_raw_with_three_bytes_a_block_and_nine_a_frame() {
         let raw = noise(1024 * 1024);

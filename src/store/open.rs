@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::base::{Code, Coded};
 
-    /// V-176
+    /// V-175
     #[test]
     fn a_file_url_names_one_absolute_directory() {
         for (rest, path) in [
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(bytes, b"/\xff");
     }
 
-    /// V-176
+    /// V-175
     #[test]
     fn every_other_url_is_refused_with_what_would_be_right() {
         for (url, hint) in [

@@ -3,6 +3,7 @@
 mod archive;
 mod conformance;
 mod packs;
+mod rules;
 mod sources;
 mod support;
 mod support_pg;

@@ -56,7 +56,7 @@ fn vectors_are_what_the_generator_makes_and_the_list_is_the_directory() {
     }
 }
 
-/// V-160
+/// V-159
 #[test]
 fn every_vector_is_released_or_refused_as_it_says() {
     let mut wrong = Vec::new();

@@ -99,10 +99,7 @@ impl TestVault {
     }
 
     /// Makes a vault over any stores.
-    pub fn with(
-        stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
-        parameters: Parameters,
-    ) -> Self {
+    pub fn with(stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>, parameters: Parameters) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let stores = stores(dir.path());
         let clock = FixedClock::new();
@@ -264,4 +261,3 @@ pub fn assert_same_tree(a: &Path, b: &Path) {
         }
     }
 }
-

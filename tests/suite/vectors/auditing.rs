@@ -45,7 +45,7 @@ fn put_note(store: &MemoryStore, key: &SigningKey, note: &SnapshotNote) {
     put(store, ObjectKey::Note(note.snapshot), &sign(key, &text));
 }
 
-/// V-145
+/// V-144
 #[test]
 fn only_the_root_key_that_the_reader_brings_opens_a_vault() {
     assert!(audit(&store()).is_ok());
@@ -54,7 +54,7 @@ fn only_the_root_key_that_the_reader_brings_opens_a_vault() {
     assert_eq!(Auditor::open(store(), other).err().unwrap().code(), Code::SignatureInvalid);
 }
 
-/// V-99
+/// V-98
 #[test]
 fn the_newest_note_of_an_unbroken_chain_is_the_vaults_state() {
     let store = store();
@@ -75,7 +75,7 @@ fn the_newest_note_of_an_unbroken_chain_is_the_vaults_state() {
     assert_eq!(problems, [(ObjectKey::Vault(3), Code::NoteMismatch)]);
 }
 
-/// V-109, V-136
+/// V-108, V-135
 #[test]
 fn a_note_of_a_wrong_signer_is_a_finding_beside_the_sound_ones() {
     let store = store();
@@ -101,7 +101,7 @@ fn a_note_of_a_wrong_signer_is_a_finding_beside_the_sound_ones() {
     );
 }
 
-/// V-109
+/// V-108
 #[test]
 fn a_signer_that_may_not_take_snapshots_or_was_retired_takes_none() {
     for is_retired in [false, true] {
@@ -119,7 +119,7 @@ fn a_signer_that_may_not_take_snapshots_or_was_retired_takes_none() {
     }
 }
 
-/// V-135
+/// V-134
 #[test]
 fn what_has_no_note_is_no_snapshot_and_no_damage() {
     let store = store();
@@ -129,7 +129,7 @@ fn what_has_no_note_is_no_snapshot_and_no_damage() {
     assert!(checked.sound.is_empty() && checked.problems.is_empty());
 }
 
-/// V-115
+/// V-114
 #[test]
 fn a_list_with_other_totals_than_its_notes_is_a_mismatch() {
     let (pack, tree) = (PackId::from_bytes([8; 32]), PackId::from_bytes([7; 32]));
@@ -152,7 +152,7 @@ fn a_list_with_other_totals_than_its_notes_is_a_mismatch() {
     }
 }
 
-/// V-146
+/// V-145
 #[test]
 fn an_object_of_another_length_or_digest_than_signed_is_not_used() {
     let store = store();
@@ -184,7 +184,7 @@ fn put_log(store: &MemoryStore, payloads: Vec<EventPayload>) {
     }
 }
 
-/// V-123
+/// V-122
 #[test]
 fn an_event_beyond_its_delegation_ends_what_is_believed_of_a_log() {
     let closed = || EventPayload::GenerationClosed(GenerationRef { generation: generation() });
@@ -202,7 +202,7 @@ fn an_event_beyond_its_delegation_ends_what_is_believed_of_a_log() {
     assert_eq!(error.code(), Code::SignerNotDelegated);
 }
 
-/// V-122
+/// V-121
 #[test]
 fn a_checkpoint_of_other_leaves_breaks_a_log() {
     let closed = || EventPayload::GenerationClosed(GenerationRef { generation: generation() });
@@ -219,7 +219,7 @@ fn a_checkpoint_of_other_leaves_breaks_a_log() {
     assert_eq!((*found, error.code()), (key, Code::LedgerBroken));
 }
 
-/// V-140
+/// V-139
 #[test]
 fn an_object_that_is_there_counts_as_delivered_only_with_the_same_bytes() {
     let store = store();

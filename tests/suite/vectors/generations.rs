@@ -78,7 +78,7 @@ impl Opened {
     }
 }
 
-/// V-55
+/// V-54
 #[test]
 fn a_rev_that_does_not_open_hides_no_other() {
     let identity = GenerationIdentity::generate();

@@ -38,7 +38,7 @@ fn rows(section: &str) -> BTreeMap<String, Vec<String>> {
     cells.filter_map(|mut cells| Some((cells.next()?, cells.collect()))).collect()
 }
 
-/// V-157
+/// V-156
 #[test]
 fn the_limits_of_the_spec_are_those_of_the_program() {
     let values = values();
@@ -54,7 +54,7 @@ fn the_limits_of_the_spec_are_those_of_the_program() {
     assert_eq!(rows.len(), values.len() + 1, "§13 has a limit that the program has not");
 }
 
-/// V-158
+/// V-157
 #[test]
 fn the_defaults_of_the_spec_are_those_of_a_new_vault() {
     let rows = rows("\n### 14.1 Defaults\n");
@@ -71,7 +71,7 @@ fn the_defaults_of_the_spec_are_those_of_a_new_vault() {
     }
 }
 
-/// V-81
+/// V-80
 #[test]
 fn a_tree_line_beyond_its_limit_is_refused() {
     let line = vec![b' '; limits::TREE_LINE_LEN_MAX + 1];

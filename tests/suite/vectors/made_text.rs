@@ -46,9 +46,9 @@ fn bodies() -> Vec<Vector> {
     };
     let change = |from: &str, to: &str| text.replacen(from, to, 1);
     vec![
-        vector("sound", "V-64, V-4", "A body with a dump.", text.clone()).releases(text.as_bytes()),
-        vector("recipe", "V-64", "The recipe is a byte short.", change("[0,3,9]", "[0,3,8]")),
-        vector("foreign", "V-63", "Of another snapshot.", change("00000002", "0000000f"))
+        vector("sound", "V-63, V-4", "A body with a dump.", text.clone()).releases(text.as_bytes()),
+        vector("recipe", "V-63", "The recipe is a byte short.", change("[0,3,9]", "[0,3,8]")),
+        vector("foreign", "V-62", "Of another snapshot.", change("00000002", "0000000f"))
             .refused(Code::ObjectForeign),
     ]
 }
@@ -66,8 +66,8 @@ fn generation_files() -> Vec<Vector> {
         Vector::new(&format!("generation-{name}"), covers, says, text.into_bytes()).in_text()
     };
     vec![
-        vector("sound", "V-53", "A generation's secrets.", text.clone()).releases(text.as_bytes()),
-        vector("no-secret", "V-54", "The dedup secret is missing.", cut),
+        vector("sound", "V-52", "A generation's secrets.", text.clone()).releases(text.as_bytes()),
+        vector("no-secret", "V-53", "The dedup secret is missing.", cut),
     ]
 }
 
@@ -96,9 +96,9 @@ fn segments() -> Vec<Vector> {
         Vector::new(&format!("segment-{name}"), covers, says, bytes)
     };
     vec![
-        vector("sound", "V-130", "A pack of two chunks.", bytes.clone()).releases(&bytes),
-        vector("sum", "V-130", "The chunks do not add up.", with(82 + 44, 15)),
-        vector("version", "V-131", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
+        vector("sound", "V-129", "A pack of two chunks.", bytes.clone()).releases(&bytes),
+        vector("sum", "V-129", "The chunks do not add up.", with(82 + 44, 15)),
+        vector("version", "V-130", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
     ]
 }
 
@@ -121,7 +121,7 @@ fn events() -> Vec<Vector> {
             .with("seq", 3)
             .in_text()
     };
-    vec![vector("V-117", "A generation was closed.", text.clone()).releases(text.as_bytes())]
+    vec![vector("V-116", "A generation was closed.", text.clone()).releases(text.as_bytes())]
 }
 
 fn tree_lines() -> Vec<Vector> {
@@ -140,12 +140,12 @@ fn tree_lines() -> Vec<Vector> {
     let path = |to: &str| text.replacen("\"path\":\"documents/a.jpg\"", to, 1);
     let escaped = path("\"path_base64\":\"/2E=\"");
     vec![
-        vector("sound", "V-75", "A file.", text.clone()).releases(text.as_bytes()),
-        vector("base64", "V-73", "A path that is not UTF-8.", escaped.clone())
+        vector("sound", "V-74", "A file.", text.clone()).releases(text.as_bytes()),
+        vector("base64", "V-72", "A path that is not UTF-8.", escaped.clone())
             .releases(escaped.as_bytes()),
         vector(
             "base64-of-text",
-            "V-74",
+            "V-73",
             "Base64 of a path that is UTF-8.",
             path("\"path_base64\":\"YQ==\""),
         ),
@@ -172,7 +172,7 @@ fn key_schedule() -> Vector {
     text.push_str(&format!("cuts {:?}\n", cuts(&gear)));
     Vector::new(
         "keys",
-        "V-52, V-59",
+        "V-51, V-58",
         "Ids of `chunk`, the gear table's BLAKE3, the index identity, cuts of 64 KiB of counting.",
         "42".repeat(32).into_bytes(),
     )
