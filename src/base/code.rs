@@ -174,6 +174,9 @@ codes! {
     /// Some metadata could not be restored.
     MetadataNotRestored = "metadata-not-restored", Unavailable, 4,
         "contents are complete; run as root to restore owners and attributes";
+    /// A file that would be written is there already.
+    FileExists = "file-exists", Refused, 1,
+        "nothing was overwritten; name another file";
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
@@ -181,6 +184,9 @@ codes! {
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,
         "nothing was changed; mend the named line";
+    /// There is no config in any of its places.
+    ConfigMissing = "config-missing", Misuse, 2,
+        "name one with --config, or let `init` write one; nothing was changed";
     /// The retention policy contradicts itself.
     PolicyContradiction = "policy-contradiction", Misuse, 2,
         "nothing was changed; change one of the two named lines";

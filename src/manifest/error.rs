@@ -20,6 +20,15 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
+    /// The file cannot be made.
+    #[error("create the manifest {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The manifest was made by a newer program.
     #[error("open the manifest {path}: it has version {version}, this program knows {known}")]
     TooNew {
@@ -44,6 +53,12 @@ impl Coded for Error {
             Self::Sqlite { cause, .. } => match cause.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => Code::StoreFull,
                 Some(rusqlite::ErrorCode::DatabaseBusy) => Code::Locked,
+                _ => Code::StateUnavailable,
+            },
+            Self::File { cause, .. } => match cause.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Code::StoreFull
+                }
                 _ => Code::StateUnavailable,
             },
             Self::TooNew { .. } => Code::FormatTooNew,

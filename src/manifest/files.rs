@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::{Error, configure};
+use super::{Error, configure, make_private};
 use crate::format::recipe::Piece;
 
 const SCHEMA: &str = "
@@ -162,6 +162,7 @@ impl FileCache {
 
     fn try_open(path: &Path, owner: &[u8]) -> Result<Self, Error> {
         let wrap = |cause| Error::new(path, "open", cause);
+        make_private(path)?;
         let connection = Connection::open(path).map_err(wrap)?;
         let prepare = || {
             configure(&connection)?;

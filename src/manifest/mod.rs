@@ -38,6 +38,7 @@ impl Manifest {
     /// If the file cannot be opened, is damaged, or was made by a newer program.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let wrap = |cause| Error::new(path, "open", cause);
+        make_private(path)?;
         let connection = Connection::open(path).map_err(wrap)?;
         configure(&connection).map_err(wrap)?;
         let mut manifest = Self { connection, path: path.to_owned() };
@@ -127,6 +128,14 @@ fn set_note(connection: &Connection, name: &str, value: &[u8]) -> rusqlite::Resu
         .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?
         .execute(rusqlite::params![name, value])?;
     Ok(())
+}
+
+/// Makes the file readable by its owner only; SQLite gives its other files the same mode.
+fn make_private(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::File::options();
+    let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|cause| Error::File { path: path.to_owned(), cause })
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

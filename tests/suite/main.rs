@@ -2,9 +2,13 @@
 
 mod archive;
 mod conformance;
+mod damage;
+mod faults;
+mod leaning;
 mod packs;
 mod rules;
 mod sources;
+mod standard_files;
 mod support;
 mod support_pg;
 mod tidy;

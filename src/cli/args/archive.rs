@@ -1,0 +1,151 @@
+//! `init` and `snapshot`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::UsageError;
+use crate::cli::config::ConfigFlags;
+
+/// The vault's name if none is given.
+const VAULT_NAME_DEFAULT: &str = "nightly";
+/// Most bytes of a tag.
+const TAG_LEN_MAX: usize = 128;
+
+/// Create the vaults of a config, or write a first config.
+///
+/// With a config, creates every vault that it describes: the root key, which is written sealed to
+/// the recovery kit and then forgotten, the host's own signing key, the first generation and the
+/// first note. A vault that exists is left as it is.
+///
+/// Without a config, writes one from --store, --uploads, and --database-url or a dump command,
+/// and goes on with it. With recipients given nothing is asked.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault init --kit /media/usb/kit
+  idswyft-vault --config ./vault.toml init --kit /media/usb/kit --recipient age1… \\
+      --state-dir /var/lib/idswyft-vault --store file:///var/backups/idswyft \\
+      --uploads /srv/idswyft/uploads -- docker exec idswyft-community-postgres-1 \\
+      pg_dump -U idswyft --clean --if-exists --no-owner --no-acl --no-tablespaces idswyft")]
+pub struct InitArgs {
+    /// Directory for the recovery kit, on removable media; never on this host's own disk
+    #[arg(long, value_name = "DIR")]
+    pub kit: Option<PathBuf>,
+    /// Who can restore, as printed by keygen; may be given several times
+    #[arg(long, value_name = "AGE1…", help_heading = "Options of a first config")]
+    pub recipient: Vec<String>,
+    /// Where keys and manifests of this host are
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/idswyft-vault")]
+    #[arg(help_heading = "Options of a first config")]
+    pub state_dir: PathBuf,
+    /// URL of the store, such as file:///var/backups/idswyft
+    #[arg(long, value_name = "URL", help_heading = "Options of a first config")]
+    pub store: Option<String>,
+    /// How many daily snapshots are kept [else all]
+    #[arg(long, value_name = "COUNT", help_heading = "Options of a first config")]
+    pub keep_daily: Option<u32>,
+    /// Directory of the uploads
+    #[arg(long, value_name = "DIR", help_heading = "Options of a first config")]
+    pub uploads: Option<PathBuf>,
+    /// URL of the database, for this host's pg_dump
+    #[arg(long, value_name = "URL", conflicts_with = "dump_argv")]
+    #[arg(help_heading = "Options of a first config")]
+    pub database_url: Option<String>,
+    /// Command that writes a plain dump to its standard output
+    #[arg(last = true, value_name = "DUMP COMMAND", help_heading = "Options of a first config")]
+    pub dump_argv: Vec<String>,
+}
+
+impl InitArgs {
+    /// Returns what a first config is to say; the vault is named as `--vault` says.
+    ///
+    /// # Errors
+    /// If there is no store, nothing to archive, or the working directory is gone.
+    pub fn config_flags(&self, vault: Option<&str>) -> Result<ConfigFlags, UsageError> {
+        const ACTION: &str = "write a first config";
+        let Some(store) = self.store.clone() else {
+            return Err(UsageError::new(ACTION, "there is no config yet and no --store"));
+        };
+        let has_database = self.database_url.is_some() || !self.dump_argv.is_empty();
+        if !has_database && self.uploads.is_none() {
+            let reason = "name --uploads, and --database-url or a dump command after --";
+            return Err(UsageError::new(ACTION, reason));
+        }
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| {
+                UsageError::new(ACTION, format!("{} has no full path: {error}", path.display()))
+            })
+        };
+        Ok(ConfigFlags {
+            state_dir: absolute(&self.state_dir)?,
+            recipients: self.recipient.clone(),
+            vault: vault.unwrap_or(VAULT_NAME_DEFAULT).to_owned(),
+            store,
+            keep_daily: self.keep_daily,
+            dump_argv: self.dump_argv.clone(),
+            database_url: self.database_url.clone(),
+            uploads: self.uploads.as_deref().map(absolute).transpose()?,
+        })
+    }
+}
+
+/// Take a snapshot: database and uploads, into every vault that is due.
+///
+/// Reads the sources once: first the database, then the uploads, so that every file which a row
+/// names is there. It needs no identity, asks nothing, and is safe to kill: what was stored is
+/// reused by the next run. A dump that fails or is cut off never becomes a snapshot.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault snapshot --tag pre-update
+  30 2 * * * root idswyft-vault --quiet snapshot       # in /etc/cron.d")]
+pub struct SnapshotArgs {
+    /// A word to find the snapshot by; may be given several times
+    #[arg(long, value_name = "TAG", value_parser = parse_tag)]
+    pub tag: Vec<String>,
+    /// Do not apply the retention policy afterwards
+    #[arg(long)]
+    pub no_retain: bool,
+}
+
+fn parse_tag(text: &str) -> Result<String, String> {
+    let sound = (1..=TAG_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    sound
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("a tag has 1 to {TAG_LEN_MAX} bytes and no control characters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Command, CommandLine};
+    use super::*;
+
+    fn init(words: &[&str]) -> InitArgs {
+        let words = ["idswyft-vault", "init"].iter().chain(words);
+        match CommandLine::try_parse_from(words).unwrap().command {
+            Command::Init(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_first_config_needs_a_store_and_a_source() {
+        assert!(init(&[]).config_flags(None).unwrap_err().to_string().contains("--store"));
+        let error = init(&["--store", "file:///b"]).config_flags(None).unwrap_err();
+        assert!(error.to_string().contains("--uploads"));
+        let words = ["--store", "file:///b", "--uploads", "u", "--", "pg_dump", "--clean"];
+        let flags = init(&words).config_flags(None).unwrap();
+        assert_eq!((flags.vault.as_str(), flags.dump_argv.len()), ("nightly", 2));
+        assert!(flags.uploads.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn a_tag_is_a_word() {
+        assert!(parse_tag("pre-update").is_ok() && parse_tag("é").is_ok());
+        assert!(parse_tag("").is_err() && parse_tag("a\nb").is_err());
+        assert!(parse_tag(&"a".repeat(TAG_LEN_MAX + 1)).is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! `verify` and `ledger`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// How much is read, and so how much is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LevelArg {
+    /// Signed histories: append-only, every deletion allowed. Reads notes; needs no key
+    Ledger,
+    /// Every needed object is there with its signed size. Reads metadata; needs no key
+    Stored,
+    /// The bytes of every needed object have their signed digest. Reads all; needs no key
+    Bytes,
+    /// Everything opens, and every chunk and file has its digest. Reads all; needs an identity
+    Contents,
+}
+
+/// Check that snapshots are there, unaltered and readable.
+///
+/// Each level includes those before it. Damage is collected, not stopped at: the report names
+/// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault verify
+  idswyft-vault verify latest --level contents --identity operator.key --report report.json")]
+pub struct VerifyArgs {
+    /// Snapshots, by id, unique prefix or `latest` [else all]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// How much is read and proven
+    #[arg(long, value_name = "LEVEL", default_value = "stored")]
+    pub level: LevelArg,
+    /// Only this store, by name; or any store by URL, without a config
+    #[arg(long, value_name = "NAME|URL")]
+    pub store: Option<String>,
+    /// The vault's root verification key, as `ledger key` prints it [else as this host knows it]
+    #[arg(long, value_name = "KEY")]
+    pub vault_key: Option<String>,
+    /// Write the whole report to a new file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Show the signed record of what happened.
+///
+/// Every signer of a vault has a log of its own, in which nothing can be changed or left out
+/// without it showing.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault ledger show --json | jq -r '.events[].event'")]
+pub struct LedgerArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+/// What `ledger` shows.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LedgerCommand {
+    /// Print the vault's root verification key
+    ///
+    /// Keep it, on paper too: with it anyone can check the archive without trusting this host.
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger key --vault nightly")]
+    Key,
+    /// List events and the latest checkpoint of each log
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger show --signer 0011223344556677")]
+    Show {
+        /// Only the log of this signer
+        #[arg(long, value_name = "ID")]
+        signer: Option<String>,
+    },
+}

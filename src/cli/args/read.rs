@@ -1,0 +1,165 @@
+//! `snapshots`, `show`, `restore` and `cat`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::UsageError;
+use super::selection::{SelectError, SelectionArgs, Selector};
+
+/// List snapshots.
+///
+/// Needs no identity: what is listed is what the signed notes say. Tags are shown where this host
+/// took the snapshot or an identity is given.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault snapshots
+  idswyft-vault snapshots --json | jq -r '.snapshots[].id'")]
+pub struct SnapshotsArgs {}
+
+/// Show what is in a snapshot.
+///
+/// Opens the snapshot's body, so it needs an identity: sources, sizes, rows of each table, facts
+/// about the installation, and with --files every file.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault show latest --identity operator.key
+  idswyft-vault show 20260301 --files | grep selfies/")]
+pub struct ShowArgs {
+    /// Which snapshot.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// List every file with its mode, size and time
+    #[arg(long)]
+    pub files: bool,
+}
+
+/// A part of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartArg {
+    /// The dump
+    Database,
+    /// The uploaded files
+    Uploads,
+}
+
+/// Restore a snapshot into a new directory.
+///
+/// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
+/// digest before the command succeeds; the archive is only read. Load db.sql into an empty
+/// database, in one transaction, with a psql as new as the pg_dump that wrote it.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault restore latest --target /srv/restored --identity operator.key
+  idswyft-vault restore --at 2026-03-01 --only uploads --path 'selfies/*' --target /srv/some
+  psql --single-transaction -v ON_ERROR_STOP=1 -d new_database -f /srv/restored/db.sql")]
+pub struct RestoreArgs {
+    /// Which snapshot.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Directory to write to; it must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub target: PathBuf,
+    /// Only this part
+    #[arg(long, value_name = "PART")]
+    pub only: Option<PartArg>,
+    /// Only files whose path below uploads/ matches, as 'selfies/*'; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub path: Vec<String>,
+    /// Write into a directory that is not empty, over files of the same names
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Read from this store [else the first that answers]
+    #[arg(long, value_name = "NAME")]
+    pub store: Option<String>,
+}
+
+/// Write the dump or one file of a snapshot to standard output.
+///
+/// `db` is the dump, anything else the path of a file below uploads/ (a file that is really
+/// called db is written ./db). Bytes are written as soon as they are checked: if the command
+/// fails, discard what it wrote.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault cat latest db | psql --single-transaction -v ON_ERROR_STOP=1 new_database
+  idswyft-vault cat --at '2026-03-01 12:00' selfies/3f2a.jpg > selfie.jpg")]
+pub struct CatArgs {
+    /// Snapshot (an id, a unique prefix or `latest`; not with --at), then `db` or a file's path
+    #[arg(value_name = "ID> <db|PATH", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    /// Newest snapshot not younger than TIME: a date (until its end), a local time, or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Read from this store [else the first that answers]
+    #[arg(long, value_name = "NAME")]
+    pub store: Option<String>,
+}
+
+/// What `cat` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatWhat {
+    /// The dump.
+    Database,
+    /// The file with this path below the uploads.
+    File(String),
+}
+
+impl CatArgs {
+    /// Returns which snapshot is meant.
+    ///
+    /// # Errors
+    /// If there are too few or too many words, or the snapshot's is neither an id nor a time.
+    pub fn selector(&self) -> Result<Selector, SelectError> {
+        let usage = |reason| SelectError::Usage(UsageError::new("choose what to write", reason));
+        let id = match (&self.at, &self.words[..]) {
+            (Some(_), [_]) => None,
+            (None, [id, _]) => Some(id.clone()),
+            (Some(_), _) => return Err(usage("with --at, give db or a path and no id")),
+            (None, _) => return Err(usage("give a snapshot, then db or a path")),
+        };
+        SelectionArgs { id, at: self.at.clone() }.selector()
+    }
+
+    /// Returns what is to be written.
+    pub fn what(&self) -> CatWhat {
+        match self.words.last().map(String::as_str) {
+            Some("db") | None => CatWhat::Database,
+            Some(path) => CatWhat::File(path.trim_start_matches("./").to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Command, CommandLine};
+    use super::*;
+    use crate::base::{Code, Coded};
+
+    fn cat(words: &[&str]) -> CatArgs {
+        let words = ["idswyft-vault", "cat"].iter().chain(words);
+        match CommandLine::try_parse_from(words).unwrap().command {
+            Command::Cat(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn cat_takes_a_snapshot_and_a_thing_or_a_time_and_a_thing() {
+        let args = cat(&["latest", "db"]);
+        assert_eq!((args.selector().unwrap(), args.what()), (Selector::Latest, CatWhat::Database));
+        let args = cat(&["20260301", "./db"]);
+        assert_eq!(args.selector().unwrap(), Selector::Prefix("20260301".into()));
+        assert_eq!(args.what(), CatWhat::File("db".into()));
+        let args = cat(&["--at", "2026-03-01T00:00:00Z", "selfies/a.jpg"]);
+        assert!(matches!(args.selector().unwrap(), Selector::At(_)));
+        for words in [&["db"][..], &["--at", "2026-03-01", "latest", "db"]] {
+            assert_eq!(cat(words).selector().unwrap_err().code(), Code::UsageInvalid);
+        }
+    }
+}

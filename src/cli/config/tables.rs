@@ -1,0 +1,146 @@
+//! The config as it is written: every key, none of them checked yet.
+//!
+//! Each table is one struct with every key in it, whichever `kind` or URL it belongs to, and not
+//! an enum: only so does an unknown key give the line on which it stands.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::policy::PolicyFields;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigTable {
+    pub state_dir: Spanned<String>,
+    #[serde(default)]
+    pub recipients: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub vault: Vec<Spanned<VaultTable>>,
+    #[serde(default)]
+    pub sources: SourcesTable,
+    pub escrow: Option<EscrowTable>,
+}
+
+/// `[[vault]]`: name, policy, parameters and stores.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultTable {
+    pub name: Spanned<String>,
+    pub recipients: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub store: Vec<Spanned<StoreTable>>,
+
+    pub keep_last: Option<u32>,
+    pub keep_hourly: Option<u32>,
+    pub keep_daily: Option<u32>,
+    pub keep_weekly: Option<u32>,
+    pub keep_monthly: Option<u32>,
+    pub keep_yearly: Option<u32>,
+    pub keep_within: Option<String>,
+    pub every: Option<String>,
+    pub floor: Option<String>,
+    pub ceiling: Option<String>,
+    pub time_zone: Option<String>,
+
+    pub pack_len: Option<Spanned<String>>,
+    pub block_len: Option<Spanned<String>>,
+    pub retire_below: Option<Spanned<u8>>,
+    pub reuse: Option<Spanned<String>>,
+    pub grace: Option<Spanned<String>>,
+    pub generation_max_age: Option<Spanned<String>>,
+    #[serde(default)]
+    pub chunks: ChunksTable,
+}
+
+impl VaultTable {
+    /// Picks the settings of the policy out of the others.
+    pub fn policy_fields(&self) -> PolicyFields {
+        PolicyFields {
+            keep_last: self.keep_last,
+            keep_hourly: self.keep_hourly,
+            keep_daily: self.keep_daily,
+            keep_weekly: self.keep_weekly,
+            keep_monthly: self.keep_monthly,
+            keep_yearly: self.keep_yearly,
+            keep_within: self.keep_within.clone(),
+            every: self.every.clone(),
+            floor: self.floor.clone(),
+            ceiling: self.ceiling.clone(),
+            time_zone: self.time_zone.clone(),
+        }
+    }
+}
+
+/// `[vault.chunks]`: how the profiles are cut, for who has measured.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunksTable {
+    pub stream: Option<Spanned<ProfileTable>>,
+    pub file: Option<Spanned<ProfileTable>>,
+    pub meta: Option<Spanned<ProfileTable>>,
+}
+
+/// `[vault.chunks.stream]` and its like: what differs from the profile's own values.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileTable {
+    pub min: Option<Spanned<String>>,
+    pub avg: Option<Spanned<String>>,
+    pub max: Option<Spanned<String>>,
+    pub level: Option<i32>,
+}
+
+/// `[[vault.store]]`: a URL, and what only an `s3://` store needs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreTable {
+    pub name: Spanned<String>,
+    pub url: Spanned<String>,
+    pub region: Option<Spanned<String>>,
+    pub endpoint: Option<Spanned<String>>,
+    pub path_style: Option<Spanned<bool>>,
+    pub credentials_file: Option<Spanned<String>>,
+    pub profile: Option<Spanned<String>>,
+    pub pack_class: Option<Spanned<String>>,
+    pub sse: Option<Spanned<String>>,
+    pub object_lock: Option<Spanned<String>>,
+    pub requests_in_flight: Option<Spanned<u16>>,
+}
+
+/// `[sources]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcesTable {
+    pub database: Option<DatabaseTable>,
+    pub uploads: Option<UploadsTable>,
+}
+
+/// `[sources.database]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseTable {
+    pub kind: Spanned<String>,
+    pub argv: Option<Spanned<Vec<String>>>,
+    pub url: Option<Spanned<String>>,
+    pub dir: Option<Spanned<String>>,
+}
+
+/// `[sources.uploads]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadsTable {
+    pub kind: Spanned<String>,
+    pub path: Option<Spanned<String>>,
+    pub dir: Option<Spanned<String>>,
+}
+
+/// `[escrow]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscrowTable {
+    pub store: Spanned<String>,
+    pub recipients: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub key_recipients: Vec<Spanned<String>>,
+}

@@ -1,0 +1,277 @@
+//! Configs that are accepted, and every way in which one is refused.
+
+use std::path::Path;
+
+use super::*;
+use crate::base::{Code, Coded, Profile};
+use crate::crypto::identity::NewIdentity;
+
+fn fresh_recipient() -> String {
+    NewIdentity::generate(jiff::Timestamp::UNIX_EPOCH).recipient
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("config.toml"), text.to_owned())
+}
+
+/// The errors of a chain, one a line.
+fn words(error: &ConfigError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}\n{cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// A config of all that can be in one, and the recipients in it.
+fn full() -> String {
+    format!(
+        r#"state_dir = "/var/lib/idswyft-vault"
+recipients = ["{data}"]
+
+[[vault]]
+name = "nightly"
+keep_daily = 30
+pack_len = "16MiB"
+retire_below = 40
+reuse = "20d"
+grace = "2w"
+generation_max_age = "never"
+[vault.chunks.stream]
+avg = "8KiB"
+level = 5
+[[vault.store]]
+name = "local"
+url = "file:///var/backups/idswyft"
+
+[[vault]]
+name = "kyc"
+every = "month"
+keep_monthly = 84
+floor = "5y"
+[[vault.store]]
+name = "glacier"
+url = "s3://bucket/prefix"
+region = "eu-central-1"
+path_style = true
+credentials_file = "/etc/idswyft-vault/s3"
+pack_class = "DEEP_ARCHIVE"
+object_lock = "compliance"
+
+[sources.database]
+kind = "command"
+argv = ["pg_dump", "idswyft"]
+
+[sources.uploads]
+kind = "path"
+path = "/srv/uploads"
+
+[escrow]
+store = "file:///mnt/escrow"
+recipients = ["{escrow}"]
+"#,
+        data = fresh_recipient(),
+        escrow = fresh_recipient()
+    )
+}
+
+#[test]
+fn everything_that_a_config_can_say_is_understood() {
+    let config = parse(&full()).unwrap();
+    assert_eq!(config.state_dir, Path::new("/var/lib/idswyft-vault"));
+    let [nightly, kyc] = &config.vaults[..] else { panic!("two vaults") };
+    let fields = nightly.parameters.fields();
+    assert_eq!(fields.pack_len, 16 * 1024 * 1024);
+    assert_eq!((fields.retire_below_percent, fields.reuse_days, fields.grace_days), (40, 20, 14));
+    assert_eq!(fields.generation_max_age_days, None);
+    let stream = nightly.parameters.chunks(Profile::Stream);
+    assert_eq!((stream.len_min(), stream.len_avg(), stream.level()), (1024, 8192, 5));
+    assert_eq!(kyc.recipients, nightly.recipients);
+    assert_eq!(kyc.parameters.fields().generation_max_age_days, Some(365));
+    let s3 = kyc.stores[0].s3.as_ref().unwrap();
+    assert!(s3.path_style && s3.object_lock == Some(LockMode::Compliance));
+    assert!(nightly.stores[0].s3.is_none());
+    let Some(DatabaseConfig::Command { argv }) = &config.sources.database else { panic!() };
+    assert_eq!(argv.join(" "), "pg_dump idswyft");
+    assert!(config.sources.uploads.is_some() && config.escrow.is_some());
+    assert_eq!(config.select(Some("kyc")).unwrap()[0].name, "kyc");
+    assert_eq!(config.select(None).unwrap().len(), 2);
+}
+
+#[test]
+fn an_unknown_vault_is_named_beside_those_that_exist() {
+    let error = parse(&full()).unwrap().select(Some("weekly")).unwrap_err();
+    assert_eq!(error.code(), Code::UsageInvalid);
+    assert!(error.to_string().contains("\"weekly\"") && error.to_string().contains("nightly, kyc"));
+}
+
+#[test]
+fn a_vault_that_keeps_everything_retires_nothing() {
+    let text = full().replace("keep_daily = 30\n", "").replace("retire_below = 40\n", "");
+    assert_eq!(parse(&text).unwrap().vaults[0].parameters.fields().retire_below_percent, 0);
+    let text = full().replace("retire_below = 40\n", "");
+    assert_eq!(parse(&text).unwrap().vaults[0].parameters.fields().retire_below_percent, 25);
+}
+
+/// What is replaced by what, text on the line that is blamed (the replacement if it is empty),
+/// and what is said.
+const WRONG: [(&str, &str, &str, &str); 37] = [
+    ("keep_daily = 30", "keep_dayly = 30", "", "unknown field keep_dayly, expected one of"),
+    ("[escrow]", "[escrwo]", "", "unknown field escrwo"),
+    ("avg = \"8KiB\"", "average = \"8KiB\"", "", "unknown field average"),
+    ("region = ", "zone = ", "", "unknown field zone"),
+    ("path = \"/srv", "mode = 1\npath = \"/srv", "mode", "unknown field mode"),
+    ("name = \"nightly\"\n", "", "[[vault]]", "missing field name"),
+    ("keep_daily = 30", "keep_daily = -1", "", "-1"),
+    ("keep_daily = 30", "keep_daily = 30 30", "", ""),
+    ("keep_daily = 30", "keep_last = 1\nkeep_last = 2", "keep_last = 2", "duplicate key"),
+    ("name = \"nightly\"", "name = \"Nightly\"", "", "name = \"Nightly\": a vault's name"),
+    ("name = \"kyc\"", "name =  \"nightly\"", "", "\"nightly\" is there twice"),
+    ("name = \"glacier\"", "name =  \"local\"", "", "\"local\" is there twice"),
+    ("name = \"local\"", "name = \"a b\"", "", "a store's name"),
+    ("\"/var/lib/idswyft-vault\"", "\"state\"", "", "state_dir = \"state\": a path must be"),
+    ("/var/lib/idswyft-vault", "/var/backups/idswyft/s", "url =", "is inside store local"),
+    ("/var/lib/idswyft-vault", "/var/backups", "url =", "store local is inside the state"),
+    ("s3://bucket/prefix", "file:///b", "region", "region: only an s3:// store"),
+    ("s3://bucket/prefix", "s3://", "", "write s3://bucket/prefix"),
+    ("\"compliance\"", "\"forever\"", "", "object_lock = \"forever\": expected compliance"),
+    ("file:///mnt/escrow", "file:///var/backups/idswyft/", "", "the same place"),
+    ("file:///mnt/escrow", "s3://bucket/prefix/escrow", "", "the escrow store is inside"),
+    ("\"16MiB\"", "\"16MB\"", "", "pack_len = \"16MB\": expected a length"),
+    ("\"16MiB\"", "\"1MiB\"", "[[vault]]", "pack_len = 1048576: need 4194304"),
+    ("\"20d\"", "\"soon\"", "", "reuse = \"soon\": expected days"),
+    ("\"2w\"", "14", "grace", "invalid type: integer 14"),
+    ("retire_below = 40", "retire_below = 101", "[[vault]]", "retire_below_percent = 101"),
+    ("\"never\"", "\"0d\"", "", "generation_max_age = \"0d\""),
+    ("\"8KiB\"", "\"64KiB\"", "[vault.chunks", "chunks.stream: use chunk lengths"),
+    ("\"command\"", "\"compose\"", "argv", "argv: a source of kind compose"),
+    (
+        "\"command\"\nargv = [\"pg_dump\", \"idswyft\"]",
+        "\"compose\"\ndir = \"/o\"",
+        "",
+        "not avail",
+    ),
+    ("\"command\"", "\"stdin\"", "argv", "argv: a source of kind stdin"),
+    ("\"command\"", "\"local\"", "argv", "argv: a source of kind local"),
+    ("argv = [\"pg_dump\", \"idswyft\"]", "", "kind =", "kind = \"command\" needs argv"),
+    ("[\"pg_dump\", \"idswyft\"]", "[]", "argv", "argv: it names no program"),
+    ("\"command\"", "\"mysql\"", "", "expected command, local or stdin"),
+    ("kind = \"path\"", "kind = \"volume\"", "path = \"/srv", "path: a source of kind volume"),
+    ("\"/srv/uploads\"", "\"uploads\"", "", "path = \"uploads\": a path must be absolute"),
+];
+
+#[test]
+fn whatever_is_wrong_is_refused_with_its_line_and_key() {
+    for (from, to, at, said) in WRONG {
+        let text = full();
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let at = wrong.find(if at.is_empty() { to } else { at }).unwrap();
+        let line = wrong[..at].lines().count() + usize::from(wrong[..at].ends_with('\n'));
+        let error = parse(&wrong).err().unwrap_or_else(|| panic!("accepts {to}"));
+        let words = words(&error);
+        assert_eq!((error.code(), error.code().exit()), (Code::ConfigInvalid, 2), "{words}");
+        assert!(words.contains(&format!("config.toml: line {line}: ")), "{line} {to}: {words}");
+        assert!(words.contains(said) && !words.contains('`'), "{to}: {words}");
+    }
+}
+
+#[test]
+fn a_policy_that_contradicts_itself_names_both_keys() {
+    for (from, to, first, second) in [
+        ("keep_daily = 30", "floor = \"2y\"\nceiling = \"1y\"", "floor = 2y", "ceiling = 1y"),
+        ("keep_daily = 30", "every = \"month\"\nkeep_daily = 3", "every = month", "keep_daily = 3"),
+        ("floor = \"5y\"", "ceiling = \"1y\"", "keep_monthly = 84", "ceiling = 1y"),
+        (
+            "keep_monthly = 84\nfloor = \"5y\"",
+            "floor = \"5y\"\nceiling = \"5y\"",
+            "max_age",
+            "ceiling",
+        ),
+    ] {
+        let error = parse(&full().replacen(from, to, 1)).unwrap_err();
+        assert_eq!((error.code(), error.code().exit()), (Code::PolicyContradiction, 2));
+        let words = words(&error);
+        assert!(words.contains(first) && words.contains(second), "{words}");
+        assert!(words.contains("line 4: vault nightly") || words.contains("line 19: vault kyc"));
+    }
+    let error = parse(&full().replace("\"5y\"", "\"five years\"")).unwrap_err();
+    assert_eq!(error.code(), Code::ConfigInvalid);
+    assert!(words(&error).contains("floor = \"five years\""));
+}
+
+#[test]
+fn a_recipient_that_does_not_parse_is_refused_on_its_line() {
+    let text = full().replacen("recipients = [\"age1", "recipients = [\n\"age2", 1);
+    let error = parse(&text).unwrap_err();
+    assert_eq!((error.code(), error.code().exit()), (Code::RecipientInvalid, 2));
+    let words = words(&error);
+    assert!(words.contains("line 3: recipients") && words.contains("\"age2"), "{words}");
+
+    let text = full();
+    let first = text.split('"').nth(3).unwrap();
+    let twice = text.replacen(&format!("[\"{first}\"]"), &format!("[\"{first}\", \"{first}\"]"), 1);
+    assert!(parse(&twice).unwrap_err().to_string().contains("line 2: recipients: age1"));
+}
+
+#[test]
+fn a_recipient_of_the_archive_may_not_open_the_escrow() {
+    let text = full();
+    let data = text.lines().nth(1).unwrap().to_owned();
+    let escrow = text.lines().last().unwrap().to_owned();
+    let error = parse(&text.replace(&escrow, &data)).unwrap_err();
+    let line = format!("line {}: ", text.lines().count());
+    assert!(error.to_string().contains(&line) && error.to_string().contains("opens the"));
+}
+
+#[test]
+fn a_config_without_a_vault_a_store_or_a_recipient_is_refused() {
+    let without_vault = "state_dir = \"/s\"\n";
+    assert!(parse(without_vault).unwrap_err().to_string().contains("no [[vault]]"));
+    let without_recipient = "state_dir = \"/s\"\n[[vault]]\nname = \"a\"\n";
+    assert!(parse(without_recipient).unwrap_err().to_string().contains("line 2: recipients"));
+    let without_store = format!(
+        "state_dir = \"/s\"\nrecipients = [\"{}\"]\n[[vault]]\nname = \"a\"\n",
+        fresh_recipient()
+    );
+    assert!(parse(&without_store).unwrap_err().to_string().contains("line 3: store: vault a"));
+}
+
+#[test]
+fn a_config_that_is_not_there_says_where_it_was_looked_for() {
+    let error = Config::find(Some(Path::new("/nowhere/config.toml"))).unwrap_err();
+    assert_eq!(error.code(), Code::ConfigInvalid);
+    assert!(error.to_string().contains("/nowhere/config.toml"));
+}
+
+#[test]
+fn what_a_composed_config_says_is_what_was_asked_for() {
+    let flags = ConfigFlags {
+        state_dir: "/var/lib/idswyft \"vault\"".into(),
+        recipients: vec![fresh_recipient(), fresh_recipient()],
+        vault: "nightly".into(),
+        store: "file:///var/backups/idswyft".into(),
+        keep_daily: Some(30),
+        dump_argv: vec!["sh".into(), "-c".into(), "pg_dump 'a\\b' \"c\"\n".into()],
+        database_url: None,
+        uploads: Some("/srv/uploads".into()),
+    };
+    let config = parse(&compose_config(&flags)).unwrap();
+    assert_eq!(config.state_dir, flags.state_dir);
+    assert_eq!(config.vaults[0].recipients, flags.recipients);
+    assert_eq!(config.vaults[0].policy.keep_rules().len(), 1);
+    let Some(DatabaseConfig::Command { argv }) = config.sources.database else { panic!() };
+    assert_eq!(argv, flags.dump_argv);
+    let flags = ConfigFlags {
+        keep_daily: None,
+        dump_argv: Vec::new(),
+        database_url: Some("postgresql:///idswyft".into()),
+        uploads: None,
+        ..flags
+    };
+    let config = parse(&compose_config(&flags)).unwrap();
+    assert!(matches!(config.sources.database, Some(DatabaseConfig::Local { .. })));
+    assert!(config.vaults[0].policy.keeps_everything() && config.sources.uploads.is_none());
+}

@@ -1,0 +1,296 @@
+//! `[[vault]]` tables: recipients, policy, parameters and stores, checked.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::tables::{ProfileTable, StoreTable, VaultTable};
+use super::text::ConfigText;
+use crate::base::profile::ChunkParametersFields;
+use crate::base::{ChunkParameters, Profile};
+use crate::format::parameters::Parameters;
+use crate::format::vault_note::is_vault_name;
+use crate::policy::{Policy, PolicyError};
+use crate::store;
+
+/// Says for a generation that it never closes by age.
+const NEVER: &str = "never";
+
+/// One vault of a config.
+#[derive(Debug, Clone)]
+pub struct VaultConfig {
+    /// Its name, unique in the config, and a sound directory name.
+    pub name: String,
+    /// To whom it is sealed: its own recipients, else the config's; at least one.
+    pub recipients: Vec<String>,
+    /// Its retention policy.
+    pub policy: Policy,
+    /// How it is written.
+    pub parameters: Parameters,
+    /// Its stores, the primary one first; at least one.
+    pub stores: Vec<StoreConfig>,
+}
+
+/// One store of a vault.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Its name, unique in the config.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// What an `s3://` store needs besides; `None` for any other.
+    pub s3: Option<S3Options>,
+}
+
+/// How a vault's objects are locked in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    /// Whoever has the right to bypass can remove them.
+    Governance,
+    /// Nobody can remove them before their date.
+    Compliance,
+}
+
+/// The settings of an `s3://` store.
+#[derive(Debug, Clone, Default)]
+pub struct S3Options {
+    /// Region, such as `eu-central-1`.
+    pub region: Option<String>,
+    /// Address of a server that is not AWS.
+    pub endpoint: Option<String>,
+    /// Whether the bucket is named in the path and not in the host name.
+    pub path_style: bool,
+    /// File with the credentials; absolute.
+    pub credentials_file: Option<PathBuf>,
+    /// Which of the file's credentials to use.
+    pub profile: Option<String>,
+    /// Storage class of packs, such as `DEEP_ARCHIVE`.
+    pub pack_class: Option<String>,
+    /// Server-side encryption, such as `AES256` or `aws:kms`.
+    pub sse: Option<String>,
+    /// How objects are locked, if at all.
+    pub object_lock: Option<LockMode>,
+    /// Most requests at a time.
+    pub requests_in_flight: Option<u16>,
+}
+
+/// Checks all vaults; `shared` are the recipients of those that name none.
+pub fn check(
+    text: &ConfigText,
+    tables: &[Spanned<VaultTable>],
+    shared: &[String],
+) -> Result<Vec<VaultConfig>, ConfigError> {
+    if tables.is_empty() {
+        return Err(text.wrong(&(0..0), "vault: there is no [[vault]]"));
+    }
+    let (mut vaults, mut stores) = (BTreeSet::new(), BTreeSet::new());
+    tables.iter().map(|table| check_vault(text, table, shared, &mut vaults, &mut stores)).collect()
+}
+
+fn check_vault<'a>(
+    text: &ConfigText,
+    table: &'a Spanned<VaultTable>,
+    shared: &[String],
+    vault_names: &mut BTreeSet<&'a str>,
+    store_names: &mut BTreeSet<&'a str>,
+) -> Result<VaultConfig, ConfigError> {
+    let (vault, whole) = (table.get_ref(), table.span());
+    let name = check_name(text, "a vault's name", &vault.name, vault_names)?;
+    let recipients = match &vault.recipients {
+        Some(own) => text.recipients("recipients", own)?,
+        None => shared.to_vec(),
+    };
+    if recipients.is_empty() {
+        let reason = format!("recipients: vault {name} has none of its own and the config none");
+        return Err(text.wrong(&whole, reason));
+    }
+    let refused = |source: PolicyError| ConfigError::Policy {
+        path: text.path.clone(),
+        line: text.line(&whole),
+        vault: name.clone(),
+        source: Box::new(source),
+    };
+    let policy = Policy::new(vault.policy_fields()).map_err(refused)?;
+    let parameters = check_parameters(text, table, &policy)?;
+    if vault.store.is_empty() {
+        let reason = format!("store: vault {name} has no [[vault.store]]");
+        return Err(text.wrong(&whole, reason));
+    }
+    let stores: Vec<StoreConfig> = vault
+        .store
+        .iter()
+        .map(|store| check_store(text, store.get_ref(), store_names))
+        .collect::<Result<_, _>>()?;
+    let is_locked =
+        |store: &StoreConfig| store.s3.as_ref().is_some_and(|s3| s3.object_lock.is_some());
+    if stores.iter().any(is_locked) {
+        let max_age = parameters.fields().generation_max_age_days;
+        policy.check_locked(max_age).map_err(refused)?;
+    }
+    Ok(VaultConfig { name, recipients, policy, parameters, stores })
+}
+
+fn check_name<'a>(
+    text: &ConfigText,
+    what: &str,
+    name: &'a Spanned<String>,
+    taken: &mut BTreeSet<&'a str>,
+) -> Result<String, ConfigError> {
+    let value = name.get_ref();
+    if !is_vault_name(value) {
+        let reason = format!(
+            "name = {value:?}: {what} has at most 64 lowercase letters, digits, - and _, and \
+             begins with a letter or digit"
+        );
+        return Err(text.wrong(&name.span(), reason));
+    }
+    if !taken.insert(value) {
+        return Err(text.wrong(&name.span(), format!("name = {value:?} is there twice")));
+    }
+    Ok(value.clone())
+}
+
+fn check_parameters(
+    text: &ConfigText,
+    table: &Spanned<VaultTable>,
+    policy: &Policy,
+) -> Result<Parameters, ConfigError> {
+    let vault = table.get_ref();
+    let mut fields = Parameters::initial().fields().clone();
+    let chunks = &vault.chunks;
+    for (profile, own, place) in [
+        (Profile::Stream, &chunks.stream, &mut fields.stream),
+        (Profile::File, &chunks.file, &mut fields.file),
+        (Profile::Meta, &chunks.meta, &mut fields.meta),
+    ] {
+        if let Some(own) = own {
+            *place = check_profile(text, profile, own)?;
+        }
+    }
+    if let Some(len) = &vault.pack_len {
+        fields.pack_len = text.len("pack_len", len)?;
+    }
+    if let Some(len) = &vault.block_len {
+        let wide = text.len("block_len", len)?;
+        fields.block_len = usize::try_from(wide).unwrap_or(usize::MAX);
+    }
+    fields.retire_below_percent = match &vault.retire_below {
+        Some(percent) => *percent.get_ref(),
+        // Where everything is kept, a retired pack would be kept as well: nothing is won.
+        None if policy.keeps_everything() && policy.ceiling().is_none() => 0,
+        None => fields.retire_below_percent,
+    };
+    if let Some(age) = &vault.reuse {
+        fields.reuse_days = text.days("reuse", age)?;
+    }
+    if let Some(age) = &vault.grace {
+        fields.grace_days = text.days("grace", age)?;
+    }
+    match &vault.generation_max_age {
+        Some(age) if age.get_ref() == NEVER => fields.generation_max_age_days = None,
+        Some(age) => {
+            fields.generation_max_age_days = Some(text.days("generation_max_age", age)?);
+        }
+        None => {}
+    }
+    Parameters::try_from(fields).map_err(|error| {
+        let name = vault.name.get_ref();
+        text.wrong(&table.span(), format!("vault {name}: {error}"))
+    })
+}
+
+fn check_profile(
+    text: &ConfigText,
+    profile: Profile,
+    table: &Spanned<ProfileTable>,
+) -> Result<ChunkParameters, ConfigError> {
+    let mut fields = ChunkParametersFields::from(ChunkParameters::default_for(profile));
+    let own = table.get_ref();
+    for (key, value, place) in [
+        ("min", &own.min, &mut fields.min),
+        ("avg", &own.avg, &mut fields.avg),
+        ("max", &own.max, &mut fields.max),
+    ] {
+        if let Some(value) = value {
+            *place = usize::try_from(text.len(key, value)?).unwrap_or(usize::MAX);
+        }
+    }
+    fields.level = own.level.unwrap_or(fields.level);
+    ChunkParameters::try_from(fields)
+        .map_err(|error| text.wrong(&table.span(), format!("chunks.{profile}: {error}")))
+}
+
+fn check_store<'a>(
+    text: &ConfigText,
+    table: &'a StoreTable,
+    taken: &mut BTreeSet<&'a str>,
+) -> Result<StoreConfig, ConfigError> {
+    let name = check_name(text, "a store's name", &table.name, taken)?;
+    let url = table.url.get_ref().clone();
+    let s3 = if url.starts_with("s3://") {
+        Some(check_s3(text, table)?)
+    } else {
+        store::open(&url, &name).map_err(|source| ConfigError::Store {
+            path: text.path.clone(),
+            line: text.line(&table.url.span()),
+            source: Box::new(source),
+        })?;
+        refuse_s3_keys(text, table)?;
+        None
+    };
+    Ok(StoreConfig { name, url, s3 })
+}
+
+fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Options, ConfigError> {
+    let bucket = table.url.get_ref().trim_start_matches("s3://").split('/').next();
+    if bucket.is_none_or(str::is_empty) {
+        let reason = format!("url = {:?}: write s3://bucket/prefix", table.url.get_ref());
+        return Err(text.wrong(&table.url.span(), reason));
+    }
+    let object_lock = match &table.object_lock {
+        None => None,
+        Some(mode) => Some(match mode.get_ref().as_str() {
+            "compliance" => LockMode::Compliance,
+            "governance" => LockMode::Governance,
+            other => {
+                let reason = format!("object_lock = {other:?}: expected compliance or governance");
+                return Err(text.wrong(&mode.span(), reason));
+            }
+        }),
+    };
+    let credentials = table.credentials_file.as_ref();
+    let plain = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.get_ref().clone());
+    Ok(S3Options {
+        region: plain(&table.region),
+        endpoint: plain(&table.endpoint),
+        path_style: table.path_style.as_ref().is_some_and(|style| *style.get_ref()),
+        credentials_file: credentials.map(|p| text.absolute("credentials_file", p)).transpose()?,
+        profile: plain(&table.profile),
+        pack_class: plain(&table.pack_class),
+        sse: plain(&table.sse),
+        object_lock,
+        requests_in_flight: table.requests_in_flight.as_ref().map(|count| *count.get_ref()),
+    })
+}
+
+/// Refuses settings that would have no effect on a store that is not a bucket.
+fn refuse_s3_keys(text: &ConfigText, table: &StoreTable) -> Result<(), ConfigError> {
+    let texts = [
+        ("region", &table.region),
+        ("endpoint", &table.endpoint),
+        ("credentials_file", &table.credentials_file),
+        ("profile", &table.profile),
+        ("pack_class", &table.pack_class),
+        ("sse", &table.sse),
+        ("object_lock", &table.object_lock),
+    ];
+    let texts = texts.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?.span())));
+    let style = table.path_style.iter().map(|value| ("path_style", value.span()));
+    let count = table.requests_in_flight.iter().map(|value| ("requests_in_flight", value.span()));
+    match texts.chain(style).chain(count).next() {
+        Some((key, span)) => Err(text.wrong(&span, format!("{key}: only an s3:// store has it"))),
+        None => Ok(()),
+    }
+}
