@@ -149,7 +149,7 @@ mod tests {
         verify(bytes, keys).unwrap_err().code()
     }
 
-    /// V-94
+    /// V-95
     #[test]
     fn a_signed_text_verifies_with_the_key_that_signed_it() {
         let (first, second) = (signer(1), signer(2));
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// V-95, V-96
+    /// V-96, V-97
     #[test]
     fn a_wrong_signature_in_the_name_of_a_known_key_refuses_the_note() {
         let (first, second) = (signer(1), signer(2));
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(note.to_bytes(), ours);
     }
 
-    /// V-92
+    /// V-93
     #[test]
     fn texts_that_cannot_stand_in_a_note_are_not_signed() {
         let key = signer(1);

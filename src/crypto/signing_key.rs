@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(key.signer_id().to_string(), expected);
     }
 
-    /// V-93
+    /// V-94
     #[test]
     fn hostile_keys_are_refused() {
         let text = signer(1).verification_key().to_string();

@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(text, expected);
     }
 
-    /// V-118
+    /// V-119
     #[test]
     fn an_event_of_an_unknown_kind_is_kept_by_its_name() {
         let text = String::from_utf8(event(taken()).compose().unwrap()).unwrap();
@@ -311,7 +311,7 @@ mod tests {
         }
     }
 
-    /// V-115, V-119
+    /// V-116, V-120
     #[test]
     fn the_largest_deletion_fits_and_a_larger_one_is_refused() {
         let bytes = event(deleted(DELETED_COUNT_MAX)).compose().unwrap();
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(parse(&long).unwrap_err().code(), Code::LimitExceeded);
     }
 
-    /// V-117
+    /// V-118
     #[test]
     fn broken_events_are_refused() {
         let text = String::from_utf8(event(taken()).compose().unwrap()).unwrap();

@@ -260,7 +260,7 @@ mod tests {
             prop_assert_eq!(parse_text(&text).unwrap(), (entries, totals));
         }
 
-        /// V-113
+        /// V-114
         #[test]
         fn another_byte_anywhere_is_an_error_or_another_list(at in 0_usize..500, byte: u8) {
             let mut bytes = sample().into_bytes();
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(parse_text(&text).unwrap(), (vec![], totals));
     }
 
-    /// V-110
+    /// V-111
     #[test]
     fn only_packs_and_trees_in_order_and_once_are_composed() {
         for entries in [
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(error.code(), Code::FormatTooNew);
     }
 
-    /// V-111, V-112
+    /// V-112, V-113
     #[test]
     fn hostile_lists_are_refused() {
         let text = sample();
@@ -341,7 +341,7 @@ mod tests {
         assert!(parse_text(&long).is_err());
     }
 
-    /// V-109
+    /// V-110
     #[test]
     fn stock_sha256sum_checks_a_store_by_its_list() {
         use sha2::{Digest, Sha256};

@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(parameters.chunks(Profile::File).len_max(), 256 * 1024);
     }
 
-    /// V-106
+    /// V-107
     #[test]
     fn parameters_out_of_bounds_are_refused() {
         let change = |change: fn(&mut ParameterFields)| {

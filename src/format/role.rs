@@ -90,7 +90,7 @@ impl fmt::Display for Role {
 mod tests {
     use super::*;
 
-    /// V-104
+    /// V-105
     #[test]
     fn a_writer_can_never_be_delegated_what_a_host_must_not_do() {
         for kind in [
@@ -107,7 +107,7 @@ mod tests {
         assert!(!Role::Writer.usual_events().contains(&EventKind::PacksDeleted));
     }
 
-    /// V-104
+    /// V-105
     #[test]
     fn a_janitor_takes_no_snapshot_and_releases_no_hold() {
         assert!(!Role::Janitor.may_be_delegated(EventKind::SnapshotTaken));

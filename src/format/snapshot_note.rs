@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(error.code(), Code::ObjectForeign);
     }
 
-    /// V-9, V-107
+    /// V-9, V-108
     #[test]
     fn contradicting_or_missing_fields_are_refused() {
         let text = sample().compose().unwrap();

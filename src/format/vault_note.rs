@@ -258,14 +258,14 @@ mod tests {
         assert_eq!(error.code(), Code::ObjectForeign);
     }
 
-    /// V-99
+    /// V-100
     #[test]
     fn another_key_encapsulation_needs_a_newer_program() {
         let text = sample().compose().unwrap().replace("x25519", "mlkem768x25519");
         assert_eq!(parse(&text).unwrap_err().code(), Code::FormatTooNew);
     }
 
-    /// V-105
+    /// V-106
     #[test]
     fn a_delegation_beyond_its_role_is_refused() {
         let mut note = sample();
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(parse(&bad).unwrap_err().code(), Code::FormatInvalid);
     }
 
-    /// V-97, V-101, V-102, V-103
+    /// V-98, V-102, V-103, V-104
     #[test]
     fn contradicting_fields_are_refused() {
         let text = sample().compose().unwrap();
@@ -309,7 +309,7 @@ mod tests {
         assert!(parse(&without).is_err());
     }
 
-    /// V-100
+    /// V-101
     #[test]
     fn a_vault_name_is_a_sound_directory_name() {
         assert!(["nightly", "kyc-2", "a_b", "0"].into_iter().all(is_vault_name));

@@ -125,7 +125,7 @@ mod tests {
         period.start(at(time), zone).to_string()
     }
 
-    /// V-125
+    /// V-126
     #[test]
     fn a_period_starts_on_the_hour_day_monday_first_or_new_year() {
         let utc = TimeZone::UTC;
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    /// V-125
+    /// V-126
     #[test]
     fn days_are_those_of_the_time_zone() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(hour("2026-10-25T01:30:00Z"), "2026-10-25T01:00:00Z");
     }
 
-    /// V-126
+    /// V-127
     #[test]
     fn the_first_snapshot_of_a_period_is_due_and_the_second_is_not() {
         let is_due = |every, last: &str, now: &str| {

@@ -341,7 +341,7 @@ mod tests {
     use crate::crypto::identity::GenerationIdentity;
     use std::os::unix::fs::PermissionsExt;
 
-    /// V-142
+    /// V-143
     #[test]
     fn a_second_lock_is_refused_until_the_first_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
@@ -351,7 +351,7 @@ mod tests {
         assert!(StateLock::take(dir.path()).is_ok());
     }
 
-    /// V-141
+    /// V-142
     #[test]
     fn the_open_generation_reads_back_and_is_private() {
         let dir = tempfile::tempdir().unwrap();

@@ -44,7 +44,6 @@ fn a_snapshot_restores_byte_for_byte() {
     assert_eq!(vault.events.warnings(), []);
 }
 
-/// V-66
 #[test]
 fn every_level_of_verify_is_content_with_a_sound_store() {
     let vault = TestVault::with_small_packs();
@@ -89,7 +88,7 @@ fn a_changed_row_and_a_new_file_cost_little() {
     assert_eq!(fs::read_to_string(target.join("db.sql")).unwrap(), dump_of(&rows));
 }
 
-/// V-84
+/// V-85
 #[test]
 fn failed_dump_never_becomes_a_snapshot() {
     let vault = TestVault::new();

@@ -2,6 +2,7 @@
 
 mod archive;
 mod conformance;
+mod crafted;
 mod damage;
 mod faults;
 mod leaning;

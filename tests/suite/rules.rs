@@ -150,7 +150,7 @@ fn a_generation_is_in_the_ledger_before_a_snapshot_of_it_is() {
     }
 }
 
-/// V-131
+/// V-132
 #[test]
 fn a_segment_lists_what_its_snapshot_names_first() {
     let vault = filled();
@@ -257,7 +257,7 @@ impl OpenStream for Opened {
     }
 }
 
-/// V-136
+/// V-137
 #[test]
 fn a_run_longer_than_grace_does_not_commit() {
     let vault = filled();

@@ -142,7 +142,7 @@ fn stand_in(dir: &Path, help: &str) -> PathBuf {
     path
 }
 
-/// V-89
+/// V-90
 #[test]
 fn the_password_reaches_pg_dump_only_by_its_environment() {
     let dir = tempfile::tempdir().unwrap();

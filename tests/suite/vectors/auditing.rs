@@ -54,7 +54,7 @@ fn only_the_root_key_that_the_reader_brings_opens_a_vault() {
     assert_eq!(Auditor::open(store(), other).err().unwrap().code(), Code::SignatureInvalid);
 }
 
-/// V-98
+/// V-99
 #[test]
 fn the_newest_note_of_an_unbroken_chain_is_the_vaults_state() {
     let store = store();
@@ -75,7 +75,7 @@ fn the_newest_note_of_an_unbroken_chain_is_the_vaults_state() {
     assert_eq!(problems, [(ObjectKey::Vault(3), Code::NoteMismatch)]);
 }
 
-/// V-108, V-135
+/// V-109, V-136
 #[test]
 fn a_note_of_a_wrong_signer_is_a_finding_beside_the_sound_ones() {
     let store = store();
@@ -101,7 +101,7 @@ fn a_note_of_a_wrong_signer_is_a_finding_beside_the_sound_ones() {
     );
 }
 
-/// V-108
+/// V-109
 #[test]
 fn a_signer_that_may_not_take_snapshots_or_was_retired_takes_none() {
     for is_retired in [false, true] {
@@ -119,7 +119,7 @@ fn a_signer_that_may_not_take_snapshots_or_was_retired_takes_none() {
     }
 }
 
-/// V-134
+/// V-135
 #[test]
 fn what_has_no_note_is_no_snapshot_and_no_damage() {
     let store = store();
@@ -129,7 +129,7 @@ fn what_has_no_note_is_no_snapshot_and_no_damage() {
     assert!(checked.sound.is_empty() && checked.problems.is_empty());
 }
 
-/// V-114
+/// V-115
 #[test]
 fn a_list_with_other_totals_than_its_notes_is_a_mismatch() {
     let (pack, tree) = (PackId::from_bytes([8; 32]), PackId::from_bytes([7; 32]));
@@ -184,7 +184,7 @@ fn put_log(store: &MemoryStore, payloads: Vec<EventPayload>) {
     }
 }
 
-/// V-122
+/// V-123
 #[test]
 fn an_event_beyond_its_delegation_ends_what_is_believed_of_a_log() {
     let closed = || EventPayload::GenerationClosed(GenerationRef { generation: generation() });
@@ -202,7 +202,7 @@ fn an_event_beyond_its_delegation_ends_what_is_believed_of_a_log() {
     assert_eq!(error.code(), Code::SignerNotDelegated);
 }
 
-/// V-121
+/// V-122
 #[test]
 fn a_checkpoint_of_other_leaves_breaks_a_log() {
     let closed = || EventPayload::GenerationClosed(GenerationRef { generation: generation() });
@@ -219,7 +219,7 @@ fn a_checkpoint_of_other_leaves_breaks_a_log() {
     assert_eq!((*found, error.code()), (key, Code::LedgerBroken));
 }
 
-/// V-139
+/// V-140
 #[test]
 fn an_object_that_is_there_counts_as_delivered_only_with_the_same_bytes() {
     let store = store();

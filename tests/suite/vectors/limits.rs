@@ -71,7 +71,7 @@ fn the_defaults_of_the_spec_are_those_of_a_new_vault() {
     }
 }
 
-/// V-80
+/// V-81
 #[test]
 fn a_tree_line_beyond_its_limit_is_refused() {
     let line = vec![b' '; limits::TREE_LINE_LEN_MAX + 1];

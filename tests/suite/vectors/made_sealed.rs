@@ -78,6 +78,12 @@ fn cut_short() -> Vec<Vector> {
         cut("cut-before-payload", "Ends after the nonce.", HEADER_LEN + NONCE_LEN),
         cut("cut-in-tag", "Ends within the last tag.", whole.len() - 8),
         vector(
+            "cut-in-second-tag",
+            "V-20, V-22",
+            "Ends within what would be the tag of a second, empty piece.",
+            two[..HEADER_LEN + NONCE_LEN + PIECE_LEN + 16 + 8].to_vec(),
+        ),
+        vector(
             "cut-between-pieces",
             "V-23",
             "Ends after a whole piece that is not the last.",

@@ -87,17 +87,17 @@ fn vault_notes() -> Vec<Vector> {
     let kem = text.replace("\"x25519\"", "\"mlkem768x25519\"");
     let delegated = text.replace("\"snapshot.taken\"", "\"snapshot.taken\",\"hold.released\"");
     vec![
-        vector("sound", "V-94, V-90", "The first vault note.", sign(&root(), &text))
+        vector("sound", "V-95, V-91", "The first vault note.", sign(&root(), &text))
             .releases(text.as_bytes()),
-        vector("kem", "V-99", "Another key encapsulation.", sign(&root(), &kem))
+        vector("kem", "V-100", "Another key encapsulation.", sign(&root(), &kem))
             .refused(Code::FormatTooNew),
         vector(
             "delegation",
-            "V-105",
+            "V-106",
             "A writer is delegated the release of holds.",
             sign(&root(), &delegated),
         ),
-        vector("signed-by-writer", "V-94", "Signed by a writer.", sign(&writer(), &text))
+        vector("signed-by-writer", "V-95", "Signed by a writer.", sign(&writer(), &text))
             .refused(Code::SignatureInvalid),
     ]
 }
@@ -142,10 +142,10 @@ fn snapshot_notes() -> Vec<Vector> {
     };
     let confused = sign(&writer(), &vault_text());
     vec![
-        vector("sound", "V-94, V-90", "A snapshot note.", signed).releases(text.as_bytes()),
-        vector("flipped", "V-95", "A letter of the signature is another.", flipped)
+        vector("sound", "V-95, V-91", "A snapshot note.", signed).releases(text.as_bytes()),
+        vector("flipped", "V-96", "A letter of the signature is another.", flipped)
             .refused(Code::SignatureInvalid),
-        vector("kind", "V-90", "A vault note in its place.", confused).refused(Code::ObjectForeign),
+        vector("kind", "V-91", "A vault note in its place.", confused).refused(Code::ObjectForeign),
     ]
 }
 
@@ -154,7 +154,7 @@ fn checkpoints() -> Vec<Vector> {
     let text = head.compose_checkpoint(VAULT, signer());
     let extended = format!("{text}extension\n");
     let vector = |name: &str, says, text: &str| {
-        Vector::new(&format!("checkpoint-{name}"), "V-120", says, sign(&writer(), text))
+        Vector::new(&format!("checkpoint-{name}"), "V-121", says, sign(&writer(), text))
             .with("vault", VAULT)
             .with("signer", signer())
             .with("vkey", writer().verification_key())
@@ -182,9 +182,9 @@ fn lists() -> Vec<Vector> {
     let turned = format!("{}\n", [lines[0], lines[3], lines[4], lines[1], lines[2]].join("\n"));
     let other = text.replacen(&"08".repeat(32), &"09".repeat(32), 1);
     vec![
-        vector("sound", "V-110, V-113", "A pack and a tree object.", text.clone())
+        vector("sound", "V-111, V-114", "A pack and a tree object.", text.clone())
             .releases(text.as_bytes()),
-        vector("unsorted", "V-110", "The tree object first.", turned),
-        vector("digest", "V-111", "A digest is not the one in the name.", other),
+        vector("unsorted", "V-111", "The tree object first.", turned),
+        vector("digest", "V-112", "A digest is not the one in the name.", other),
     ]
 }

@@ -96,9 +96,9 @@ fn segments() -> Vec<Vector> {
         Vector::new(&format!("segment-{name}"), covers, says, bytes)
     };
     vec![
-        vector("sound", "V-129", "A pack of two chunks.", bytes.clone()).releases(&bytes),
-        vector("sum", "V-129", "The chunks do not add up.", with(82 + 44, 15)),
-        vector("version", "V-130", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
+        vector("sound", "V-130", "A pack of two chunks.", bytes.clone()).releases(&bytes),
+        vector("sum", "V-130", "The chunks do not add up.", with(82 + 44, 15)),
+        vector("version", "V-131", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
     ]
 }
 
@@ -121,7 +121,7 @@ fn events() -> Vec<Vector> {
             .with("seq", 3)
             .in_text()
     };
-    vec![vector("V-116", "A generation was closed.", text.clone()).releases(text.as_bytes())]
+    vec![vector("V-117", "A generation was closed.", text.clone()).releases(text.as_bytes())]
 }
 
 fn tree_lines() -> Vec<Vector> {
