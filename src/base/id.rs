@@ -193,6 +193,7 @@ fn parse_time_id(text: &str) -> Option<(i64, u32)> {
 mod tests {
     use super::*;
 
+    /// V-3
     #[test]
     fn snapshot_ids_sort_by_time_as_text() {
         let at = |s| Timestamp::from_second(s).unwrap();
@@ -203,6 +204,7 @@ mod tests {
         assert_eq!(early.to_string().parse::<SnapshotId>().unwrap(), early);
     }
 
+    /// V-1, V-3
     #[test]
     fn ids_refuse_uppercase_wrong_length_and_other_text() {
         assert!("AB".repeat(32).parse::<PackId>().is_err());

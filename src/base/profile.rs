@@ -200,6 +200,7 @@ mod tests {
         }
     }
 
+    /// V-107
     #[test]
     fn unordered_odd_or_huge_lengths_are_refused() {
         let parse = |text: &str| serde_json::from_str::<ChunkParameters>(text);

@@ -115,6 +115,7 @@ mod tests {
         data
     }
 
+    /// V-58
     #[test]
     fn cut_points_of_a_known_table_are_pinned() {
         let lens = cutter(Profile::Stream).cut(&noise(32 * 1024), Ending::Last);
@@ -134,6 +135,7 @@ mod tests {
     }
 
     proptest! {
+        /// V-58
         #[test]
         fn cutting_in_windows_equals_cutting_at_once(
             len in 0usize..200_000,

@@ -1,4 +1,4 @@
-//! A log's size and root, and the checkpoint that signs them. Spec: ledger; C2SP
+//! A log's size and root, and the checkpoint that signs them. Spec: §8.5; C2SP
 //! tlog-checkpoint.
 //!
 //! ```text
@@ -125,6 +125,7 @@ mod tests {
     const VAULT: VaultId = VaultId::from_bytes([1; 16]);
     const SIGNER: SignerId = SignerId::from_bytes([2; 8]);
 
+    /// V-121
     #[test]
     fn a_checkpoint_has_the_form_of_c2sp_and_parses_back() {
         let head = TreeHead { size: 3, root: Digest::from_bytes([7; 32]) };

@@ -89,6 +89,7 @@ impl ChunkIdKey {
 mod tests {
     use super::*;
 
+    /// V-51
     #[test]
     fn the_key_schedule_is_pinned() {
         let secret = DedupSecret::from_hex(&"42".repeat(32)).unwrap();

@@ -1,4 +1,4 @@
-//! The append-only log of a signer's events: leaves, root, consistency. Spec: ledger; RFC 6962
+//! The append-only log of a signer's events: leaves, root, consistency. Spec: §8.4; RFC 6962
 //! §2.1.
 //!
 //! ```text
@@ -271,6 +271,7 @@ mod tests {
         TreeHead { size: leaves.len() as u64, root }
     }
 
+    /// V-117
     #[test]
     fn roots_of_the_known_tree_are_those_of_certificate_transparency() {
         // The leaves and roots with which certificate-transparency implementations test.
@@ -293,6 +294,7 @@ mod tests {
         }
     }
 
+    /// V-117
     #[test]
     fn frontier_log_and_rfc_6962_agree_at_every_size() {
         let leaves = leaves(70);
@@ -345,6 +347,7 @@ mod tests {
         }
     }
 
+    /// V-122
     #[test]
     fn a_rewritten_shortened_or_forked_log_is_found() {
         let leaves = leaves(9);
@@ -371,6 +374,7 @@ mod tests {
         replay.finish()
     }
 
+    /// V-122
     #[test]
     fn a_replay_meets_every_checkpoint_or_says_which_it_does_not() {
         let leaves = leaves(9);

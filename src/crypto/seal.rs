@@ -328,6 +328,7 @@ mod tests {
 
     const LENS: [usize; 8] = [0, 1, 65_535, 65_536, 65_537, 131_072, 131_073, 400_000];
 
+    /// V-17
     #[test]
     fn the_age_crate_opens_what_we_seal_and_its_length_is_the_formula() {
         let identity = GenerationIdentity::generate();
@@ -341,6 +342,7 @@ mod tests {
         }
     }
 
+    /// V-25
     #[test]
     fn a_run_of_pieces_opens_on_its_own() {
         let identity = GenerationIdentity::generate();
@@ -354,6 +356,7 @@ mod tests {
         assert!(key.open_pieces("x", 3, Ending::More, run).is_err());
     }
 
+    /// V-22
     #[test]
     fn any_flipped_bit_truncation_or_extension_is_refused() {
         let identity = GenerationIdentity::generate();

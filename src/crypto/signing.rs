@@ -1,4 +1,4 @@
-//! Signed notes: who may have written a text. Spec: signatures; C2SP signed-note.
+//! Signed notes: who may have written a text. Spec: §8.1; C2SP signed-note.
 //!
 //! - A text leaves this module only after a signature of a key that the caller named verified.
 //! - A wrong signature in the name of a known key refuses the note; those of other keys, such as
@@ -149,6 +149,7 @@ mod tests {
         verify(bytes, keys).unwrap_err().code()
     }
 
+    /// V-95
     #[test]
     fn a_signed_text_verifies_with_the_key_that_signed_it() {
         let (first, second) = (signer(1), signer(2));
@@ -184,6 +185,7 @@ mod tests {
         }
     }
 
+    /// V-96, V-97
     #[test]
     fn a_wrong_signature_in_the_name_of_a_known_key_refuses_the_note() {
         let (first, second) = (signer(1), signer(2));
@@ -210,6 +212,7 @@ mod tests {
         assert_eq!(note.to_bytes(), ours);
     }
 
+    /// V-93
     #[test]
     fn texts_that_cannot_stand_in_a_note_are_not_signed() {
         let key = signer(1);

@@ -1,4 +1,4 @@
-//! The keys of signed notes, by name and use. Spec: signatures; C2SP signed-note.
+//! The keys of signed notes, by name and use. Spec: §8.1; C2SP signed-note.
 //!
 //! ```text
 //! key name = "idswyft-vault/" vault-id "/" ( "root" | signer-id )
@@ -278,6 +278,7 @@ mod tests {
         assert_eq!(key.signer_id().to_string(), expected);
     }
 
+    /// V-94
     #[test]
     fn hostile_keys_are_refused() {
         let text = signer(1).verification_key().to_string();

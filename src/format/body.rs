@@ -184,6 +184,7 @@ mod tests {
         assert_eq!(parse(&body().compose().unwrap()).unwrap(), body());
     }
 
+    /// V-62
     #[test]
     fn a_body_of_another_vault_or_snapshot_is_foreign() {
         for field in ["vault", "generation", "snapshot"] {
@@ -198,6 +199,7 @@ mod tests {
         }
     }
 
+    /// V-63
     #[test]
     fn a_recipe_that_does_not_add_up_is_refused() {
         let mut other = body();

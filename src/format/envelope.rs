@@ -1,5 +1,5 @@
 //! What every JSON structure has in common: `v`, `requires`, one line, no integer above 2^53.
-//! Spec: the section on JSON structures.
+//! Spec: §2.3.
 //!
 //! - A structure that a newer program wrote is told apart from one that is broken, before any
 //!   other field is looked at.
@@ -271,6 +271,7 @@ mod tests {
         parse("sample", format!("{{{head}{FIELDS}}}").as_bytes())
     }
 
+    /// V-4, V-5
     #[test]
     fn version_and_requires_come_first_on_one_line() {
         let text = compose("sample", &sample(3)).unwrap();
@@ -278,6 +279,7 @@ mod tests {
         assert_eq!(parse::<Sample>("sample", text.as_bytes()).unwrap(), sample(3));
     }
 
+    /// V-6, V-7
     #[test]
     fn a_newer_version_or_requirement_is_too_new_whatever_else_it_holds() {
         for text in [
@@ -290,11 +292,13 @@ mod tests {
         }
     }
 
+    /// V-8
     #[test]
     fn other_unknown_fields_are_ignored() {
         assert_eq!(parse_with(r#""v":1,"requires":[],"colour":{"a":[1]},"#).unwrap(), sample(3));
     }
 
+    /// V-2, V-9, V-10
     #[test]
     fn a_missing_double_or_odd_envelope_is_refused() {
         for head in [
@@ -314,6 +318,7 @@ mod tests {
         assert!(parse::<Sample>("sample", "[".repeat(100_000).as_bytes()).is_err());
     }
 
+    /// V-11
     #[test]
     fn integers_above_two_to_the_53_are_neither_written_nor_read() {
         assert!(compose("sample", &sample(1 << 53)).is_ok());
@@ -323,6 +328,7 @@ mod tests {
         assert!(parse::<Sample>("sample", above.as_bytes()).is_err());
     }
 
+    /// V-12
     #[test]
     fn a_time_has_exactly_one_spelling() {
         assert!(time::parse("2023-11-14T22:13:20Z").is_some());

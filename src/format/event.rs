@@ -1,4 +1,4 @@
-//! What a ledger can record: every kind of event and its name. Spec: ledger.
+//! What a ledger can record: every kind of event and its name. Spec: §8.4.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The fields of every kind of event. Spec: ledger.
+//! The fields of every kind of event. Spec: §8.4.
 //!
 //! Field names never repeat those of the event around them (`vault`, `signer`, `seq`, `time`,
 //! `event`, `seen`): a signer that is spoken of is a `subject`.

@@ -1,4 +1,4 @@
-//! Where bytes are: a run of a pack's raw stream. Spec: §6.
+//! Where bytes are: a run of a pack's raw stream. Spec: §7.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -55,6 +55,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Extent>(&json).unwrap(), extent);
     }
 
+    /// V-77
     #[test]
     fn an_extent_beyond_json_integers_is_refused() {
         let pack = "07".repeat(32);

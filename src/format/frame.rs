@@ -184,6 +184,7 @@ mod tests {
         bytes
     }
 
+    /// V-40
     #[test]
     fn blocks_come_back_whether_compressed_or_raw() {
         for len in [1, 1000, RAW_BLOCK_LEN_MAX, RAW_BLOCK_LEN_MAX + 1, 1024 * 1024] {
@@ -198,12 +199,14 @@ mod tests {
         }
     }
 
+    /// V-61
     #[test]
     fn noise_is_stored_raw_with_three_bytes_a_block_and_nine_a_frame() {
         let raw = noise(1024 * 1024);
         assert_eq!(encode_block(&raw, Compression::Level(3)).len(), raw.len() + 9 + 3 * 8);
     }
 
+    /// V-29, V-42
     #[test]
     fn a_bomb_ends_at_the_recorded_length() {
         let bomb = zstd::encode_all(vec![0; 64 * 1024 * 1024].as_slice(), 3).unwrap();
@@ -212,6 +215,7 @@ mod tests {
         assert!(matches!(decode_document(&bomb, 1024), Err(FrameError::TooLong { max: 1024 })));
     }
 
+    /// V-27
     #[test]
     fn documents_are_padded_and_come_back() {
         let plain = encode_document(&noise(100_000), 3);

@@ -87,6 +87,7 @@ impl GenerationFile {
 mod tests {
     use super::*;
 
+    /// V-52, V-53
     #[test]
     fn a_generation_file_parses_back_and_refuses_other_text() {
         let file = GenerationFile {

@@ -183,6 +183,7 @@ fn parse(text: &str) -> Option<ObjectKey> {
 mod tests {
     use super::*;
 
+    /// V-14
     #[test]
     fn every_key_prints_and_parses_back() {
         let snapshot: SnapshotId = "20261122T023000Z-1a2b3c4d".parse().unwrap();
@@ -204,6 +205,7 @@ mod tests {
         }
     }
 
+    /// V-14
     #[test]
     fn a_key_has_exactly_one_spelling() {
         for text in [

@@ -1,4 +1,4 @@
-//! One event of a signer's log: the leaf bytes, and what they say. Spec: ledger.
+//! One event of a signer's log: the leaf bytes, and what they say. Spec: §8.4.
 //!
 //! ```text
 //! {"v":1,"requires":[],"vault":…,"signer":…,"seq":0,"time":…,"event":"snapshot.taken",…}
@@ -285,6 +285,7 @@ mod tests {
         assert_eq!(text, expected);
     }
 
+    /// V-119
     #[test]
     fn an_event_of_an_unknown_kind_is_kept_by_its_name() {
         let text = String::from_utf8(event(taken()).compose().unwrap()).unwrap();
@@ -296,6 +297,7 @@ mod tests {
         }
     }
 
+    /// V-13
     #[test]
     fn an_event_at_another_place_is_foreign() {
         let bytes = event(taken()).compose().unwrap();
@@ -309,6 +311,7 @@ mod tests {
         }
     }
 
+    /// V-116, V-120
     #[test]
     fn the_largest_deletion_fits_and_a_larger_one_is_refused() {
         let bytes = event(deleted(DELETED_COUNT_MAX)).compose().unwrap();
@@ -323,6 +326,7 @@ mod tests {
         assert_eq!(parse(&long).unwrap_err().code(), Code::LimitExceeded);
     }
 
+    /// V-118
     #[test]
     fn broken_events_are_refused() {
         let text = String::from_utf8(event(taken()).compose().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The list of a snapshot: every pack and tree object that it needs. Spec: lists.
+//! The list of a snapshot: every pack and tree object that it needs. Spec: §8.3.
 //!
 //! ```text
 //! # idswyft-vault/v1 list <vault-id> <snapshot-id>
@@ -260,6 +260,7 @@ mod tests {
             prop_assert_eq!(parse_text(&text).unwrap(), (entries, totals));
         }
 
+        /// V-114
         #[test]
         fn another_byte_anywhere_is_an_error_or_another_list(at in 0_usize..500, byte: u8) {
             let mut bytes = sample().into_bytes();
@@ -280,6 +281,7 @@ mod tests {
         assert_eq!(parse_text(&text).unwrap(), (vec![], totals));
     }
 
+    /// V-111
     #[test]
     fn only_packs_and_trees_in_order_and_once_are_composed() {
         for entries in [
@@ -303,6 +305,7 @@ mod tests {
         assert_eq!(error.code(), Code::FormatTooNew);
     }
 
+    /// V-112, V-113
     #[test]
     fn hostile_lists_are_refused() {
         let text = sample();
@@ -338,6 +341,7 @@ mod tests {
         assert!(parse_text(&long).is_err());
     }
 
+    /// V-110
     #[test]
     fn stock_sha256sum_checks_a_store_by_its_list() {
         use sha2::{Digest, Sha256};

@@ -1,4 +1,4 @@
-//! The text of a signed note: what it is, whose it is, and one JSON object. Spec: notes.
+//! The text of a signed note: what it is, whose it is, and one JSON object. Spec: §8.1.
 //!
 //! ```text
 //! idswyft-vault/v1 <kind> <vault-id>
@@ -146,6 +146,7 @@ mod tests {
         assert_eq!(parsed, body);
     }
 
+    /// V-91
     #[test]
     fn a_note_of_another_kind_or_vault_is_foreign() {
         let body = Sample { name: "a".into() };
@@ -155,12 +156,14 @@ mod tests {
         }
     }
 
+    /// V-92
     #[test]
     fn a_note_of_another_version_is_too_new() {
         let text = compose(NoteKind::Snapshot, VAULT, &Sample { name: "a".into() }).unwrap();
         assert_eq!(code_of(&text.replace("vault/v1", "vault/v2")), Code::FormatTooNew);
     }
 
+    /// V-91, V-93
     #[test]
     fn text_around_or_between_the_two_lines_is_refused() {
         let text = compose(NoteKind::Snapshot, VAULT, &Sample { name: "a".into() }).unwrap();

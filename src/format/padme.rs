@@ -20,6 +20,7 @@ pub fn padded_len(len: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// V-28
     #[test]
     fn padded_lengths_are_pinned() {
         for (len, padded) in [
@@ -35,6 +36,7 @@ mod tests {
         }
     }
 
+    /// V-28
     #[test]
     fn padding_adds_at_most_twelve_percent_and_is_stable() {
         for step in 0..5_000u64 {

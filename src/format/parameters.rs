@@ -1,4 +1,4 @@
-//! How a vault is written: the parameters that its note fixes. Spec: notes, parameters.
+//! How a vault is written: the parameters that its note fixes. Spec: §8.2.
 //!
 //! Every value of [`Parameters`] is usable: each number was checked against its limits.
 
@@ -62,7 +62,7 @@ impl Coded for ParameterError {
 }
 
 impl Parameters {
-    /// Returns what a new vault begins with (design §5).
+    /// Returns what a new vault begins with (spec §14).
     ///
     /// # Panics
     /// Never: a test proves that the defaults pass the check.
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(parameters.chunks(Profile::File).len_max(), 256 * 1024);
     }
 
+    /// V-107
     #[test]
     fn parameters_out_of_bounds_are_refused() {
         let change = |change: fn(&mut ParameterFields)| {

@@ -113,6 +113,7 @@ impl FromIterator<Piece> for Recipe {
 mod tests {
     use super::*;
 
+    /// V-64
     #[test]
     fn neighbouring_pieces_merge_and_print_as_triples() {
         let recipe: Recipe =
@@ -123,6 +124,7 @@ mod tests {
         assert!(recipe.check(17, 1).is_err());
     }
 
+    /// V-63
     #[test]
     fn offsets_beyond_the_json_limit_are_refused() {
         let recipe: Recipe = [Piece { pack: 0, offset: u64::MAX, len: 1 }].into_iter().collect();

@@ -1,4 +1,4 @@
-//! The roles of signers, and which events each may be delegated. Spec: notes, delegation.
+//! The roles of signers, and which events each may be delegated. Spec: §8.2.
 //!
 //! - The host holds a writer key: whatever a vault note says, a writer cannot be delegated the
 //!   release of a hold, a change of policy, signers or recipients, or the shredding of a key.
@@ -90,6 +90,7 @@ impl fmt::Display for Role {
 mod tests {
     use super::*;
 
+    /// V-105
     #[test]
     fn a_writer_can_never_be_delegated_what_a_host_must_not_do() {
         for kind in [
@@ -106,6 +107,7 @@ mod tests {
         assert!(!Role::Writer.usual_events().contains(&EventKind::PacksDeleted));
     }
 
+    /// V-105
     #[test]
     fn a_janitor_takes_no_snapshot_and_releases_no_hold() {
         assert!(!Role::Janitor.may_be_delegated(EventKind::SnapshotTaken));

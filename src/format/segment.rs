@@ -175,6 +175,7 @@ impl SegmentPack {
 mod tests {
     use super::*;
 
+    /// V-130
     #[test]
     fn a_segment_reads_back_and_refuses_what_does_not_add_up() {
         let header = SegmentHeader {

@@ -1,4 +1,4 @@
-//! The signed note that makes a snapshot exist. Spec: notes.
+//! The signed note that makes a snapshot exist. Spec: §8.2.
 //!
 //! - It names body, list and segment by digest and length: what it names was durable before (I2).
 //! - It tells a keyless reader all that retention and verification need, and no name or tag.
@@ -189,6 +189,7 @@ mod tests {
         }
     }
 
+    /// V-13
     #[test]
     fn the_note_of_another_snapshot_or_vault_is_foreign() {
         let text = sample().compose().unwrap();
@@ -201,6 +202,7 @@ mod tests {
         assert_eq!(error.code(), Code::ObjectForeign);
     }
 
+    /// V-9, V-108
     #[test]
     fn contradicting_or_missing_fields_are_refused() {
         let text = sample().compose().unwrap();

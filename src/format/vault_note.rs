@@ -1,4 +1,4 @@
-//! The note signed by the root key: whose vault it is and what is allowed in it. Spec: notes.
+//! The note signed by the root key: whose vault it is and what is allowed in it. Spec: §8.2.
 //!
 //! - Notes are numbered and each names the digest of the one before, so the newest is the vault's
 //!   state and none can be left out.
@@ -250,6 +250,7 @@ mod tests {
         }
     }
 
+    /// V-13
     #[test]
     fn a_note_under_another_number_is_foreign() {
         let text = sample().compose().unwrap();
@@ -257,12 +258,14 @@ mod tests {
         assert_eq!(error.code(), Code::ObjectForeign);
     }
 
+    /// V-100
     #[test]
     fn another_key_encapsulation_needs_a_newer_program() {
         let text = sample().compose().unwrap().replace("x25519", "mlkem768x25519");
         assert_eq!(parse(&text).unwrap_err().code(), Code::FormatTooNew);
     }
 
+    /// V-106
     #[test]
     fn a_delegation_beyond_its_role_is_refused() {
         let mut note = sample();
@@ -273,6 +276,7 @@ mod tests {
         assert_eq!(parse(&bad).unwrap_err().code(), Code::FormatInvalid);
     }
 
+    /// V-98, V-102, V-103, V-104
     #[test]
     fn contradicting_fields_are_refused() {
         let text = sample().compose().unwrap();
@@ -305,6 +309,7 @@ mod tests {
         assert!(parse(&without).is_err());
     }
 
+    /// V-101
     #[test]
     fn a_vault_name_is_a_sound_directory_name() {
         assert!(["nightly", "kyc-2", "a_b", "0"].into_iter().all(is_vault_name));

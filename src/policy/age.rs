@@ -1,4 +1,4 @@
-//! Ages of snapshots, such as `30d` or `5y`, and what they mean in a calendar. Spec: retention.
+//! Ages of snapshots, such as `30d` or `5y`, and what they mean in a calendar. Spec: §8.6.
 //!
 //! ```text
 //! age = count ( "h" | "d" | "w" | "mo" | "y" )
@@ -229,6 +229,7 @@ mod tests {
         }
     }
 
+    /// V-125
     #[test]
     fn months_and_years_follow_the_calendar() {
         let utc = TimeZone::UTC;
@@ -239,6 +240,7 @@ mod tests {
         assert_eq!(after("36h", "2026-11-22T02:30:00Z", &utc), "2026-11-23T14:30:00Z");
     }
 
+    /// V-125
     #[test]
     fn a_day_ends_at_the_same_time_of_the_wall_clock() {
         // Clocks went forward on 2026-03-29 in Berlin: that day has 23 hours.

@@ -1,4 +1,4 @@
-//! The reasons to keep snapshots that a policy can name. Spec: retention.
+//! The reasons to keep snapshots that a policy can name. Spec: §8.6.
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! Layer 1: which snapshots a vault takes in, how long they stay. Spec: retention; design §9.
+//! Layer 1: which snapshots a vault takes in, how long they stay. Spec: §8.6.
 //!
 //! One policy a vault, by snapshot, never by file. A value of [`Policy`] is free of contradictions
 //! and usable as it stands; the one in force is the one that the signed vault note carries.

@@ -1,4 +1,4 @@
-//! Calendar periods: which snapshot is the first of its hour, day, week, month. Spec: retention.
+//! Calendar periods: which snapshot is the first of its hour, day, week, month. Spec: §8.6.
 
 use std::fmt;
 use std::str::FromStr;
@@ -125,6 +125,7 @@ mod tests {
         period.start(at(time), zone).to_string()
     }
 
+    /// V-126
     #[test]
     fn a_period_starts_on_the_hour_day_monday_first_or_new_year() {
         let utc = TimeZone::UTC;
@@ -141,6 +142,7 @@ mod tests {
         }
     }
 
+    /// V-126
     #[test]
     fn days_are_those_of_the_time_zone() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(hour("2026-10-25T01:30:00Z"), "2026-10-25T01:00:00Z");
     }
 
+    /// V-127
     #[test]
     fn the_first_snapshot_of_a_period_is_due_and_the_second_is_not() {
         let is_due = |every, last: &str, now: &str| {

@@ -1,4 +1,4 @@
-//! The retention policy of a vault: parsed, free of contradictions. Spec: retention; design §9.
+//! The retention policy of a vault: parsed, free of contradictions. Spec: §8.6.
 //!
 //! - Two settings that cannot both hold are refused by name; nothing is silently preferred.
 //! - A policy without a keep rule keeps everything, up to its ceiling if it has one.
@@ -262,6 +262,7 @@ mod tests {
         assert_eq!(policy.longest_readable_days(Some(365), 44), None);
     }
 
+    /// V-128
     #[test]
     fn two_settings_that_cannot_both_hold_are_refused_by_their_names() {
         for (text, first, second) in [
@@ -310,6 +311,7 @@ mod tests {
         assert!(toml::from_str::<PolicyFields>("keep_daily = -1").is_err());
     }
 
+    /// V-124
     #[test]
     fn a_signed_policy_with_an_unknown_rule_is_never_half_applied() {
         let parse = |text: &str| Policy::from_json(&serde_json::from_str(text).unwrap());
@@ -334,6 +336,7 @@ mod tests {
         assert_eq!(serde_json::to_value(&fields).unwrap().as_object().unwrap().len(), 11);
     }
 
+    /// V-129
     #[test]
     fn locked_stores_need_a_generation_that_ends_before_the_ceiling() {
         let both = policy("floor = '5y'\nceiling = '7y'").unwrap();

@@ -1,4 +1,4 @@
-//! The standard output of a command. Spec: §10.
+//! The standard output of a command. Spec: §7.
 //!
 //! - No shell: the words are the program's arguments as they are.
 //! - The command gets a process group of its own, and the group ends with an unfinished stream.

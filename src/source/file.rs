@@ -1,4 +1,4 @@
-//! Reading a regular file that others may change, replace or remove meanwhile. Spec: §10.
+//! Reading a regular file that others may change, replace or remove meanwhile. Spec: §7.
 //!
 //! - What is not a regular file once it is open is not read, and opening it cannot hang.
 //! - What was read is called stable only if the stat was the same before, after and at the walk.

@@ -1,4 +1,4 @@
-//! Layer 2: what a snapshot reads, and writing a tree back. Spec: §10.
+//! Layer 2: what a snapshot reads, and writing a tree back. Spec: §7.
 //!
 //! - The walk lists in the order of the tree; what cannot be read is a problem, never the end.
 //! - Only regular files are opened, and never through a symbolic link.

@@ -1,4 +1,4 @@
-//! A PostgreSQL database dumped by the host's `pg_dump`. Spec: §10.
+//! A PostgreSQL database dumped by the host's `pg_dump`. Spec: §7.
 //!
 //! - The password reaches `pg_dump` as an environment variable, never as an argument that every
 //!   user of the host could read.

@@ -59,6 +59,7 @@ fn ends_word(c: char) -> bool {
 mod tests {
     use super::*;
 
+    /// V-65, V-90
     #[test]
     fn passwords_do_not_survive_in_any_usual_form() {
         for (text, expected) in [

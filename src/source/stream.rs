@@ -1,4 +1,4 @@
-//! Streams that a snapshot takes: the trait, its errors, and standard input. Spec: §10.
+//! Streams that a snapshot takes: the trait, its errors, and standard input. Spec: §7.
 //!
 //! A stream has ended well only when [`OpenStream::finish`] says so; reaching the end of the bytes
 //! proves nothing, because a command that dies closes its output too.

@@ -1,4 +1,4 @@
-//! The walk over a directory, in exactly the order of the tree. Spec: §10.
+//! The walk over a directory, in exactly the order of the tree. Spec: §7.
 //!
 //! - One `lstat` an entry, no `open` but of directories; attributes only when asked for.
 //! - Memory holds one directory's names at a time, and the first names of hard links.

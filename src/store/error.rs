@@ -1,4 +1,4 @@
-//! What can go wrong between the program and a store. Spec: §14.
+//! What can go wrong between the program and a store. Spec: §16.
 
 use std::path::PathBuf;
 

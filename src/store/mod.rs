@@ -1,4 +1,4 @@
-//! Layer 2: places that hold a vault's objects, behind one small trait. Spec: §14.
+//! Layer 2: places that hold a vault's objects, behind one small trait. Spec: §16.
 //!
 //! Every store keeps this contract; `tests/suite/conformance.rs` tests each number on each kind:
 //!

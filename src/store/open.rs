@@ -1,4 +1,4 @@
-//! From a store's URL to the store. Spec: §14.
+//! From a store's URL to the store. Spec: §16.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::base::{Code, Coded};
 
+    /// V-175
     #[test]
     fn a_file_url_names_one_absolute_directory() {
         for (rest, path) in [
@@ -88,6 +89,7 @@ mod tests {
         assert_eq!(bytes, b"/\xff");
     }
 
+    /// V-175
     #[test]
     fn every_other_url_is_refused_with_what_would_be_right() {
         for (url, hint) in [

@@ -341,6 +341,7 @@ mod tests {
     use crate::crypto::identity::GenerationIdentity;
     use std::os::unix::fs::PermissionsExt;
 
+    /// V-143
     #[test]
     fn a_second_lock_is_refused_until_the_first_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
@@ -350,6 +351,7 @@ mod tests {
         assert!(StateLock::take(dir.path()).is_ok());
     }
 
+    /// V-142
     #[test]
     fn the_open_generation_reads_back_and_is_private() {
         let dir = tempfile::tempdir().unwrap();

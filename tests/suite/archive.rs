@@ -88,6 +88,7 @@ fn a_changed_row_and_a_new_file_cost_little() {
     assert_eq!(fs::read_to_string(target.join("db.sql")).unwrap(), dump_of(&rows));
 }
 
+/// V-85
 #[test]
 fn failed_dump_never_becomes_a_snapshot() {
     let vault = TestVault::new();

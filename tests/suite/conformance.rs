@@ -97,6 +97,7 @@ fn names(store: &dyn Store, folder: Folder) -> (BTreeSet<ObjectKey>, BTreeSet<St
     (ours, foreign)
 }
 
+/// V-160, V-161
 #[test]
 fn c1_put_new_refuses_an_existing_key() {
     on_every_store(|fixture, label| {
@@ -113,6 +114,7 @@ fn c1_put_new_refuses_an_existing_key() {
     });
 }
 
+/// V-162
 #[test]
 fn c2_an_object_is_never_seen_half_written() {
     on_every_store(|fixture, label| {
@@ -138,6 +140,7 @@ fn c2_an_object_is_never_seen_half_written() {
     });
 }
 
+/// V-162
 #[test]
 fn c2_a_failed_put_new_leaves_nothing_visible() {
     on_every_store(|fixture, label| {
@@ -152,6 +155,7 @@ fn c2_a_failed_put_new_leaves_nothing_visible() {
     });
 }
 
+/// V-163, V-164
 #[test]
 fn c3_put_new_refuses_content_with_another_digest() {
     let scratch = tempfile::tempdir().unwrap();
@@ -170,6 +174,7 @@ fn c3_put_new_refuses_content_with_another_digest() {
     });
 }
 
+/// V-169
 #[test]
 fn c5_get_returns_the_whole_object_or_limit_exceeded() {
     on_every_store(|fixture, label| {
@@ -189,6 +194,7 @@ fn c5_get_returns_the_whole_object_or_limit_exceeded() {
     });
 }
 
+/// V-167, V-168
 #[test]
 fn c6_concurrent_put_new_has_one_winner() {
     const THREAD_COUNT: usize = 16;
@@ -218,6 +224,7 @@ fn c6_concurrent_put_new_has_one_winner() {
     });
 }
 
+/// V-170
 #[test]
 fn c7_get_range_is_exact_or_truncated() {
     on_every_store(|fixture, label| {
@@ -290,6 +297,7 @@ fn one_key_of_each_kind() -> Vec<ObjectKey> {
     .collect()
 }
 
+/// V-171
 #[test]
 fn c9_list_shows_each_of_thousands_once_and_no_other_folder() {
     on_every_store(|fixture, label| {
@@ -308,6 +316,7 @@ fn c9_list_shows_each_of_thousands_once_and_no_other_folder() {
     });
 }
 
+/// V-172
 #[test]
 fn c10_foreign_names_are_shown_and_hide_nothing() {
     on_every_store(|fixture, label| {
@@ -333,6 +342,7 @@ fn c10_foreign_names_are_shown_and_hide_nothing() {
     });
 }
 
+/// V-174
 #[test]
 fn c11_delete_removes_one_object_and_a_missing_one_is_an_error() {
     on_every_store(|fixture, label| {

@@ -47,6 +47,7 @@ fn findings(vault: &TestVault, level: Level) -> Vec<(Code, String)> {
     report.findings.into_iter().map(|finding| (finding.code, finding.object)).collect()
 }
 
+/// V-151
 #[test]
 fn a_flipped_bit_in_any_object_is_found_and_named() {
     let vault = two_snapshots();
@@ -88,6 +89,7 @@ fn a_vault_note_that_does_not_verify_is_refused_by_name() {
     assert!(error.to_string().contains("vault/1.note"), "{error}");
 }
 
+/// V-151
 #[test]
 fn a_missing_or_cut_object_is_found_and_named_without_a_key() {
     let vault = two_snapshots();
@@ -109,6 +111,7 @@ fn a_missing_or_cut_object_is_found_and_named_without_a_key() {
     assert_eq!(findings(&vault, Level::Stored), []);
 }
 
+/// V-146, V-148
 #[test]
 fn an_undamaged_snapshot_restores_beside_a_damaged_one() {
     let vault = two_snapshots();
@@ -153,6 +156,7 @@ fn a_body_put_in_another_ones_place_is_refused() {
     assert!(!vault.path("x/db.sql").exists());
 }
 
+/// V-136
 #[test]
 fn a_planted_note_hides_nothing() {
     let vault = two_snapshots();

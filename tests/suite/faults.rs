@@ -23,6 +23,7 @@ fn with_one(store: Arc<dyn Store>) -> TestVault {
     TestVault::with(|_| vec![store], Parameters::initial())
 }
 
+/// V-138, V-139
 #[test]
 fn a_crash_at_any_step_loses_nothing() {
     for mode in [Mode::NotDone, Mode::DoneButReported, Mode::Torn] {
@@ -70,6 +71,7 @@ fn assert_packs_sent_once(recording: &RecordingStore) {
     assert_eq!(packs.len(), count);
 }
 
+/// V-133, V-134
 #[test]
 fn objects_are_written_in_the_order_that_makes_a_crash_harmless() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,6 +112,7 @@ fn taking_a_snapshot_reads_nothing_back() {
     assert_eq!(reads.collect::<Vec<_>>(), []);
 }
 
+/// V-141
 #[test]
 fn a_mirror_that_does_not_answer_costs_a_warning_and_catches_up() {
     let dir = tempfile::tempdir().unwrap();
@@ -141,6 +144,7 @@ fn a_mirror_that_does_not_answer_costs_a_warning_and_catches_up() {
     assert_eq!(fs::read_dir(spool).unwrap().count(), 0, "nothing waits any more");
 }
 
+/// V-143
 #[test]
 fn a_second_run_at_the_same_time_is_refused() {
     let vault = TestVault::new();
@@ -165,6 +169,7 @@ fn a_wrong_identity_opens_nothing_and_is_named_as_such() {
     assert_eq!((error.code(), error.code().exit()), (Code::IdentityWrong, 6));
 }
 
+/// V-147
 #[test]
 fn a_target_with_something_in_it_is_left_alone() {
     let vault = TestVault::new();

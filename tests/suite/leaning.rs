@@ -13,6 +13,7 @@ fn rows(count: u32, salt: u32) -> Vec<String> {
     (0..count).map(row).collect()
 }
 
+/// V-45, V-59
 #[test]
 fn a_roll_starts_anew_and_the_host_keeps_no_old_secret() {
     let vault = TestVault::new();
@@ -54,6 +55,7 @@ fn a_generation_rolls_at_its_greatest_age() {
     assert_eq!(vault.verify(Level::Contents).findings, []);
 }
 
+/// V-60
 #[test]
 fn i9_nothing_leans_on_a_pack_that_no_recent_note_names() {
     let vault = TestVault::new();

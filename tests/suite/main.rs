@@ -2,11 +2,15 @@
 
 mod archive;
 mod conformance;
+mod crafted;
 mod damage;
 mod faults;
 mod leaning;
+mod packs;
+mod rules;
 mod sources;
 mod standard_files;
 mod support;
 mod support_pg;
 mod tidy;
+mod vectors;

@@ -59,6 +59,7 @@ fn generation_key(vault: &TestVault) -> PathBuf {
     path
 }
 
+/// V-17, V-26
 #[test]
 fn stock_age_and_zstd_open_a_pack() {
     let vault = filled();
@@ -95,6 +96,7 @@ fn stock_age_and_zstd_open_a_pack() {
     assert_eq!(opened_count, 3, "one pack of each profile");
 }
 
+/// V-26
 #[test]
 fn stock_age_opens_body_and_segment_and_zstd_reads_them() {
     let vault = filled();
@@ -119,6 +121,7 @@ fn stock_age_opens_body_and_segment_and_zstd_reads_them() {
     assert!(raw.starts_with(b"IDSWSEGM"));
 }
 
+/// V-15
 #[test]
 fn every_pack_is_named_by_its_digest_and_listed_for_sha256sum() {
     let vault = filled();
@@ -170,6 +173,7 @@ fn without_an_identity_nothing_is_readable() {
     }
 }
 
+/// V-178
 #[test]
 fn files_are_0600_in_directories_that_are_0700() {
     use std::os::unix::fs::PermissionsExt;

@@ -24,6 +24,7 @@ fn file(size: u64) -> FileContent {
     }
 }
 
+/// V-74
 #[test]
 fn a_file_line_reads_as_the_spec_has_it() {
     let line = entry(b"documents/a.jpg", Kind::File(file(3))).to_line().unwrap();
@@ -37,6 +38,7 @@ fn a_file_line_reads_as_the_spec_has_it() {
     assert_eq!(String::from_utf8(line).unwrap(), expected);
 }
 
+/// V-72
 #[test]
 fn names_that_are_not_utf8_are_base64_and_come_back() {
     let mut odd = entry(b"a\xff/b\n", Kind::Symlink { target: b"/t\xfe".to_vec() });
@@ -75,6 +77,7 @@ fn an_unread_file_has_no_line() {
     assert!(matches!(unread.to_line(), Err(TreeError::Field { field: "b3", .. })));
 }
 
+/// V-70, V-71
 #[test]
 fn paths_that_leave_the_root_are_refused() {
     for path in ["/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/.", "../x", "a\0b"] {
@@ -88,6 +91,7 @@ fn paths_that_leave_the_root_are_refused() {
     }
 }
 
+/// V-73, V-75, V-76, V-78
 #[test]
 fn lines_with_wrong_missing_or_misplaced_fields_are_refused() {
     let good = entry(b"d", Kind::Dir).to_line().unwrap();
@@ -129,6 +133,7 @@ fn lines_with_wrong_missing_or_misplaced_fields_are_refused() {
     }
 }
 
+/// V-69
 #[test]
 fn the_order_is_by_components_not_by_text() {
     let mut paths: Vec<&[u8]> = vec![b"a.b", b"a-b", b"a/b", b"a", b"", b"a/b/c", b"b", b"a/c"];
@@ -198,6 +203,7 @@ proptest! {
         let _ = TreeEntry::parse_line(&line[..at]);
     }
 
+    /// V-69
     #[test]
     fn sort_keys_order_as_paths_do(a in any_path(), b in any_path()) {
         prop_assert_eq!(compare_paths(&a, &b), sort_key(&a).cmp(&sort_key(&b)));

@@ -1,4 +1,4 @@
-//! Checks a plain-format dump while it streams past, and counts its rows. Spec: §10.
+//! Checks a plain-format dump while it streams past, and counts its rows. Spec: §7.
 //!
 //! - The header comes first, the trailer last; both count only as comments between statements, so
 //!   that no row, string or function body can stand in for them.

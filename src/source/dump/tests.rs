@@ -46,6 +46,7 @@ fn rows_are_counted_per_table_as_the_sql_spells_it() {
     );
 }
 
+/// V-88
 #[test]
 fn a_row_that_looks_like_copy_or_like_the_trailer_is_a_row() {
     let body = "COPY public.t (a) FROM stdin;\nCOPY x FROM stdin;\n\
@@ -53,6 +54,7 @@ fn a_row_that_looks_like_copy_or_like_the_trailer_is_a_row() {
     assert_eq!(rows_of(body), rows(&[("public.t", 5)]));
 }
 
+/// V-89
 #[test]
 fn copy_inside_bodies_strings_and_comments_is_not_a_copy() {
     let body = "CREATE FUNCTION public.f() RETURNS void LANGUAGE plpgsql AS $_$ BEGIN\n\
@@ -107,6 +109,7 @@ fn a_dump_without_restrict_lines_and_last_newline_is_whole() {
     assert!(scan(dump.as_bytes(), usize::MAX).is_ok());
 }
 
+/// V-86, V-87
 #[test]
 fn what_is_empty_or_lacks_header_or_trailer_is_refused() {
     let check = |dump: &str| scan(dump.as_bytes(), 9).unwrap_err().code();
@@ -127,6 +130,7 @@ fn what_is_empty_or_lacks_header_or_trailer_is_refused() {
     assert_eq!(check(&in_body), Code::DumpTrailerMissing);
 }
 
+/// V-88
 #[test]
 fn every_truncation_of_a_dump_before_its_trailer_is_refused() {
     let body = "COPY public.t (a) FROM stdin;\n1\n\\.\nINSERT INTO public.u VALUES (1);\n";

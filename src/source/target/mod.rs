@@ -1,4 +1,4 @@
-//! Writing a tree back below a directory of our own. Spec: §10.
+//! Writing a tree back below a directory of our own. Spec: §7.
 //!
 //! - Nothing outside the root can be reached: paths are checked, and every directory on the way
 //!   is opened by its name alone, never through a symbolic link.

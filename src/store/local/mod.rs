@@ -1,4 +1,4 @@
-//! A store in a directory: `file://`. Spec: §14; invariant I5.
+//! A store in a directory: `file://`. Spec: §16; invariant I5.
 //!
 //! An object is written to a staging file, synced, given its name by `link`, which never
 //! overwrites, and its directory is synced. A directory made on the way is synced into its parent

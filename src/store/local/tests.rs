@@ -25,6 +25,7 @@ fn steps_of(root: &Path, step: impl FnOnce()) -> Vec<String> {
     journal::take().into_iter().map(|step| step.replace(&root, "@")).collect()
 }
 
+/// V-166, V-176
 #[test]
 fn i5_put_new_syncs_file_and_directories_in_order() {
     let scratch = tempfile::tempdir().unwrap();
@@ -68,6 +69,7 @@ fn a_staged_file_is_synced_and_linked_but_neither_copied_nor_removed() {
     assert!(staged.exists());
 }
 
+/// V-166
 #[test]
 fn a_directory_found_in_place_is_synced_into_its_parent_once_a_run() {
     let scratch = tempfile::tempdir().unwrap();
@@ -84,6 +86,7 @@ fn a_directory_found_in_place_is_synced_into_its_parent_once_a_run() {
     assert!(!steps.contains(&"sync @".to_owned()));
 }
 
+/// V-166
 #[test]
 fn a_taken_name_is_synced_before_it_is_reported() {
     let scratch = tempfile::tempdir().unwrap();
@@ -96,6 +99,7 @@ fn a_taken_name_is_synced_before_it_is_reported() {
     assert_eq!(steps, ["sync @/generations/20261122T023000Z-00000001"]);
 }
 
+/// V-176
 #[test]
 fn without_hard_links_a_rename_that_refuses_to_overwrite_takes_their_place() {
     let scratch = tempfile::tempdir().unwrap();
@@ -118,6 +122,7 @@ fn without_hard_links_a_rename_that_refuses_to_overwrite_takes_their_place() {
     assert_eq!(fs::read(&staged).unwrap(), b"one");
 }
 
+/// V-176
 #[test]
 fn a_rename_never_overwrites_what_appeared_meanwhile() {
     let scratch = tempfile::tempdir().unwrap();

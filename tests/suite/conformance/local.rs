@@ -31,6 +31,7 @@ fn staged_count(root: &Path) -> usize {
     fs::read_dir(root.join(".idswyft-vault-staging")).map_or(0, Iterator::count)
 }
 
+/// V-165
 #[test]
 fn c4_what_was_acknowledged_before_a_kill_is_whole_and_nothing_else_is_seen() {
     const NAME: &str = "c4_what_was_acknowledged_before_a_kill_is_whole_and_nothing_else_is_seen";
@@ -83,6 +84,7 @@ fn put_packs_forever(store: &LocalStore) {
     }
 }
 
+/// V-178
 #[test]
 fn i5_files_and_directories_are_private_whatever_the_umask() {
     const NAME: &str = "i5_files_and_directories_are_private_whatever_the_umask";
@@ -135,6 +137,7 @@ fn i5_a_staged_file_becomes_the_object_without_a_copy() {
     assert_eq!(inode(&staged), inode(&scratch.path().join("vault/1.note")));
 }
 
+/// V-177
 #[test]
 fn crash_leftovers_are_never_seen_and_go_when_they_are_old() {
     let scratch = tempfile::tempdir().unwrap();
@@ -157,6 +160,7 @@ fn crash_leftovers_are_never_seen_and_go_when_they_are_old() {
     assert_eq!(store.get(&note(1), 9).unwrap(), b"note");
 }
 
+/// V-180
 #[test]
 fn c12_no_link_or_pipe_in_an_objects_place_is_followed() {
     let scratch = tempfile::tempdir().unwrap();
@@ -193,6 +197,7 @@ fn c12_no_link_or_pipe_in_an_objects_place_is_followed() {
     assert_eq!(fs::read(&secret).unwrap(), b"secret");
 }
 
+/// V-179
 #[test]
 fn c12_no_link_in_a_directorys_place_is_followed() {
     let scratch = tempfile::tempdir().unwrap();
@@ -217,6 +222,7 @@ fn c12_no_link_in_a_directorys_place_is_followed() {
     assert_eq!(fs::read(real.join("vault/1.note")).unwrap(), b"note");
 }
 
+/// V-173, V-181
 #[test]
 fn c13_a_place_that_is_not_there_never_looks_empty() {
     let scratch = tempfile::tempdir().unwrap();

@@ -96,6 +96,7 @@ fn a_tree_comes_back_with_all_its_metadata() {
     }
 }
 
+/// V-83
 #[test]
 fn nobody_else_can_read_a_tree_that_is_being_restored() {
     let dir = tempfile::tempdir().unwrap();
@@ -107,6 +108,7 @@ fn nobody_else_can_read_a_tree_that_is_being_restored() {
     placed.file.unwrap().write_at(0, b"abc").unwrap();
 }
 
+/// V-82
 #[test]
 fn a_path_cannot_leave_the_target() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,6 +122,7 @@ fn a_path_cannot_leave_the_target() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+/// V-82
 #[test]
 fn a_symbolic_link_of_the_tree_is_never_walked_through() {
     let dir = tempfile::tempdir().unwrap();
@@ -238,6 +241,7 @@ fn devices_come_back_where_they_may() {
     }
 }
 
+/// V-84
 #[test]
 fn an_owner_that_cannot_be_set_takes_the_setuid_bit_with_it() {
     // Root can set any owner.

@@ -107,6 +107,7 @@ fn finishing_early_does_not_wait_for_a_command_that_still_writes() {
     assert!(stream.finish().is_err());
 }
 
+/// V-65
 #[test]
 fn descriptions_hold_no_arguments() {
     let text = shell("echo secret").describe().to_string();
@@ -141,6 +142,7 @@ fn stand_in(dir: &Path, help: &str) -> PathBuf {
     path
 }
 
+/// V-90
 #[test]
 fn the_password_reaches_pg_dump_only_by_its_environment() {
     let dir = tempfile::tempdir().unwrap();

@@ -36,6 +36,7 @@ fn stat(path: &Path) -> FileStat {
     FileStat::of(&fs::symlink_metadata(path).unwrap())
 }
 
+/// V-68
 #[test]
 fn the_walk_lists_in_the_order_of_the_tree() {
     let dir = tempfile::tempdir().unwrap();
@@ -52,6 +53,7 @@ fn the_walk_lists_in_the_order_of_the_tree() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+    /// V-69
     #[test]
     fn any_names_are_walked_in_the_order_of_the_tree(
         names in prop::collection::vec(
