@@ -232,8 +232,13 @@ impl PayloadKey {
             object: object.to_owned(),
             reason: format!("piece {index} is not authentic"),
         };
-        let plain_len = sealed.len().checked_sub(count * SEALED_TAG_LEN);
-        let plain_len = plain_len.ok_or_else(|| unreadable(first))?;
+        // Every piece holds its tag and a byte at least; only an empty object has an empty piece.
+        let last_len = sealed.len() - (count - 1) * PIECE_LEN_SEALED;
+        let last_len_min = SEALED_TAG_LEN + usize::from(first > 0 || count > 1);
+        if last_len < last_len_min {
+            return Err(unreadable(first + (count - 1) as u64));
+        }
+        let plain_len = sealed.len() - count * SEALED_TAG_LEN;
         if !sealed.len().is_multiple_of(PIECE_LEN_SEALED) && ending == Ending::More {
             return Err(unreadable(first + (count - 1) as u64));
         }
@@ -375,10 +380,10 @@ mod tests {
     }
 
     #[test]
-    fn another_identity_does_not_match() {
+    fn an_object_sealed_to_another_key_is_unreadable() {
         let sealed =
             seal(&GenerationIdentity::generate().recipient(), b"x", &SystemEntropy).unwrap();
         let error = open("x", &sealed, &GenerationIdentity::generate()).unwrap_err();
-        assert!(matches!(error, Error::NoMatch { .. }));
+        assert!(matches!(error, Error::Unreadable { .. }));
     }
 }

@@ -32,8 +32,8 @@ pub enum FrameError {
     /// The frame does not decompress.
     #[error("decompress: {0}")]
     Zstd(#[source] std::io::Error),
-    /// The frame decompresses to another length than was recorded.
-    #[error("decompress: {got} bytes came out, {expected} were recorded")]
+    /// The frame, or what came out of it, has another length than was recorded.
+    #[error("decompress: {got} bytes were found, {expected} were recorded")]
     Len {
         /// Bytes that came out.
         got: usize,
@@ -119,6 +119,11 @@ fn len_u32(len: usize) -> u32 {
 pub fn decode_block(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, FrameError> {
     if raw_len > BLOCK_LEN_MAX {
         return Err(FrameError::TooLong { max: BLOCK_LEN_MAX as u64 });
+    }
+    // One frame and nothing after it: nothing may hide in a pack.
+    let frame_len = zstd::zstd_safe::find_frame_compressed_size(frame).unwrap_or(0);
+    if frame_len != frame.len() {
+        return Err(FrameError::Len { got: frame_len, expected: frame.len() });
     }
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
@@ -216,6 +221,18 @@ mod tests {
     }
 
     /// V-27
+    #[test]
+    fn a_block_is_one_frame_and_nothing_else() {
+        let raw = noise(1000);
+        let (head, tail) = raw.split_at(500);
+        let level = Compression::Level(3);
+        let two = [encode_block(head, level), encode_block(tail, level)].concat();
+        assert!(decode_block(&two, raw.len()).is_err());
+        let mut hidden = encode_block(&raw, level);
+        push_skippable(&mut hidden, PADDING_MAGIC, b"hidden");
+        assert!(decode_block(&hidden, raw.len()).is_err());
+    }
+
     #[test]
     fn documents_are_padded_and_come_back() {
         let plain = encode_document(&noise(100_000), 3);

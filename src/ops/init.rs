@@ -161,8 +161,11 @@ fn write_kit(kit: &Kit<'_>, genesis: &Genesis) -> Result<PathBuf, Error> {
     }
     let page = page(&anchor.name, &anchor.vault.to_string(), &anchor.root_key);
     write_new(&dir.join("README.txt"), page.as_bytes())?;
-    let synced = fs::File::open(&dir).and_then(|file| file.sync_all());
-    synced.map_err(|cause| Error::file("sync", &dir, cause))?;
+    // The directory's own name must last too: the root key exists nowhere else from now on.
+    for place in dir.ancestors().take(3).filter(|place| !place.as_os_str().is_empty()) {
+        let synced = fs::File::open(place).and_then(|file| file.sync_all());
+        synced.map_err(|cause| Error::file("sync", place, cause))?;
+    }
     Ok(dir)
 }
 

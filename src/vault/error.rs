@@ -84,6 +84,12 @@ pub enum Error {
         /// As archived.
         expected: Box<Digest>,
     },
+    /// A file's extents do not add up to its size.
+    #[error("read {what}: its extents do not add up to its size")]
+    Misfit {
+        /// The file.
+        what: String,
+    },
     /// An extent reaches beyond its pack.
     #[error("read {key}: it ends at {len}, an extent needs {need}")]
     Extent {
@@ -223,7 +229,7 @@ impl Coded for Error {
             Self::Len { len, need, .. } if len < need => Code::ObjectTruncated,
             Self::Len { .. } | Self::Altered { .. } => Code::ObjectAltered,
             Self::Foreign { .. } => Code::ObjectForeign,
-            Self::Extent { .. } | Self::Mismatch { .. } => Code::NoteMismatch,
+            Self::Extent { .. } | Self::Mismatch { .. } | Self::Misfit { .. } => Code::NoteMismatch,
             Self::Contents { .. } => Code::ContentsAltered,
             Self::State { cause, .. } => io_code(cause, Code::StateUnavailable),
             Self::StateInvalid { .. } => Code::StateUnavailable,

@@ -1,5 +1,7 @@
 //! One test binary; a file here that is not listed fails `tidy`.
 
+#![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
+
 mod archive;
 mod conformance;
 mod crafted;

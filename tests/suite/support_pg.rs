@@ -1,5 +1,4 @@
 //! A private PostgreSQL cluster for tests that need a real one.
-#![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;

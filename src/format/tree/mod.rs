@@ -51,6 +51,14 @@ impl FileContent {
     }
 }
 
+impl FileContent {
+    /// Tells whether the extents add up to the size.
+    pub fn extents_fill(&self) -> bool {
+        let mut lens = self.extents.iter().map(|extent| extent.len);
+        lens.try_fold(0u64, u64::checked_add) == Some(self.size)
+    }
+}
+
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {

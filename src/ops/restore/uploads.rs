@@ -65,6 +65,7 @@ pub fn restore(
         open: Mutex::new(None),
         observer,
     };
+    plan.misfits.iter().try_for_each(|file| files.lose_misfit(*file))?;
     let generation = body.generation;
     scatter::run(unlocked, generation, Profile::File, &plan.packs, plan.jobs, &files)?;
     let problems = (0..spool.files.len())
@@ -120,6 +121,8 @@ struct Plan {
     jobs: Vec<Job>,
     packs: Vec<PackId>,
     pack_index: BTreeMap<PackId, u32>,
+    /// Files whose extents do not add up to their size.
+    misfits: Vec<u32>,
     /// Further names of restored files, by their first name.
     links: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     file_count: u64,
@@ -130,6 +133,13 @@ impl Plan {
     fn add_file(&mut self, entry: &TreeEntry, index: usize) -> Result<(), Error> {
         let Kind::File(content) = &entry.kind else { return Ok(()) };
         let file = u32::try_from(index).map_err(|_| Error::Closed)?;
+        self.file_count += 1;
+        self.content_len += content.size;
+        // Bytes beyond the size would be written, and no digest covers them.
+        if !content.extents_fill() {
+            self.misfits.push(file);
+            return Ok(());
+        }
         let mut at = 0;
         for extent in &content.extents {
             let next = u32::try_from(self.packs.len()).map_err(|_| Error::Closed)?;
@@ -140,8 +150,6 @@ impl Plan {
             self.jobs.push(Job { pack, offset: extent.offset, len: extent.len, file, at });
             at += extent.len;
         }
-        self.file_count += 1;
-        self.content_len += content.size;
         Ok(())
     }
 }
@@ -219,6 +227,13 @@ impl Files<'_> {
         let file = std::sync::Arc::new(self.target.reopen(&entry)?);
         *open = Some((index, std::sync::Arc::clone(&file)));
         Ok(file)
+    }
+
+    fn lose_misfit(&self, file: u32) -> Result<(), Error> {
+        let entry = self.spool.read(self.spool.files[file as usize])?;
+        let what = String::from_utf8_lossy(&entry.path).into_owned();
+        self.lose(file, &vault::Error::Misfit { what });
+        Ok(())
     }
 
     /// Reads a file back, compares its digest and restores its metadata.

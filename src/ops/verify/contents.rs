@@ -201,6 +201,11 @@ impl<'a> Files<'a> {
         }
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
+        if !content.extents_fill() {
+            let detail = "its extents do not add up to its size";
+            collector.add(Code::NoteMismatch, object, detail);
+            return Ok(());
+        }
         let mut hasher = blake3::Hasher::new();
         for extent in &content.extents {
             let Some(&pack) = self.index.get(&extent.pack) else {
