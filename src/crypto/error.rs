@@ -30,7 +30,7 @@ pub enum Error {
         reason: String,
     },
     /// The passphrase of an identity file is wrong or was not given.
-    #[error("open identity file {name}: the passphrase is {}", if *.given { "wrong" } else { "missing" })]
+    #[error("open identity file {name}: the passphrase is {}", passphrase_is(*.given))]
     Passphrase {
         /// The file's name.
         name: String,
@@ -61,6 +61,10 @@ pub enum Error {
         /// The generation.
         generation: String,
     },
+}
+
+const fn passphrase_is(given: bool) -> &'static str {
+    if given { "wrong" } else { "missing" }
 }
 
 impl Coded for Error {
