@@ -25,7 +25,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         false => Some(PathFilter::parse(&args.path)?),
     };
     let unlocked = access::unlocked(session, &args.access, "restore")?;
-    let snapshot = choose(unlocked.auditor(), &selector)?;
+    let snapshot = choose(unlocked.auditor(), &selector, session)?;
     // Paths are of uploads: asking for some of them asks for nothing else.
     let only = if paths.is_some() { Some(PartArg::Uploads) } else { args.only };
     let request = RestoreRequest {
