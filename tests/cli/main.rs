@@ -1,6 +1,17 @@
-//! Transcripts of what a user sees: every file of `tests/cmd` is run and compared.
+//! The real program, from the outside: transcripts of what a user sees, and whole sessions.
 //!
+//! Every file of `tests/cmd` is run and compared.
 //! `TRYCMD=overwrite cargo test --test cli` writes what the program says now.
+
+#![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
+
+mod access;
+mod choices;
+mod damage;
+mod rooms;
+mod session;
+mod sources;
+mod support;
 
 use std::process::{Command, Stdio};
 
