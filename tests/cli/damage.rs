@@ -43,7 +43,7 @@ impl Damaged {
         assert!(found, "{code} of {object} is not among {findings:#?}");
         let plain = self.install.unlock(["verify", "--level", level]).exits(3);
         assert!(plain.out.contains(&format!("{code}: {object}")), "{plain}");
-        assert!(plain.out.contains("DAMAGED: "), "{plain}");
+        assert!(plain.out.contains("\nhint: ") && plain.out.contains("DAMAGED: "), "{plain}");
     }
 
     /// Asserts that what the damage does not touch restores, and what it does is named.
@@ -59,7 +59,8 @@ impl Damaged {
         assert_eq!(restored["uploads/selfies/b.jpg"], noise(2, 5_000));
         let plain = self.install.unlock(["restore", &self.second, "--target", "partly-2"]);
         let plain = plain.exits(3);
-        assert!(plain.out.contains("uploads/documents/new.jpg"), "{plain}");
+        assert!(plain.out.contains("]: uploads/documents/new.jpg: "), "{plain}");
+        assert!(plain.out.contains("\nhint: ") && plain.out.contains("\nINCOMPLETE, 1 thing lost"));
         self.install.assert_restores(&self.first);
     }
 }

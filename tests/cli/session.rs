@@ -154,7 +154,7 @@ fn show_tells_what_is_signed_without_an_identity_and_everything_with_one() {
     assert_eq!(full["uploads"]["file_count"], 2);
     assert_eq!(full["vault"], "nightly");
     let plain = install.unlock(["show", &id]).exits(0);
-    assert!(plain.out.contains("public.users"), "{plain}");
+    assert!(plain.out.contains("database.rows.public.users  400\n"), "{plain}");
     let files = install.unlock(["show", &id, "--files", "--json"]).json(0);
     assert_eq!(fields(&files), ["files", "id"]);
     let file = files["files"].as_array().unwrap().iter().find(|file| file["size"] == 5_000);
@@ -257,6 +257,8 @@ fn verify_tells_at_each_level_what_it_covered_and_what_not() {
     }
     let plain = install.run(["verify", &id, "--report", "report.json"]).exits(0);
     assert!(plain.out.contains("sound: ") && plain.out.contains("not covered: "), "{plain}");
+    let page = install.run(["verify", "--report", "report.html"]);
+    page.fails(2, "usage-invalid", &["report.html", ".json"]);
     let report: Value =
         serde_json::from_slice(&fs::read(install.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["vaults"][0]["level"], "stored");
@@ -299,8 +301,13 @@ fn completions_are_printed_whatever_the_options() {
 #[test]
 fn quiet_says_nothing_of_success() {
     let install = Install::ready();
-    let quiet = install.run(["--quiet", "snapshot"]).exits(0);
-    assert_eq!(quiet.err, "");
+    for words in [&["snapshot"][..], &["restore", "latest", "--target", "out"], &["verify"]] {
+        let quiet = install.unlock(["--quiet"].iter().chain(words)).exits(0);
+        assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""), "{words:?}");
+    }
+    fs::remove_dir_all(install.path("store/packs")).unwrap();
+    let damaged = install.run(["--quiet", "verify"]).exits(3);
+    assert!(damaged.out.contains("DAMAGED"), "{damaged}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn an_upload_that_cannot_be_read_is_a_warning_and_the_rest_is_taken() {
     }
     install.write("uploads/selfies/closed.jpg", b"x");
     let closed = install.path("uploads/selfies/closed.jpg");
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(install.path("")).status();
     assert!(owned.unwrap().success());
     let root = Command::new("chown").arg("0:0").arg(&closed).status();

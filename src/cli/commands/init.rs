@@ -123,10 +123,10 @@ fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<End
     if matches!(config.sources.database, Some(DatabaseConfig::Stdin)) {
         session.report.note("the database is read from standard input: pipe the dump in");
     }
-    session.report.result(object, &session.progress.warnings(), || {
-        reports.iter().map(words).collect::<String>()
-    })?;
-    Ok(Ending::Done)
+    let warnings = session.progress.warnings();
+    session
+        .report
+        .deed(object, &warnings, Ending::Done, || reports.iter().map(words).collect::<String>())
 }
 
 fn words(report: &InitReport) -> String {

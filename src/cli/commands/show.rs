@@ -49,6 +49,8 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
             let vault = object["vault"].clone();
             object.extend(facts);
             object.insert("vault".to_owned(), vault);
+            // It is `id` already.
+            object.remove("snapshot");
         }
     }
     session.report.result(&object, &session.progress.warnings(), || text_of(&object))?;
@@ -90,20 +92,31 @@ pub fn choose(
 }
 
 fn text_of(object: &Value) -> String {
-    let Value::Object(fields) = object else { return String::new() };
-    let mut text = String::new();
-    for (name, value) in fields {
-        let value = match value {
-            Value::Null => continue,
-            Value::String(value) => value.clone(),
-            Value::Number(len) if name.ends_with("_len") => {
-                words::bytes(len.as_u64().unwrap_or_default())
+    let mut lines = Vec::new();
+    flatten("", object, &mut lines);
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}
+
+/// Lists the fields of an object, and of those within it, by dotted names.
+fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    let text = match value {
+        Value::Null => return,
+        Value::Object(fields) => {
+            let before = if name.is_empty() { String::new() } else { format!("{name}.") };
+            for (name, value) in fields {
+                flatten(&format!("{before}{name}"), value, lines);
             }
-            other => other.to_string(),
-        };
-        text.push_str(&format!("{name:12} {}\n", words::printable(&value)));
-    }
-    text
+            return;
+        }
+        Value::Array(items) if items.is_empty() => return,
+        Value::String(text) => text.clone(),
+        Value::Number(len) if name.ends_with("_len") || name.ends_with(".len") => {
+            words::bytes(len.as_u64().unwrap_or_default())
+        }
+        other => other.to_string(),
+    };
+    lines.push((words::printable(name), words::printable(&text)));
 }
 
 fn list_files(args: &ShowArgs, selector: &Selector, session: &Session) -> Result<Ending, Failure> {

@@ -43,11 +43,11 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     let observer: Arc<dyn Observer> = session.progress.clone();
     let reports = snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
-    session.report.result(object, &session.progress.warnings(), || match reports.is_empty() {
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
         true => "no vault is due\n".to_owned(),
         false => reports.iter().map(line_of).collect(),
-    })?;
-    Ok(Ending::Done)
+    })
 }
 
 /// Warns where the config says something else than the signed vault note, which is in force.

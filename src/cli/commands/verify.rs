@@ -1,13 +1,15 @@
 //! `verify`: what a store holds, against what was signed.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::base::{Code, Family, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, VerifyArgs};
+use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
@@ -25,6 +27,10 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         LevelArg::Bytes => Level::Bytes,
         LevelArg::Contents => Level::Contents,
     };
+    if let Some(path) = args.report.as_ref().filter(|path| !is_json(path)) {
+        let reason = format!("{} must end with .json", path.display());
+        return Err(UsageError::new("write the report", reason).into());
+    }
     let mut reports = Vec::new();
     for auditor in access::auditors(session, &args.access)? {
         let only = chosen(args, &auditor)?;
@@ -44,10 +50,14 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         let mut file = std::fs::File::create(path).map_err(wrap)?;
         file.write_all(format!("{object:#}\n").as_bytes()).map_err(wrap)?;
     }
-    session.report.result(object, &session.progress.warnings(), || {
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, ending(&reports), || {
         reports.iter().map(text_of).collect::<String>()
-    })?;
-    Ok(ending(&reports))
+    })
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Returns how it ended: damage is worse than what only a newer program can read, and that is worse
@@ -88,6 +98,10 @@ fn text_of(report: &VerifyReport) -> String {
         let line = format!("{}: {}: {}", finding.code, finding.object, finding.detail);
         text.push_str(&words::printable(&line));
         text.push('\n');
+    }
+    let hints: BTreeSet<&str> = report.findings.iter().map(|finding| finding.code.hint()).collect();
+    for hint in hints {
+        text.push_str(&format!("hint: {hint}\n"));
     }
     let count = words::count(report.findings.len() as u64, "finding");
     let verdict = match ending(std::slice::from_ref(report)) {

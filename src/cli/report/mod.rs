@@ -118,6 +118,22 @@ impl Report {
         self.data(format!("{value}\n").as_bytes())
     }
 
+    /// Writes what a command did, as [`Self::result`] does; with `--quiet`, success has no words.
+    ///
+    /// # Errors
+    /// As [`Self::result`].
+    pub fn deed(
+        &self,
+        object: impl Serialize,
+        warnings: &[Warning],
+        ending: Ending,
+        words: impl FnOnce() -> String,
+    ) -> Result<Ending, Failure> {
+        let is_silent = self.quiet && ending == Ending::Done;
+        self.result(object, warnings, || if is_silent { String::new() } else { words() })?;
+        Ok(ending)
+    }
+
     /// Writes bytes to standard output.
     ///
     /// # Errors
