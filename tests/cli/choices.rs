@@ -146,3 +146,16 @@ fn a_config_that_differs_from_what_is_signed_is_a_warning_that_names_what() {
     install.run(["snapshot"]).exits(0);
     install.assert_restores(&first);
 }
+
+#[test]
+fn the_config_of_the_readme_is_one() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, config) = readme.split_once("```toml\n").unwrap();
+    let (config, _) = config.split_once("```").unwrap();
+    let install = Install::new();
+    let recipient = install.keygen("readme.key");
+    let config = config.replace("age1…", &recipient).replace("/var/lib/idswyft-vault", "/nowhere");
+    install.write("readme.toml", config.as_bytes());
+    let read = install.run(["snapshots", "--config", "readme.toml"]);
+    read.fails(1, "vault-missing", &["nightly", "/nowhere/nightly"]);
+}

@@ -110,9 +110,9 @@ pub enum Command {
     Snapshots(SnapshotsArgs),
     /// Show what is in a snapshot
     ///
-    /// Without an identity, what its signed note says: time, generation, signer and sizes. With one,
-    /// the sources, the rows of each table, facts about the installation, and with --files every
-    /// file.
+    /// Without an identity, what its signed note says: time, generation, signer and sizes. With
+    /// one, the sources, the rows of each table, facts about the installation, and with --files
+    /// every file.
     Show(ShowArgs),
     /// Restore a snapshot into a new directory
     ///
