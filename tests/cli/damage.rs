@@ -278,3 +278,14 @@ fn a_vault_note_of_a_newer_format_is_exit_7_and_nothing_is_changed() {
     fs::write(&path, old).unwrap();
     install.assert_restores(first);
 }
+
+#[test]
+fn what_a_run_left_over_is_no_damage_and_exit_4() {
+    let (install, id) = Install::with_snapshot();
+    let stray = format!("store/packs/00/{}", "0".repeat(64));
+    install.write(&stray, b"what an interrupted run left");
+    let verified = install.run(["verify"]).exits(4);
+    assert!(verified.out.contains("object-unreferenced: "), "{verified}");
+    assert!(verified.out.contains("sound, with leftovers: 1 finding"), "{verified}");
+    install.assert_restores(&id);
+}

@@ -128,3 +128,33 @@ fn text_of(report: &VerifyReport) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::verify::Finding;
+
+    fn ending_of(codes: &[Code]) -> Ending {
+        let finding = |code: &Code| Finding { code: *code, object: "x".into(), detail: "y".into() };
+        ending(&[VerifyReport {
+            vault: "v".into(),
+            store: "s".into(),
+            level: Level::Bytes,
+            snapshot_count: 0,
+            object_count: 0,
+            read_len: 0,
+            ledgers: Vec::new(),
+            findings: codes.iter().map(finding).collect(),
+            not_covered: Vec::new(),
+        }])
+    }
+
+    #[test]
+    fn the_worst_finding_decides_the_exit_code() {
+        let (left, new) = (Code::ObjectUnreferenced, Code::FormatTooNew);
+        assert_eq!(ending_of(&[]), Ending::Done);
+        assert_eq!(ending_of(&[left]), Ending::LeftOver);
+        assert_eq!(ending_of(&[left, new]), Ending::TooNew);
+        assert_eq!(ending_of(&[left, new, Code::ObjectMissing]), Ending::Damaged);
+    }
+}
