@@ -188,7 +188,7 @@ pub enum Error {
         generation: GenerationId,
         /// How many key files were tried.
         count: usize,
-        /// Why the last one did not.
+        /// The most telling reason why one did not.
         #[source]
         cause: Option<Box<Error>>,
     },
