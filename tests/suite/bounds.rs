@@ -44,7 +44,7 @@ fn memory_stays_bounded() {
     write_generator(&program);
     let dump = command_source(&["sh", program.path("dump").to_str().unwrap()]);
     let sources = format!("{dump}{}", program.uploads_source());
-    program.configure(&[&program.recipient], "pack_len = \"32MiB\"", &sources);
+    program.configure(&[&program.recipient], "", &sources);
     write_small_files(&program, SMALL_FILE_COUNT);
     let sparse = fs::File::create(program.path("uploads/sparse")).unwrap();
     sparse.set_len(SPARSE_FILE_LEN).unwrap();

@@ -161,6 +161,26 @@ fn recipients_of_differing_labels_get_generation_files_of_their_own() {
 }
 
 #[test]
+fn a_token_that_is_not_there_is_said_so_and_keeps_no_other_identity_from_opening() {
+    let program = Program::new();
+    program.write("a.jpg", b"contents");
+    let fake = FakePlugin::install(&program, "fake", &[]);
+    let labelled = FakePlugin::install(&program, "labelled", &["b"]);
+    let recipients = [&fake.recipient, &program.recipient, &labelled.recipient];
+    program.configure(&recipients.map(String::as_str), "", &program.usual_sources());
+    init(&program).expect(0);
+    run(&program, &["snapshot", "--json"]).expect(0);
+    fake.refuse("the token is not plugged in");
+    let words = ["restore", "latest", "--json", "--target", "out", "-i"];
+    for identity in ["fake.key", "labelled.key"] {
+        let ran = run(&program, &[&words[..], &[identity]].concat());
+        ran.expect_error(1, "plugin-failed");
+        assert!(ran.stdout.contains("the token is not plugged in"), "{ran:?}");
+    }
+    run(&program, &[&words[..], &["fake.key", "-i", "operator.key"]].concat()).expect(0);
+}
+
+#[test]
 fn a_plugin_that_refuses_is_quoted() {
     let program = Program::new();
     let plugin = FakePlugin::install(&program, "fake", &[]);

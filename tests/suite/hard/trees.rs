@@ -163,9 +163,11 @@ fn a_hostile_tree_comes_back_as_it_was() {
     let root = program.path("uploads");
     make_hostile(&root);
     make_strange(&root);
-    let before = look(&root);
+    let mut before = look(&root);
     let report = program.snapshot(0);
-    let out = program.restore("latest", 0).join("uploads");
+    // Its program makes a socket anew; that is a warning, and everything else is there.
+    let out = program.restore("latest", 4).join("uploads");
+    assert!(before.remove(Path::new("socket")).is_some());
     // Entry by entry, so that a failure is one that can be read.
     let mut after = look(&out);
     for (path, expected) in before {
