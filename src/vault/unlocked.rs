@@ -79,8 +79,9 @@ impl Unlocked {
         for rev in &revs {
             match self.open_rev(id, *rev) {
                 Ok(secrets) => return Ok(secrets),
-                // A damaged file or a plugin that fails says more than that nothing matches.
-                Err(error) if cause.is_some() && error.code() == Code::IdentityWrong => {}
+                // A plugin that failed might have opened its file: that nothing else matches is
+                // then not the reason.
+                Err(_) if cause.as_ref().is_some_and(|e| e.code() == Code::PluginFailed) => {}
                 Err(error) => cause = Some(Box::new(error)),
             }
         }
