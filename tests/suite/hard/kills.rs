@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use idswyft_vault::base::{Entropy, SystemEntropy};
+use idswyft_vault::base::{Code, Entropy, SystemEntropy};
+use idswyft_vault::ops::verify::Level;
 
 use crate::support::program::Program;
-use crate::support::vault::noise;
+use crate::support::vault::{TestVault, noise};
 
 /// Draws where to kill from a seed that a failure prints.
 struct Moments(u64);
@@ -186,4 +187,37 @@ fn a_restore_killed_at_any_moment_is_done_by_running_it_again() {
         fs::remove_dir_all(program.path("out")).unwrap();
     }
     assert!(killed_count > 0, "no run was killed");
+}
+
+/// What a kill between two deliveries leaves, and what it never leaves.
+///
+/// V-155
+#[test]
+fn what_an_interrupted_delivery_leaves_is_no_damage_and_what_it_cannot_leave_is() {
+    let vault = TestVault::new();
+    vault.write_dump(&["1\tx".to_owned()]);
+    vault.snapshot();
+    vault.snapshot();
+    let signer = fs::read_dir(vault.path("store/ledger")).unwrap().next().unwrap().unwrap().path();
+    // 0: the vault, 1: the generation, 2 and 3: the snapshots.
+    let remove = |name: &str| fs::remove_file(signer.join(name)).unwrap();
+    let verify = || {
+        let report = vault.verify(Level::Contents);
+        let codes = report.findings.iter().map(|finding| finding.code).collect::<Vec<_>>();
+        (report.is_sound(), codes)
+    };
+    assert_eq!(verify(), (true, vec![]));
+    remove("0000000003.checkpoint");
+    assert_eq!(verify(), (true, vec![Code::RecordPending, Code::RecordPending]));
+    remove("0000000003.json");
+    assert_eq!(verify(), (true, vec![Code::RecordPending]));
+    let event = fs::read(signer.join("0000000002.json")).unwrap();
+    remove("0000000002.json");
+    let (is_sound, codes) = verify();
+    assert!(!is_sound && codes.contains(&Code::LedgerBroken), "{codes:?}");
+    remove("0000000002.checkpoint");
+    assert_eq!(verify(), (false, vec![Code::NoteMismatch, Code::NoteMismatch]));
+    fs::write(signer.join("0000000002.json"), event).unwrap();
+    let (is_sound, codes) = verify();
+    assert!(!is_sound && codes.contains(&Code::RecordPending), "{codes:?}");
 }
