@@ -18,7 +18,10 @@ pub enum Family {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $family:ident, $exit:literal, $hint:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $text:literal, $family:ident, $exit:literal, $hint:literal;
+    )*) => {
         /// A stable name for one kind of error, warning or finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code {

@@ -40,7 +40,7 @@ pub enum Error {
         reason: String,
     },
     /// The passphrase of an identity file is wrong or was not given.
-    #[error("open identity file {name}: the passphrase is {}", if *.given { "wrong" } else { "missing" })]
+    #[error("open identity file {name}: the passphrase is {}", passphrase_is(*.given))]
     Passphrase {
         /// The file's name.
         name: String,
@@ -78,6 +78,10 @@ pub enum Error {
 pub(super) fn words_of(error: &dyn std::fmt::Display) -> String {
     let text = error.to_string().replace(['\u{2068}', '\u{2069}'], "");
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+const fn passphrase_is(given: bool) -> &'static str {
+    if given { "wrong" } else { "missing" }
 }
 
 impl Coded for Error {

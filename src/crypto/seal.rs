@@ -172,7 +172,8 @@ pub fn open_header(
     let capture = Capture { identity: identity.as_age(), file_key: Mutex::new(None) };
     let decryptor = age::Decryptor::new(head).map_err(|e| unreadable(e.to_string()))?;
     decryptor.decrypt(std::iter::once(&capture as &dyn age::Identity)).map_err(|e| match e {
-        age::DecryptError::NoMatchingKeys => Error::NoMatch { object: object.to_owned(), count: 1 },
+        // The generation's key is right, for its file opened: then the object is what is wrong.
+        age::DecryptError::NoMatchingKeys => unreadable("it is sealed to another key".to_owned()),
         other => unreadable(other.to_string()),
     })?;
     let file_key = capture.file_key.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

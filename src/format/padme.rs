@@ -1,7 +1,7 @@
 //! Padmé: padded lengths that reveal little of the true one. Spec: §4.
 //!
 //! Source: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with
-//! PURBs", PoPETs 2019, §4. A length L is revealed only to O(log log L) bits; at most 12 % is added.
+//! PURBs", PoPETs 2019, §4. Of a length L only O(log log L) bits show; at most 12 % is added.
 
 use crate::base::limits::PADDED_LEN_MIN;
 

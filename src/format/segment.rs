@@ -1,8 +1,8 @@
 //! The chunk index of the packs that one snapshot names first, for the host alone. Spec: §9.
 //!
 //! ```text
-//! header   magic "IDSWSEGM", version u16, requires u16, vault [16], generation [25], snapshot [25],
-//!          pack_count u32
+//! header   magic "IDSWSEGM", version u16, requires u16, vault [16], generation [25],
+//!          snapshot [25], pack_count u32
 //! pack     id [32], profile u8, zero [3], stored_len u64, raw_len u64, chunk_count u32,
 //!          chunk_count × { id [32], raw_len u32 }
 //! ```
