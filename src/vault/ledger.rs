@@ -24,6 +24,8 @@ pub struct SignerLog {
     pub head: TreeHead,
     /// Its newest checkpoint, as stored.
     pub checkpoint: Option<Vec<u8>>,
+    /// The event behind them whose checkpoint is not there: what an interrupted delivery leaves.
+    pub pending: Option<u64>,
     /// What did not verify.
     pub problems: Vec<(ObjectKey, Error)>,
 }
@@ -64,6 +66,7 @@ fn read_log(
         events: Vec::new(),
         head: Frontier::empty().head(),
         checkpoint: None,
+        pending: None,
         problems: Vec::new(),
     };
     let Some(key) = key else {
@@ -76,6 +79,10 @@ fn read_log(
     };
     let mut frontier = Frontier::empty();
     for seq in 0..size {
+        if seq + 1 == size && lacks_checkpoint(auditor, signer, seq) {
+            log.pending = Some(seq);
+            break;
+        }
         if let Err(problem) = read_step(auditor, key, seq, &mut frontier, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
             log.problems.push(*problem);
@@ -84,6 +91,13 @@ fn read_log(
         log.head = frontier.head();
     }
     log
+}
+
+/// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
+/// second, and it alone is signed, so until it is there the event says nothing.
+fn lacks_checkpoint(auditor: &Auditor, signer: SignerId, seq: u64) -> bool {
+    let found = |key| auditor.store().stat(&key).ok().flatten().is_some();
+    found(ObjectKey::LedgerEvent(signer, seq)) && !found(ObjectKey::LedgerCheckpoint(signer, seq))
 }
 
 /// Reads one event and the checkpoint after it.

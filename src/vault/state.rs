@@ -28,7 +28,7 @@ use crate::crypto::seal::SealingRecipient;
 use crate::format::envelope;
 
 /// The files that `init` writes before `vault.json`.
-const UNFINISHED: [&str; 10] = [
+const UNFINISHED: [&str; 11] = [
     "vault.note",
     ".vault.note.new",
     "writer.key",
@@ -36,6 +36,7 @@ const UNFINISHED: [&str; 10] = [
     "generation.json",
     ".generation.json.new",
     "manifest.sqlite",
+    "manifest.sqlite-journal",
     "manifest.sqlite-wal",
     "manifest.sqlite-shm",
     ".vault.json.new",

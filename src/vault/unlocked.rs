@@ -8,7 +8,7 @@ use super::pack_reader::OpenPack;
 use super::writer::pack_key;
 use super::{Error, ledger};
 use crate::base::limits::{BODY_LEN_MAX, GENERATION_FILE_LEN_MAX};
-use crate::base::{Digest, GenerationId, PackId, Profile};
+use crate::base::{Code, Coded, Digest, GenerationId, PackId, Profile};
 use crate::crypto::identity::{DataIdentities, GenerationIdentity};
 use crate::crypto::keys::DedupSecret;
 use crate::crypto::seal;
@@ -75,14 +75,17 @@ impl Unlocked {
             }
         }
         revs.sort_unstable();
-        let mut last = None;
+        let mut cause: Option<Box<Error>> = None;
         for rev in &revs {
             match self.open_rev(id, *rev) {
                 Ok(secrets) => return Ok(secrets),
-                Err(error) => last = Some(Box::new(error)),
+                // A plugin that failed might have opened its file: that nothing else matches is
+                // then not the reason.
+                Err(_) if cause.as_ref().is_some_and(|e| e.code() == Code::PluginFailed) => {}
+                Err(error) => cause = Some(Box::new(error)),
             }
         }
-        Err(Error::NoGenerationFile { generation: id, count: revs.len(), cause: last })
+        Err(Error::NoGenerationFile { generation: id, count: revs.len(), cause })
     }
 
     fn open_rev(&self, id: GenerationId, rev: u32) -> Result<GenerationSecrets, Error> {

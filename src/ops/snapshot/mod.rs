@@ -124,7 +124,9 @@ fn begin(
 ) -> Result<Run, Error> {
     let VaultJob { mut writer, recipients } = job;
     let time = writer.outside().clock.now();
-    if let Some(last) = writer.manifest().snapshots()?.last()
+    let snapshots = writer.manifest().snapshots()?;
+    let newest = snapshots.last();
+    if let Some(last) = newest
         && last.time > time
     {
         let detail = format!("the newest snapshot is of {}, the clock says {time}", last.time);
@@ -144,7 +146,7 @@ fn begin(
     let usable = Arc::new(UsablePacks::new(usable, first_new));
     let random = entropy::draw(writer.outside().entropy.as_ref());
     Ok(Run {
-        snapshot: SnapshotId::new(time, random),
+        snapshot: SnapshotId::following(newest.map(|newest| newest.id), time, random),
         usable,
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,
