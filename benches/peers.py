@@ -9,8 +9,8 @@ of the results that are there and runs nothing. Peers are looked up on PATH; one
 is left out, and said so.
 
 Per tool and pass, on fresh repositories: initial uploads and dump (through a pipe), unchanged
-uploads, day-1 uploads and dump, restore of both with a byte comparison, full verify, and deletion
-of the day-0 snapshots with prune. wall = elapsed, cpu = user+system of the tool, rss = its peak,
+uploads, day-1 uploads and dump, restore of both with a byte comparison, and, where the tool has
+them, full verify and deletion of the day-0 snapshots with prune. wall = elapsed, cpu = user+system of the tool, rss = its peak,
 flush = time of a sync(2) right after (bytes the tool left dirty), other = CPU seconds that other
 processes of the machine used meanwhile (the noise), repo = bytes of all files in the repository,
 grew = by how much this step changed that. Input is warm in the page cache.

@@ -100,7 +100,11 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
             Some(store) => open_store(store)?,
             None => {
                 let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
-                let reason = format!("vault {} has no store {name}: {names:?}", vault.name);
+                let reason = format!(
+                    "vault {} has no store {name}, it has {}",
+                    vault.name,
+                    names.join(", ")
+                );
                 return Err(UsageError::new("choose a store", reason).into());
             }
         },
@@ -120,7 +124,13 @@ fn read_key(text: &str) -> Result<VerificationKey, Failure> {
     if Path::new(text).is_file() {
         let read = std::fs::read_to_string(text);
         let line = read.map_err(|error| Failure::system(format!("read {text}"), error))?;
-        return Ok(line.trim().parse()?);
+        return line.trim().parse().map_err(|_| not_a_key(text, "the file holds none"));
     }
-    Ok(text.trim().parse()?)
+    let reason = "it is neither a file nor <name>+<hash>+<key>, as `ledger key` prints it";
+    text.trim().parse().map_err(|_| not_a_key(text, reason))
+}
+
+fn not_a_key(text: &str, reason: &str) -> Failure {
+    let shown: String = text.chars().take(100).collect();
+    UsageError::new(format!("read {shown:?} as a verification key"), reason).into()
 }

@@ -61,14 +61,39 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
 /// Shows help where it was asked for, else what is wrong with the command line.
 fn show_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if error.use_stderr() && words.iter().any(|word| word == "--json") {
-        // Clap's text without its own label and usage lines.
-        let text = error.to_string();
-        let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = UsageError::new("read the command line", reason).into();
+        let failure = UsageError::new("read the command line", reason_of(error)).into();
         Report::of(true, false).failure(&failure);
     } else {
         // There is nothing left to say if even this cannot be written.
         let _ = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Returns what clap complains of and its tips on one line, without its own label and usage.
+fn reason_of(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let is_complaint = |line: &&str| !line.is_empty();
+    let complaint = text.lines().take_while(is_complaint).map(str::trim);
+    let tips = text.lines().map(str::trim).filter(|line| line.starts_with("tip: "));
+    let lines: Vec<&str> = complaint.chain(tips).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_on_one_line_names_what_is_missing_and_what_was_meant() {
+        let reason = |words: &[&str]| {
+            let words = ["idswyft-vault"].iter().chain(words);
+            reason_of(&CommandLine::try_parse_from(words).err().unwrap())
+        };
+        let expected = "the following required arguments were not provided: --target <DIR>";
+        assert_eq!(reason(&["restore", "latest"]), expected);
+        let text = reason(&["snapshoot"]);
+        assert!(text.contains("'snapshoot' tip: "), "{text}");
+        assert!(text.contains("'snapshots'") && !text.contains("Usage"), "{text}");
+    }
 }

@@ -61,9 +61,13 @@ impl Progress {
     }
 
     fn warn(&self, warning: Warning) {
-        let line = self.report.warning_line(&warning);
+        let mut lines = self.report.warning_line(&warning);
         let mut state = self.state();
-        state.bar.suspend(|| say(&line));
+        // What to do is said once: a thousand files may vanish in one night.
+        if state.warnings.iter().all(|earlier| earlier.code != warning.code) {
+            lines.push_str(&self.report.hint_line(warning.code));
+        }
+        state.bar.suspend(|| say(&lines));
         state.warnings.push(warning);
     }
 }

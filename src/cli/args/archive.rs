@@ -22,7 +22,8 @@ Example:
       --uploads /srv/idswyft/uploads -- docker exec idswyft-community-postgres-1 \\
       pg_dump -U idswyft --clean --if-exists --no-owner --no-acl --no-tablespaces idswyft")]
 pub struct InitArgs {
-    /// Directory for the recovery kit, on removable media; never on this host's own disk
+    /// Directory for the recovery kit, on removable media [else ./idswyft-vault-kit, to be moved
+    /// there]
     #[arg(long, value_name = "DIR")]
     pub kit: Option<PathBuf>,
     /// Who can restore, as printed by keygen; may be given several times

@@ -35,7 +35,7 @@ pub struct VerifyArgs {
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,
-    /// Write the whole report to a new file
+    /// Write the whole report to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

@@ -26,7 +26,7 @@ Example:
   idswyft-vault demo
   idswyft-vault demo --dir /tmp/look")]
 pub struct DemoArgs {
-    /// Work in this new directory and use a temporary one otherwise; it stays, to look at
+    /// New directory to work in [else a temporary one]; it stays, to look at
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -105,13 +105,14 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// List snapshots
     ///
-    /// Needs no identity: what is listed is what the signed notes say. Tags are shown where this
-    /// host took the snapshot or an identity is given.
+    /// Needs no identity. The host that took them lists what it has recorded, tags included; with
+    /// --store or --vault-key the signed notes of that store are listed, which do not tell tags.
     Snapshots(SnapshotsArgs),
     /// Show what is in a snapshot
     ///
-    /// Opens the snapshot's body, so it needs an identity: sources, sizes, rows of each table,
-    /// facts about the installation, and with --files every file.
+    /// Without an identity, what its signed note says: time, generation, signer and sizes. With
+    /// one, the sources, the rows of each table, facts about the installation, and with --files
+    /// every file.
     Show(ShowArgs),
     /// Restore a snapshot into a new directory
     ///
@@ -138,8 +139,9 @@ pub enum Command {
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
-    /// installed), takes two snapshots with a day of changes between them, verifies them, restores
-    /// both and compares every byte. It touches nothing outside its directory and needs no config.
+    /// installed), takes two snapshots with a day of changes between them, verifies both, restores
+    /// the newer and compares every byte. It touches nothing outside its directory and needs no
+    /// config.
     Demo(DemoArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),

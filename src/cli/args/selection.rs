@@ -65,7 +65,7 @@ pub enum SelectError {
     #[error(transparent)]
     Usage(UsageError),
     /// There is no such snapshot.
-    #[error("find snapshot {wanted}: none of {count} matches")]
+    #[error("find snapshot {wanted}: {}", none_of(*count))]
     Unknown {
         /// What was asked for.
         wanted: String,
@@ -145,6 +145,15 @@ impl std::fmt::Display for Selector {
             Self::At(time) => write!(f, "at {time}"),
             Self::Prefix(prefix) => f.write_str(prefix),
         }
+    }
+}
+
+/// Says that none of so many matches.
+fn none_of(count: usize) -> String {
+    match count {
+        0 => "there is none yet".to_owned(),
+        1 => "the one that there is does not match".to_owned(),
+        _ => format!("none of the {count} that there are matches"),
     }
 }
 

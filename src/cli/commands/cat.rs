@@ -15,7 +15,7 @@ use crate::ops::read;
 pub fn run(args: &CatArgs, session: &Session) -> Result<Ending, Failure> {
     let selector = args.selector()?;
     let unlocked = access::unlocked(session, &args.access, "read the snapshot")?;
-    let snapshot = choose(unlocked.auditor(), &selector)?;
+    let snapshot = choose(unlocked.auditor(), &selector, session)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match args.what() {
         CatWhat::Database => read::cat_database(&unlocked, snapshot, &mut out)?,

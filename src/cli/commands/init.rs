@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::base::{Code, Coded};
 use crate::cli::access;
 use crate::cli::args::InitArgs;
 use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig};
@@ -41,7 +42,7 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
         config: Some(text.map_err(|error| Failure::system("read the config again", error))?),
     };
     let _lock = StateLock::take(&config.state_dir)?;
-    let mut reports = Vec::new();
+    let (mut reports, mut existing) = (Vec::new(), Vec::new());
     for vault in config.select(session.global.vault.as_deref())? {
         let recipients = DataRecipients::parse(&vault.recipients)?;
         let new = NewVault {
@@ -53,7 +54,18 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
         };
         let observer = session.progress.as_ref();
         let outside = session.outside();
-        reports.push(init::create(new, &config.state_dir, &kit, &session.ask, &outside, observer)?);
+        match init::create(new, &config.state_dir, &kit, &session.ask, &outside, observer) {
+            Ok(report) => reports.push(report),
+            Err(error) if error.code() == Code::VaultExists => existing.push((vault, error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A vault that exists is in nobody's way where another one was made.
+    for (vault, error) in existing {
+        if reports.is_empty() {
+            return Err(error.into());
+        }
+        session.report.note(&format!("vault {} exists and is left as it is", vault.name));
     }
     say(session, &config, &reports)
 }
@@ -111,10 +123,10 @@ fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<End
     if matches!(config.sources.database, Some(DatabaseConfig::Stdin)) {
         session.report.note("the database is read from standard input: pipe the dump in");
     }
-    session.report.result(object, &session.progress.warnings(), || {
-        reports.iter().map(words).collect::<String>()
-    })?;
-    Ok(Ending::Done)
+    let warnings = session.progress.warnings();
+    session
+        .report
+        .deed(object, &warnings, Ending::Done, || reports.iter().map(words).collect::<String>())
 }
 
 fn words(report: &InitReport) -> String {

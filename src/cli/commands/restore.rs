@@ -1,5 +1,7 @@
 //! `restore`: a snapshot into a directory.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::cli::access;
@@ -25,7 +27,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         false => Some(PathFilter::parse(&args.path)?),
     };
     let unlocked = access::unlocked(session, &args.access, "restore")?;
-    let snapshot = choose(unlocked.auditor(), &selector)?;
+    let snapshot = choose(unlocked.auditor(), &selector, session)?;
     // Paths are of uploads: asking for some of them asks for nothing else.
     let only = if paths.is_some() { Some(PartArg::Uploads) } else { args.only };
     let request = RestoreRequest {
@@ -54,8 +56,9 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         "content_len": report.content_len,
         "losses": losses,
     });
-    session.report.result(object, &session.progress.warnings(), || text_of(&report, args))?;
-    Ok(if report.losses.is_empty() { Ending::Done } else { Ending::Damaged })
+    let ending = if report.losses.is_empty() { Ending::Done } else { Ending::Damaged };
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, ending, || text_of(&report, args))
 }
 
 fn text_of(report: &RestoreReport, args: &RestoreArgs) -> String {
@@ -64,8 +67,19 @@ fn text_of(report: &RestoreReport, args: &RestoreArgs) -> String {
         text.push_str(&words::printable(&format!("lost[{code}]: {what}: {detail}")));
         text.push('\n');
     }
+    let hints: BTreeSet<&str> = report.losses.iter().map(|loss| loss.code.hint()).collect();
+    for hint in hints {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    let (before, after) = match report.losses.len() as u64 {
+        0 => (String::new(), "every byte matches its digest"),
+        count => {
+            let lost = words::count(count, "thing");
+            (format!("INCOMPLETE, {lost} lost: "), "what is there matches its digest")
+        }
+    };
     text.push_str(&format!(
-        "restored {} of database and {} with {} to {}; every byte matches its digest\n",
+        "{before}restored {} of database and {} with {} to {}; {after}\n",
         words::bytes(report.database_len),
         words::count(report.file_count, "file"),
         words::bytes(report.content_len),

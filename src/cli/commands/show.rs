@@ -1,18 +1,20 @@
 //! `show`: one snapshot, with an identity in full, without one what is signed.
 
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::base::SnapshotId;
+use crate::base::{Coded, Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::ShowArgs;
 use crate::cli::args::selection::Selector;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
-use crate::format::{Kind, TreeEntry};
+use crate::format::{Kind, ObjectKey, TreeEntry};
 use crate::ops::{self, read, restore};
-use crate::vault::Auditor;
+use crate::vault::{self, Auditor};
 
 /// Describes a snapshot; with `--files`, lists its tree.
 ///
@@ -24,7 +26,7 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
         return list_files(args, &selector, session);
     }
     let auditor = access::auditor(session, &args.access)?;
-    let id = choose(&auditor, &selector)?;
+    let id = choose(&auditor, &selector, session)?;
     let note = auditor.snapshot(id)?;
     let mut object = json!({
         "id": id,
@@ -47,41 +49,79 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
             let vault = object["vault"].clone();
             object.extend(facts);
             object.insert("vault".to_owned(), vault);
+            // It is `id` already.
+            object.remove("snapshot");
         }
     }
     session.report.result(&object, &session.progress.warnings(), || text_of(&object))?;
     Ok(Ending::Done)
 }
 
-/// Returns the snapshot that is meant among those whose notes verify.
+/// Returns the snapshot that is meant.
+///
+/// A note that is damaged or too new must not look as if it had never been there: asked for by id
+/// it is the error, and a newer one than the newest sound one is a warning.
 ///
 /// # Errors
-/// If none or several match.
-pub fn choose(auditor: &Auditor, selector: &Selector) -> Result<SnapshotId, Failure> {
-    let ids: Vec<SnapshotId> = auditor.snapshots()?.sound.into_keys().collect();
-    Ok(selector.choose(&ids)?)
+/// If none or several match, or the note of the one that does is not sound.
+pub fn choose(
+    auditor: &Auditor,
+    selector: &Selector,
+    session: &Session,
+) -> Result<SnapshotId, Failure> {
+    let checked = auditor.snapshots()?;
+    let sound: Vec<SnapshotId> = checked.sound.into_keys().collect();
+    let mut unsound: BTreeMap<SnapshotId, vault::Error> = BTreeMap::new();
+    for (key, error) in checked.problems {
+        if let ObjectKey::Note(id) = key {
+            unsound.insert(id, error);
+        }
+    }
+    let all: Vec<SnapshotId> = sound.iter().chain(unsound.keys()).copied().collect();
+    let wanted = selector.choose(&all)?;
+    let Some(error) = unsound.remove(&wanted) else { return Ok(wanted) };
+    match (selector, selector.choose(&sound)) {
+        (Selector::Latest | Selector::At(_), Ok(older)) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let detail = format!("passed over {wanted} for {older}: failed to {error}{cause}");
+            session.progress.observe(Event::Warning { code: error.code(), detail });
+            Ok(older)
+        }
+        _ => Err(error.into()),
+    }
 }
 
 fn text_of(object: &Value) -> String {
-    let Value::Object(fields) = object else { return String::new() };
-    let mut text = String::new();
-    for (name, value) in fields {
-        let value = match value {
-            Value::Null => continue,
-            Value::String(value) => value.clone(),
-            Value::Number(len) if name.ends_with("_len") => {
-                words::bytes(len.as_u64().unwrap_or_default())
+    let mut lines = Vec::new();
+    flatten("", object, &mut lines);
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}
+
+/// Lists the fields of an object, and of those within it, by dotted names.
+fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    let text = match value {
+        Value::Null => return,
+        Value::Object(fields) => {
+            let before = if name.is_empty() { String::new() } else { format!("{name}.") };
+            for (name, value) in fields {
+                flatten(&format!("{before}{name}"), value, lines);
             }
-            other => other.to_string(),
-        };
-        text.push_str(&format!("{name:12} {}\n", words::printable(&value)));
-    }
-    text
+            return;
+        }
+        Value::Array(items) if items.is_empty() => return,
+        Value::String(text) => text.clone(),
+        Value::Number(len) if name.ends_with("_len") || name.ends_with(".len") => {
+            words::bytes(len.as_u64().unwrap_or_default())
+        }
+        other => other.to_string(),
+    };
+    lines.push((words::printable(name), words::printable(&text)));
 }
 
 fn list_files(args: &ShowArgs, selector: &Selector, session: &Session) -> Result<Ending, Failure> {
     let unlocked = access::unlocked(session, &args.access, "list the files")?;
-    let id = choose(unlocked.auditor(), selector)?;
+    let id = choose(unlocked.auditor(), selector, session)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let json = session.report.is_json();
     let mut first = true;

@@ -1,18 +1,22 @@
 //! `snapshot`: every vault that is due, in one pass over the sources.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::base::Observer;
+use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::{SnapshotArgs, UsageError};
-use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig};
+use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig, VaultConfig};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::crypto::recipient::DataRecipients;
+use crate::format::parameters::Parameters;
+use crate::format::vault_note::VaultNote;
 use crate::ops::snapshot::{self, SnapshotReport, Sources, UploadsPath, VaultJob};
+use crate::policy::Policy;
 use crate::source::StreamSource;
 use crate::source::command::CommandSource;
 use crate::source::postgres::LocalSource;
@@ -32,16 +36,73 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
         let writer = Writer::open(state, access::stores(vault)?, session.outside())?;
-        jobs.push(VaultJob { writer, recipients: DataRecipients::parse(&vault.recipients)? });
+        let recipients = DataRecipients::parse(&vault.recipients)?;
+        warn_of_differences(vault, &recipients.digests(), writer.note(), session)?;
+        jobs.push(VaultJob { writer, recipients });
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
     let reports = snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
-    session.report.result(object, &session.progress.warnings(), || match reports.is_empty() {
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
         true => "no vault is due\n".to_owned(),
         false => reports.iter().map(line_of).collect(),
-    })?;
-    Ok(Ending::Done)
+    })
+}
+
+/// Warns where the config says something else than the signed vault note, which is in force.
+fn warn_of_differences(
+    vault: &VaultConfig,
+    recipients: &[Digest],
+    note: &VaultNote,
+    session: &Session,
+) -> Result<(), Failure> {
+    let signed = Policy::from_json(&note.policy)?.to_json();
+    let mut found = differences(&vault.policy.to_json(), &signed);
+    found.extend(differences(&map_of(&vault.parameters), &map_of(&note.parameters)));
+    let missing = |some: &[Digest], others: &[Digest]| {
+        some.iter().filter(|digest| !others.contains(digest)).count() as u64
+    };
+    let unsigned = missing(recipients, &note.recipients);
+    if unsigned > 0 {
+        found.push(format!("{} of the config not signed", words::count(unsigned, "recipient")));
+    }
+    let unnamed = missing(&note.recipients, recipients);
+    if unnamed > 0 {
+        found.push(format!("{} signed, not in the config", words::count(unnamed, "recipient")));
+    }
+    if !found.is_empty() {
+        let detail = format!(
+            "vault {}: the config differs from the signed vault note, which is in force: {}",
+            vault.name,
+            found.join("; ")
+        );
+        session.progress.observe(Event::Warning { code: Code::PolicyDiffers, detail });
+    }
+    Ok(())
+}
+
+/// Returns each setting that two maps do not agree on, with both values.
+fn differences(config: &Map<String, Value>, signed: &Map<String, Value>) -> Vec<String> {
+    let text = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => "not set".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let names: BTreeSet<&String> = config.keys().chain(signed.keys()).collect();
+    let differing = names.into_iter().filter(|name| config.get(*name) != signed.get(*name));
+    let line = |name: &String| {
+        let (here, there) = (text(config.get(name)), text(signed.get(name)));
+        format!("{name}: {here} in the config, {there} signed")
+    };
+    differing.map(line).collect()
+}
+
+fn map_of(parameters: &Parameters) -> Map<String, Value> {
+    match json!(parameters) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
 }
 
 /// Opens the sources of a config; a store or state inside the uploads is left out of them.

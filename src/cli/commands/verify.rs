@@ -1,15 +1,18 @@
 //! `verify`: what a store holds, against what was signed.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::base::SnapshotId;
+use crate::base::{Code, Family, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, VerifyArgs};
+use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::format::ObjectKey;
 use crate::ops::verify::{self, Level, VerifyReport};
 use crate::vault::{Auditor, Unlocked};
 
@@ -24,6 +27,10 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         LevelArg::Bytes => Level::Bytes,
         LevelArg::Contents => Level::Contents,
     };
+    if let Some(path) = args.report.as_ref().filter(|path| !is_json(path)) {
+        let reason = format!("{} must end with .json", path.display());
+        return Err(UsageError::new("write the report", reason).into());
+    }
     let mut reports = Vec::new();
     for auditor in access::auditors(session, &args.access)? {
         let only = chosen(args, &auditor)?;
@@ -43,18 +50,43 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         let mut file = std::fs::File::create(path).map_err(wrap)?;
         file.write_all(format!("{object:#}\n").as_bytes()).map_err(wrap)?;
     }
-    session.report.result(object, &session.progress.warnings(), || {
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, ending(&reports), || {
         reports.iter().map(text_of).collect::<String>()
-    })?;
-    let sound = reports.iter().all(VerifyReport::is_sound);
-    Ok(if sound { Ending::Done } else { Ending::Damaged })
+    })
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
+/// Returns how it ended: damage is worse than what only a newer program can read, and that is worse
+/// than what was left over.
+fn ending(reports: &[VerifyReport]) -> Ending {
+    let findings = || reports.iter().flat_map(|report| &report.findings);
+    let is_damage = |code: Code| code.family() == Family::Damaged && code.exit() == 1;
+    if findings().any(|finding| is_damage(finding.code)) {
+        Ending::Damaged
+    } else if findings().any(|finding| finding.code.family() == Family::Unsupported) {
+        Ending::TooNew
+    } else if findings().next().is_some() {
+        Ending::LeftOver
+    } else {
+        Ending::Done
+    }
 }
 
 fn chosen(args: &VerifyArgs, auditor: &Auditor) -> Result<Option<Vec<SnapshotId>>, Failure> {
     if args.ids.is_empty() {
         return Ok(None);
     }
-    let ids: Vec<SnapshotId> = auditor.snapshots()?.sound.into_keys().collect();
+    let checked = auditor.snapshots()?;
+    // One whose note is damaged is chosen as well: that is what its findings are for.
+    let damaged = checked.problems.iter().filter_map(|(key, _)| match key {
+        ObjectKey::Note(id) => Some(*id),
+        _ => None,
+    });
+    let ids: Vec<SnapshotId> = checked.sound.keys().copied().chain(damaged).collect();
     let chosen: Result<Vec<SnapshotId>, Failure> =
         args.ids.iter().map(|text| Ok(Selector::parse(text)?.choose(&ids)?)).collect();
     chosen.map(Some)
@@ -67,10 +99,16 @@ fn text_of(report: &VerifyReport) -> String {
         text.push_str(&words::printable(&line));
         text.push('\n');
     }
-    let verdict = match (report.is_sound(), report.findings.len()) {
-        (true, 0) => "sound".to_owned(),
-        (true, count) => format!("sound, with {} left over", words::count(count as u64, "thing")),
-        (false, count) => format!("DAMAGED: {}", words::count(count as u64, "finding")),
+    let hints: BTreeSet<&str> = report.findings.iter().map(|finding| finding.code.hint()).collect();
+    for hint in hints {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    let count = words::count(report.findings.len() as u64, "finding");
+    let verdict = match ending(std::slice::from_ref(report)) {
+        Ending::Done => "sound".to_owned(),
+        Ending::LeftOver => format!("sound, with leftovers: {count}"),
+        Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
+        Ending::Damaged => format!("DAMAGED: {count}"),
     };
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",

@@ -23,8 +23,12 @@ use crate::base::Code;
 pub enum Ending {
     /// Everything that was asked for is done; exit 0, or 4 with warnings.
     Done,
-    /// `verify` found damage; exit 3.
+    /// `verify` found damage, or `restore` left out what is damaged; exit 3.
     Damaged,
+    /// `verify` found what only a newer program can read; exit 7.
+    TooNew,
+    /// `verify` found only what interrupted runs left over; exit 4.
+    LeftOver,
 }
 
 impl Ending {
@@ -32,6 +36,8 @@ impl Ending {
     pub const fn exit(self, warning_count: usize) -> u8 {
         match self {
             Self::Damaged => 3,
+            Self::TooNew => 7,
+            Self::LeftOver => 4,
             Self::Done if warning_count > 0 => 4,
             Self::Done => 0,
         }
@@ -112,6 +118,22 @@ impl Report {
         self.data(format!("{value}\n").as_bytes())
     }
 
+    /// Writes what a command did, as [`Self::result`] does; with `--quiet`, success has no words.
+    ///
+    /// # Errors
+    /// As [`Self::result`].
+    pub fn deed(
+        &self,
+        object: impl Serialize,
+        warnings: &[Warning],
+        ending: Ending,
+        words: impl FnOnce() -> String,
+    ) -> Result<Ending, Failure> {
+        let is_silent = self.quiet && ending == Ending::Done;
+        self.result(object, warnings, || if is_silent { String::new() } else { words() })?;
+        Ok(ending)
+    }
+
     /// Writes bytes to standard output.
     ///
     /// # Errors
@@ -133,15 +155,15 @@ impl Report {
         }
     }
 
-    /// Says a warning.
-    pub fn warning(&self, warning: &Warning) {
-        say(&self.warning_line(warning));
-    }
-
     /// Returns the line of a warning, for whoever must draw around it.
     pub fn warning_line(&self, warning: &Warning) -> String {
         let label = self.label(Tone::Warning, &format!("warning[{}]", warning.code));
         format!("{label}: {}\n", words::printable(&warning.detail))
+    }
+
+    /// Returns the line that says what to do about a code.
+    pub fn hint_line(&self, code: Code) -> String {
+        format!("{}: {}\n", self.label(Tone::Hint, "hint"), code.hint())
     }
 
     /// Says why the command failed: once, with what caused it and a hint.
@@ -162,9 +184,7 @@ impl Report {
         for cause in chain {
             lines.push_str(&format!("  caused by: {cause}\n"));
         }
-        let hint = self.label(Tone::Hint, "hint");
-        lines.push_str(&format!("{hint}: {}\n", failure.code().hint()));
-        lines
+        lines + &self.hint_line(failure.code())
     }
 
     fn label(&self, tone: Tone, text: &str) -> String {

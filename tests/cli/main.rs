@@ -1,7 +1,19 @@
-//! Transcripts of what a user sees: every file of `tests/cmd` is run and compared.
+//! The real program, from the outside: transcripts of what a user sees, and whole sessions.
 //!
+//! Every file of `tests/cmd` is run and compared.
 //! `TRYCMD=overwrite cargo test --test cli` writes what the program says now.
 
+#![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
+
+mod access;
+mod choices;
+mod damage;
+mod rooms;
+mod session;
+mod sources;
+mod support;
+
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use age::secrecy::SecretString;
@@ -12,6 +24,10 @@ const PASSPHRASE: &str = "correct horse battery staple";
 #[test]
 fn every_message_is_as_it_is_written_down() {
     let scratch = tempfile::tempdir().expect("a temporary directory can be made");
+    // The scripts of a transcript run the program as well.
+    let program = Path::new(env!("CARGO_BIN_EXE_idswyft-vault"));
+    let place = program.parent().unwrap().display();
+    let path = format!("{place}:{}", std::env::var("PATH").unwrap_or_default());
     trycmd::TestCases::new()
         .default_bin_name("idswyft-vault")
         // Nothing of the user's own settings may reach the program.
@@ -20,6 +36,9 @@ fn every_message_is_as_it_is_written_down() {
         .env("HOME", scratch.path().to_string_lossy())
         .env("COLUMNS", "100")
         .env("NO_COLOR", "1")
+        .env("TZ", "UTC")
+        .env("PATH", path)
+        .register_bins(["sh", "mv"].map(|name| (name, Path::new("/bin").join(name))))
         .case("tests/cmd/*.trycmd");
 }
 
