@@ -9,6 +9,7 @@ mod damage;
 mod faults;
 mod leaning;
 mod packs;
+mod review;
 mod rules;
 mod sources;
 mod standard_files;

@@ -1,0 +1,46 @@
+//! What a reading of the whole code found: windows, races and lies that no other test had met.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::crypto::identity::{NewIdentity, NoPassphrase};
+use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::parameters::Parameters;
+use idswyft_vault::ops::verify::{Level, verify};
+
+use crate::support::vault::{TestVault, assert_same_tree, local, noise};
+
+const MANIFEST: &str = "state/nightly/manifest.sqlite";
+
+fn filled() -> TestVault {
+    let vault = TestVault::new();
+    vault.write("documents/a.jpg", &noise(1, 70_000));
+    vault.write_dump(&["1\tAda".to_owned()]);
+    vault
+}
+
+fn restored_is_the_same(vault: &TestVault, target: &str) {
+    let report = vault.snapshot();
+    let target = vault.path(target);
+    assert!(vault.try_restore(report.snapshot, &target).unwrap().losses.is_empty());
+    assert_same_tree(&vault.path("uploads"), &target.join("uploads"));
+}
+
+/// Renaming a directory changes no stat of what is in it, but it can change which name is first.
+#[test]
+fn hard_links_survive_the_renaming_of_a_directory_above_them() {
+    let vault = TestVault::new();
+    let path = |name: &str| vault.path("uploads").join(name);
+    vault.write("b/first.jpg", &noise(1, 70_000));
+    vault.write("c/other.jpg", &noise(2, 10));
+    fs::hard_link(path("b/first.jpg"), path("c/second.jpg")).unwrap();
+    restored_is_the_same(&vault, "out-1");
+    fs::rename(path("b"), path("a")).unwrap();
+    restored_is_the_same(&vault, "out-2");
+    fs::rename(path("a"), path("z")).unwrap();
+    restored_is_the_same(&vault, "out-3");
+    fs::rename(path("z"), vault.path("elsewhere")).unwrap();
+    restored_is_the_same(&vault, "out-4");
+}
