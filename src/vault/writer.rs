@@ -232,16 +232,18 @@ impl Writer {
         mut objects: Vec<Outgoing>,
         event: EventPayload,
     ) -> Result<(), Error> {
-        objects.extend(self.append(event)?);
+        let mut journal = self.journal.clone();
+        objects.extend(self.append(&mut journal, event)?);
         self.manifest.commit(&Commit {
             snapshot,
             named,
             retire_below_percent: self.note.parameters.fields().retire_below_percent,
             stores: &self.mirrors.names(),
             objects: &objects,
-            notes: &[(FRONTIER, self.journal.to_bytes())],
+            notes: &[(FRONTIER, journal.to_bytes())],
         })?;
         Ok(())
+        self.journal = journal;
     }
 
     /// Journals an event and the checkpoint after it for every store.
@@ -249,10 +251,12 @@ impl Writer {
     /// # Errors
     /// If the manifest cannot be written.
     pub fn record(&mut self, event: EventPayload) -> Result<(), Error> {
-        let objects = self.append(event)?;
-        let notes = [(FRONTIER, self.journal.to_bytes())];
+        let mut journal = self.journal.clone();
+        let objects = self.append(&mut journal, event)?;
+        let notes = [(FRONTIER, journal.to_bytes())];
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         Ok(())
+        self.journal = journal;
     }
 
     /// Journals what opens a generation and forgets the chunk index of the one before, at once.
@@ -263,10 +267,13 @@ impl Writer {
         note: (&str, Vec<u8>),
     ) -> Result<(), Error> {
         for event in events {
-            objects.extend(self.append(event)?);
+        let mut journal = self.journal.clone();
+            objects.extend(self.append(&mut journal, event)?);
         }
-        let notes = [(FRONTIER, self.journal.to_bytes()), note];
-        Ok(self.manifest.roll(&self.mirrors.names(), &objects, &notes)?)
+        let notes = [(FRONTIER, journal.to_bytes()), note];
+        self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
+        self.journal = journal;
+        Ok(())
     }
 
     /// Takes up the generation that was journaled.
@@ -275,9 +282,10 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
-        let time = self.outside.clock.now();
-        self.journal.append(&self.key, self.anchor.vault, time, event)
+    /// Appends to a copy of the journal, which counts once the transaction with the event lasts:
+    /// an event that was not journaled must take no place in the ledger.
+    fn append(&self, journal: &mut Journal, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
+        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event)
     }
 
     /// Delivers everything journaled.

@@ -44,3 +44,45 @@ fn hard_links_survive_the_renaming_of_a_directory_above_them() {
     fs::rename(path("z"), vault.path("elsewhere")).unwrap();
     restored_is_the_same(&vault, "out-4");
 }
+
+/// Lets a host's manifest refuse rows of the outbox, as a full disk would.
+fn refuse_outgoing(vault: &TestVault, pattern: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER refused BEFORE INSERT ON outbox WHEN NEW.key LIKE '{pattern}' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    );
+    manifest(vault).execute_batch(&trigger).unwrap();
+}
+
+fn manifest(vault: &TestVault) -> rusqlite::Connection {
+    rusqlite::Connection::open(vault.path(MANIFEST)).unwrap()
+}
+
+#[test]
+fn a_roll_that_fails_in_the_manifest_ends_the_run_and_leaves_no_gap_in_the_ledger() {
+    let vault = filled();
+    vault.snapshot();
+    refuse_outgoing(&vault, "generations/%");
+    vault.clock.pass_hours(24 * 366);
+    let failed = vault.try_snapshot(&vault.sources());
+    assert_eq!(failed.unwrap_err().code(), Code::StateUnavailable);
+    manifest(&vault).execute_batch("DROP TRIGGER refused").unwrap();
+    vault.snapshot();
+    assert_eq!(vault.verify(Level::Contents).findings, []);
+}
+
+#[test]
+fn an_event_that_was_not_journaled_takes_no_place_in_the_ledger() {
+    use idswyft_vault::format::event::EventPayload;
+    use idswyft_vault::format::event_fields::GenerationRef;
+    let vault = filled();
+    let mut writer = vault.writer();
+    let generation = writer.generation().id;
+    let event = || EventPayload::GenerationClosed(GenerationRef { generation });
+    refuse_outgoing(&vault, "ledger/%");
+    assert!(writer.record(event()).is_err());
+    manifest(&vault).execute_batch("DROP TRIGGER refused").unwrap();
+    writer.record(event()).unwrap();
+    writer.deliver(vault.events.as_ref()).unwrap();
+    assert_eq!(vault.verify(Level::Ledger).findings, []);
+}
