@@ -86,3 +86,13 @@ fn an_event_that_was_not_journaled_takes_no_place_in_the_ledger() {
     writer.deliver(vault.events.as_ref()).unwrap();
     assert_eq!(vault.verify(Level::Ledger).findings, []);
 }
+
+#[test]
+fn a_crash_while_a_generation_is_erased_leaves_the_vault_usable() {
+    let vault = filled();
+    vault.snapshot();
+    let next = vault.path("state/nightly/generation.next.json");
+    fs::write(&next, [0; 300]).unwrap();
+    vault.snapshot();
+    assert!(!next.exists());
+}
