@@ -96,3 +96,21 @@ fn a_crash_while_a_generation_is_erased_leaves_the_vault_usable() {
     vault.snapshot();
     assert!(!next.exists());
 }
+
+/// V-136
+#[test]
+fn whatever_is_planted_as_the_next_vault_note_stops_no_reader() {
+    let vault = filled();
+    let report = vault.snapshot();
+    let planted = vault.path("store/vault/2.note");
+    let nothing_stops = |what: &str| {
+        let findings = vault.verify(Level::Stored).findings;
+        assert!(findings.iter().any(|found| found.object == "vault/2.note"), "{what}");
+        assert!(vault.try_restore(report.snapshot, &vault.path(what)).is_ok(), "{what}");
+    };
+    fs::write(&planted, vec![b'x'; 1_000_001]).unwrap();
+    nothing_stops("long");
+    fs::remove_file(&planted).unwrap();
+    fs::create_dir(&planted).unwrap();
+    nothing_stops("directory");
+}
