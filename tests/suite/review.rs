@@ -114,3 +114,41 @@ fn whatever_is_planted_as_the_next_vault_note_stops_no_reader() {
     fs::create_dir(&planted).unwrap();
     nothing_stops("directory");
 }
+
+/// V-173, V-181
+#[test]
+fn the_empty_place_of_a_disk_that_is_not_mounted_is_no_store() {
+    let vault = filled();
+    vault.snapshot();
+    let (store, disk) = (vault.path("store"), vault.path("disk"));
+    fs::rename(&store, &disk).unwrap();
+    fs::create_dir(&store).unwrap();
+    vault.clock.pass_hours(1);
+    let failed = vault.try_snapshot(&vault.sources());
+    assert_eq!(failed.unwrap_err().code(), Code::StoreUnavailable);
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0, "nothing went to the wrong disk");
+    fs::remove_dir(&store).unwrap();
+    fs::rename(&disk, &store).unwrap();
+    vault.snapshot();
+    assert_eq!(vault.verify(Level::Contents).findings, []);
+}
+
+#[test]
+fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
+    let stores = |dir: &Path| {
+        let store = |name: &str| local(&dir.join(name), name);
+        vec![store("primary"), store("mirror")]
+    };
+    let vault = TestVault::with(stores, Parameters::initial());
+    vault.write("a.jpg", &noise(1, 1000));
+    let (mirror, disk) = (vault.path("mirror"), vault.path("disk"));
+    fs::rename(&mirror, &disk).unwrap();
+    fs::create_dir(&mirror).unwrap();
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    fs::remove_dir(&mirror).unwrap();
+    fs::rename(&disk, &mirror).unwrap();
+    assert!(vault.snapshot().lagging.is_empty());
+    let auditor = vault.auditor(&Arc::clone(&vault.stores[1]));
+    let report = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref()).unwrap();
+    assert_eq!((report.findings, report.snapshot_count), (vec![], 2));
+}
