@@ -133,6 +133,22 @@ fn the_empty_place_of_a_disk_that_is_not_mounted_is_no_store() {
     assert_eq!(vault.verify(Level::Contents).findings, []);
 }
 
+/// V-152
+#[test]
+fn a_generation_file_sealed_to_somebody_else_is_damage_and_no_wrong_identity() {
+    let vault = filled();
+    let report = vault.snapshot();
+    let generations = vault.path("store/generations");
+    let generation = fs::read_dir(generations).unwrap().next().unwrap().unwrap().path();
+    let stranger = NewIdentity::generate(jiff::Timestamp::UNIX_EPOCH).recipient;
+    let planted = DataRecipients::parse(&[stranger]).unwrap().seal(b"x", &NoPassphrase).unwrap();
+    fs::write(generation.join("1.age"), &planted[0]).unwrap();
+    let error = vault.try_restore(report.snapshot, &vault.path("out")).unwrap_err();
+    assert_eq!(error.code(), Code::ObjectAltered);
+    let findings = vault.verify(Level::Contents).findings;
+    assert!(findings.iter().any(|found| found.object.ends_with("/1.age")), "{findings:?}");
+}
+
 #[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {
