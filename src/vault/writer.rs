@@ -296,13 +296,30 @@ impl Writer {
         self.mirrors.deliver(&mut self.manifest, observer)
     }
 
-    /// Removes what crashed runs left in the staging directories.
+    /// Removes what crashed runs left in the staging directories and in the spool.
     ///
     /// # Errors
-    /// If the primary store fails.
-    pub fn clean_staging(&self, before: Timestamp) -> Result<(), Error> {
+    /// If the primary store or the state fails.
+    pub fn clean_staging(
+        &mut self,
+        before: Timestamp,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
         self.mirrors.primary().clean_staging(before)?;
         Ok(())
+        for mirror in self.mirrors.mirrors() {
+            if let Err(cause) = mirror.clean_staging(before) {
+                self.mirrors.note_lagging(mirror.name(), &cause, observer);
+            }
+        }
+        let spool = self.state.spool()?;
+        let wrap = |cause| Error::state("clean", &spool, cause);
+        for entry in std::fs::read_dir(&spool).map_err(wrap)? {
+            let path = entry.map_err(wrap)?.path();
+            if !self.manifest.is_spooled(&path.to_string_lossy())? {
+                std::fs::remove_file(&path).map_err(wrap)?;
+            }
+        }
     }
 }
 

@@ -150,6 +150,24 @@ fn a_generation_file_sealed_to_somebody_else_is_damage_and_no_wrong_identity() {
 }
 
 #[test]
+fn what_crashed_runs_left_in_mirrors_and_spool_goes_with_the_next_run() {
+    let stores = |dir: &Path| {
+        let store = |name: &str| local(&dir.join(name), name);
+        vec![store("primary"), store("mirror")]
+    };
+    let vault = TestVault::with(stores, Parameters::initial());
+    vault.write("a.jpg", &noise(1, 1000));
+    vault.snapshot();
+    let left = vault.path("mirror/.idswyft-vault-staging/.idswyft-vault-99-1");
+    let file = fs::File::create(&left).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let spooled = vault.path("state/nightly/spool/segment-20200101T000000Z-00000000");
+    fs::write(&spooled, "half").unwrap();
+    vault.snapshot();
+    assert!(!left.exists() && !spooled.exists());
+}
+
+#[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {
         let store = |name: &str| local(&dir.join(name), name);

@@ -130,7 +130,7 @@ fn begin(
         let detail = format!("the newest snapshot is of {}, the clock says {time}", last.time);
         warnings.warn(Code::ClockAnomaly, detail);
     }
-    writer.clean_staging(time)?;
+    writer.clean_staging(time, observer)?;
     if writer.generation_is_over() {
         match writer.roll(&recipients, ask) {
             Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
