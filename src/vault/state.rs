@@ -181,6 +181,16 @@ impl StateDir {
     }
 
     /// Reads which vault this is.
+    /// Makes a finished file of the spool durable: the journal is about to rely on it.
+    ///
+    /// # Errors
+    /// If it cannot be synced.
+    pub fn sync_spooled(&self, path: &Path) -> Result<(), Error> {
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        let synced = sync(path).and_then(|()| sync(&self.file("spool")));
+        synced.map_err(|cause| Error::state("sync", path, cause))
+    }
+
     ///
     /// # Errors
     /// If there is no state, or it does not parse.

@@ -1,6 +1,6 @@
 //! The host: seals, signs and delivers, and cannot read what it sealed. Spec: §5, §9, §11.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -214,8 +214,9 @@ impl Writer {
             return Ok(());
         }
         let path = self.state.spool()?.join(pack.entry().id.to_string());
-        let spooled = copy_synced(&pack.file().path, &path);
-        spooled.map_err(|cause| Error::state("spool", &path, cause))?;
+        let copied = std::fs::copy(&pack.file().path, &path);
+        copied.map_err(|cause| Error::state("spool", &path, cause))?;
+        self.state.sync_spooled(&path)?;
         let payload = Payload::File(path.to_string_lossy().into_owned());
         let object = Outgoing { key: *key, sha256: pack.file().sha256, payload };
         Ok(self.manifest.enqueue(&waiting, &[object], &[])?)
@@ -242,8 +243,8 @@ impl Writer {
             objects: &objects,
             notes: &[(FRONTIER, journal.to_bytes())],
         })?;
-        Ok(())
         self.journal = journal;
+        Ok(())
     }
 
     /// Journals an event and the checkpoint after it for every store.
@@ -255,8 +256,8 @@ impl Writer {
         let objects = self.append(&mut journal, event)?;
         let notes = [(FRONTIER, journal.to_bytes())];
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
-        Ok(())
         self.journal = journal;
+        Ok(())
     }
 
     /// Journals what opens a generation and forgets the chunk index of the one before, at once.
@@ -266,8 +267,8 @@ impl Writer {
         events: [EventPayload; 2],
         note: (&str, Vec<u8>),
     ) -> Result<(), Error> {
-        for event in events {
         let mut journal = self.journal.clone();
+        for event in events {
             objects.extend(self.append(&mut journal, event)?);
         }
         let notes = [(FRONTIER, journal.to_bytes()), note];
@@ -306,7 +307,6 @@ impl Writer {
         observer: &dyn Observer,
     ) -> Result<(), Error> {
         self.mirrors.primary().clean_staging(before)?;
-        Ok(())
         for mirror in self.mirrors.mirrors() {
             if let Err(cause) = mirror.clean_staging(before) {
                 self.mirrors.note_lagging(mirror.name(), &cause, observer);
@@ -320,6 +320,7 @@ impl Writer {
                 std::fs::remove_file(&path).map_err(wrap)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -329,9 +330,4 @@ pub const fn pack_key(profile: Profile, id: PackId) -> ObjectKey {
         Profile::Stream | Profile::File => ObjectKey::Pack(id),
         Profile::Meta => ObjectKey::Tree(id),
     }
-}
-
-fn copy_synced(source: &Path, target: &Path) -> std::io::Result<()> {
-    std::fs::copy(source, target)?;
-    std::fs::File::open(target)?.sync_all()
 }
