@@ -28,7 +28,7 @@ use crate::crypto::seal::SealingRecipient;
 use crate::format::envelope;
 
 /// The files that `init` writes before `vault.json`.
-const UNFINISHED: [&str; 10] = [
+const UNFINISHED: [&str; 11] = [
     "vault.note",
     ".vault.note.new",
     "writer.key",
@@ -38,6 +38,7 @@ const UNFINISHED: [&str; 10] = [
     "manifest.sqlite",
     "manifest.sqlite-wal",
     "manifest.sqlite-shm",
+    "manifest.sqlite-journal",
     ".vault.json.new",
 ];
 
@@ -180,7 +181,6 @@ impl StateDir {
         Ok(path)
     }
 
-    /// Reads which vault this is.
     /// Makes a finished file of the spool durable: the journal is about to rely on it.
     ///
     /// # Errors
@@ -191,6 +191,7 @@ impl StateDir {
         synced.map_err(|cause| Error::state("sync", path, cause))
     }
 
+    /// Reads which vault this is.
     ///
     /// # Errors
     /// If there is no state, or it does not parse.

@@ -168,6 +168,18 @@ fn what_crashed_runs_left_in_mirrors_and_spool_goes_with_the_next_run() {
 }
 
 #[test]
+fn an_init_that_died_in_its_first_transaction_can_be_repeated() {
+    let stores = |dir: &Path| {
+        let state = dir.join("state/nightly");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("manifest.sqlite"), "").unwrap();
+        fs::write(state.join("manifest.sqlite-journal"), "").unwrap();
+        vec![local(&dir.join("store"), "local")]
+    };
+    TestVault::with(stores, Parameters::initial()).snapshot();
+}
+
+#[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {
         let store = |name: &str| local(&dir.join(name), name);
