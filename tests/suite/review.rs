@@ -180,6 +180,16 @@ fn an_init_that_died_in_its_first_transaction_can_be_repeated() {
 }
 
 #[test]
+fn without_an_identity_contents_are_not_said_to_be_proven() {
+    let vault = filled();
+    vault.snapshot();
+    let auditor = vault.auditor(&vault.stores[0]);
+    let report = verify(&auditor, None, Level::Contents, None, vault.events.as_ref()).unwrap();
+    assert_eq!(report.level, Level::Bytes);
+    assert!(report.not_covered.iter().any(|gap| gap.contains("contents")));
+}
+
+#[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {
         let store = |name: &str| local(&dir.join(name), name);
