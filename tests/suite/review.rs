@@ -189,6 +189,24 @@ fn without_an_identity_contents_are_not_said_to_be_proven() {
     assert!(report.not_covered.iter().any(|gap| gap.contains("contents")));
 }
 
+/// V-83
+#[test]
+fn facts_are_for_their_owner_alone_and_lost_bytes_are_not_counted_as_restored() {
+    use std::os::unix::fs::PermissionsExt;
+    let vault = filled();
+    let report = vault.snapshot();
+    let target = vault.path("out");
+    fs::create_dir(&target).unwrap();
+    vault.try_restore(report.snapshot, &target).unwrap();
+    let mode = fs::metadata(target.join("facts.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let packs = walkdir::WalkDir::new(vault.path("store/packs")).into_iter();
+    let packs = packs.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    packs.for_each(|pack| fs::write(pack.path(), "gone").unwrap());
+    let report = vault.try_restore(report.snapshot, &vault.path("lossy")).unwrap();
+    assert_eq!((report.losses.len(), report.file_count, report.content_len), (2, 0, 0));
+}
+
 #[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {

@@ -8,6 +8,9 @@ mod place;
 mod scatter;
 mod uploads;
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -132,7 +135,8 @@ pub fn restore(
         }
     }
     let facts = staging.path.join("facts.json");
-    std::fs::write(&facts, format!("{:#}\n", facts_of(&body)))
+    let file = File::options().write(true).create_new(true).mode(0o600).open(&facts);
+    file.and_then(|mut file| writeln!(file, "{:#}", facts_of(&body)))
         .map_err(|cause| Error::file("write", &facts, cause))?;
     staging.settle(request.target, request.existing)?;
     Ok(report)
