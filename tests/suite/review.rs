@@ -208,6 +208,25 @@ fn facts_are_for_their_owner_alone_and_lost_bytes_are_not_counted_as_restored() 
 }
 
 #[test]
+fn a_further_name_without_a_first_one_costs_itself_alone() {
+    use idswyft_vault::format::{Kind, Time, TreeEntry};
+    use idswyft_vault::source::Target;
+    use idswyft_vault::source::target::Existing;
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(&dir.path().join("out"), Existing::Refuse).unwrap();
+    let entry = TreeEntry {
+        path: b"b".to_vec(),
+        kind: Kind::Hardlink { link: b"a".to_vec() },
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+        mtime: Time { sec: 0, nsec: 0 },
+        xattrs: std::collections::BTreeMap::new(),
+    };
+    assert_eq!(target.place(&entry).unwrap().problems.len(), 1);
+}
+
+#[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let stores = |dir: &Path| {
         let store = |name: &str| local(&dir.join(name), name);
