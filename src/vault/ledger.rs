@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Digest, GenerationId, SignerId};
+use crate::base::{GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
+use crate::format::event_fields::GenerationOpened;
 use crate::format::ledger::LedgerEvent;
 use crate::format::{Folder, ObjectKey};
 use crate::store::Listed;
@@ -158,18 +159,18 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns the signed digest of the recipient of every generation that a ledger opened.
+/// Returns what was signed of every generation when a ledger opened it.
 ///
 /// # Errors
 /// If the store cannot be listed.
-pub fn generation_recipients(auditor: &Auditor) -> Result<BTreeMap<GenerationId, Digest>, Error> {
-    let mut recipients = BTreeMap::new();
+pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
+    let mut generations = BTreeMap::new();
     for log in read_all(auditor)? {
         for event in log.events {
             if let EventPayload::GenerationOpened(opened) = event.payload {
-                recipients.entry(opened.generation).or_insert(opened.recipient_sha256);
+                generations.entry(opened.generation).or_insert(opened);
             }
         }
     }
-    Ok(recipients)
+    Ok(generations)
 }
