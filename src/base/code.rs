@@ -74,6 +74,9 @@ codes! {
     /// An object that nothing names.
     ObjectUnreferenced = "object-unreferenced", Damaged, 4,
         "left by an interrupted run; the next snapshot reuses it and prune removes it";
+    /// The newest snapshot or event lacks the record that follows it.
+    RecordPending = "record-pending", Damaged, 4,
+        "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1,
         "the object is damaged or not ours; restore it from a mirror";

@@ -182,6 +182,23 @@ time_id_type!(
     GenerationId, "generation id"
 );
 
+impl SnapshotId {
+    /// Makes an id that sorts behind those of the same second that were made before it, so that
+    /// the latest snapshot is the one that was taken last.
+    ///
+    /// `newest` is the newest of them; one of another second changes nothing.
+    pub fn following(newest: Option<Self>, time: Timestamp, random: [u8; 4]) -> Self {
+        let drawn = Self::new(time, random);
+        let Some(newest) = newest.filter(|newest| newest.second == drawn.second) else {
+            return drawn;
+        };
+        match u32::MAX - newest.random {
+            0 => Self { second: drawn.second + 1, ..drawn },
+            room => Self { random: newest.random + 1 + drawn.random % room, ..drawn },
+        }
+    }
+}
+
 fn parse_time_id(text: &str) -> Option<(i64, u32)> {
     let (time, random) = text.split_once('-')?;
     let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
@@ -202,6 +219,24 @@ mod tests {
         assert!(early < late && early.to_string() < late.to_string());
         assert_eq!(early.to_string().len(), SnapshotId::TEXT_LEN);
         assert_eq!(early.to_string().parse::<SnapshotId>().unwrap(), early);
+    }
+
+    /// V-3
+    #[test]
+    fn snapshots_of_one_second_sort_as_they_were_taken() {
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let id = |second, random| SnapshotId { second, random };
+        for random in [[0; 4], [0x12; 4], [0xff; 4]] {
+            for newest in [0, 1, 0x8000_0000, u32::MAX - 1, u32::MAX] {
+                let newest = id(1_700_000_000, newest);
+                let next = SnapshotId::following(Some(newest), at(1_700_000_000), random);
+                assert!(next > newest, "{next} behind {newest}");
+            }
+            for other in [None, Some(id(1_699_999_999, 7)), Some(id(1_700_000_001, 7))] {
+                let next = SnapshotId::following(other, at(1_700_000_000), random);
+                assert_eq!(next, SnapshotId::new(at(1_700_000_000), random));
+            }
+        }
     }
 
     /// V-1, V-3

@@ -135,7 +135,7 @@ impl ChunkParameters {
     pub fn default_for(profile: Profile) -> Self {
         let kib = 1024;
         let (min, avg, max, level) = match profile {
-            Profile::Stream => (kib, 4 * kib, 16 * kib, 3),
+            Profile::Stream => (kib, 4 * kib, 16 * kib, 2),
             Profile::File => (16 * kib, 64 * kib, 256 * kib, 3),
             Profile::Meta => (kib, 4 * kib, 16 * kib, 9),
         };

@@ -21,6 +21,16 @@ pub enum Error {
     /// A recipient's plugin is missing or refused.
     #[error("seal to the recipients: {0}")]
     Wrap(String),
+    /// An identity's plugin is missing or refused.
+    #[error("{action} {what}: {reason}")]
+    Plugin {
+        /// What was being done.
+        action: &'static str,
+        /// An identity file, or a sealed object.
+        what: String,
+        /// What the plugin, or the search for it, said.
+        reason: String,
+    },
     /// The text is not an age identity file.
     #[error("read identity file {name}: {reason}")]
     Identity {
@@ -63,6 +73,13 @@ pub enum Error {
     },
 }
 
+/// Returns what an error of the `age` crate says: in one line, and without the invisible marks that
+/// it puts around names.
+pub(super) fn words_of(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string().replace(['\u{2068}', '\u{2069}'], "");
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 const fn passphrase_is(given: bool) -> &'static str {
     if given { "wrong" } else { "missing" }
 }
@@ -71,7 +88,7 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Recipient { .. } | Self::NoRecipient => Code::RecipientInvalid,
-            Self::Wrap(_) => Code::PluginFailed,
+            Self::Wrap(_) | Self::Plugin { .. } => Code::PluginFailed,
             Self::Identity { .. } => Code::IdentityInvalid,
             Self::Passphrase { .. } => Code::PassphraseWrong,
             Self::NoMatch { .. } => Code::IdentityWrong,

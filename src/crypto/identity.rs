@@ -7,6 +7,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::error::words_of;
 use super::seal::SealingRecipient;
 use crate::base::limits::SCRYPT_WORK_FACTOR_MAX;
 
@@ -45,7 +46,7 @@ impl DataIdentities {
             let file = age::IdentityFile::from_buffer(BufReader::new(bytes))
                 .map_err(|_| invalid("not an age identity file".to_owned()))?
                 .with_callbacks(Callbacks(ask.clone()));
-            return Self::collect(file).map_err(|e| invalid(e.to_string()));
+            return Self::collect(name, file);
         }
         let decryptor = age::Decryptor::new(bytes).map_err(|e| invalid(e.to_string()))?;
         if !decryptor.is_scrypt() {
@@ -64,11 +65,22 @@ impl DataIdentities {
         let file = age::IdentityFile::from_buffer(BufReader::new(plain.as_slice()))
             .map_err(|_| invalid("what it encrypts is not an age identity file".to_owned()))?
             .with_callbacks(Callbacks(ask.clone()));
-        Self::collect(file).map_err(|e| invalid(e.to_string()))
+        Self::collect(name, file)
     }
 
-    fn collect<C: age::Callbacks>(file: age::IdentityFile<C>) -> Result<Self, age::DecryptError> {
-        file.into_identities().map(Self)
+    fn collect<C: age::Callbacks>(name: &str, file: age::IdentityFile<C>) -> Result<Self, Error> {
+        let name = name.to_owned();
+        match file.into_identities() {
+            Ok(identities) if identities.is_empty() => {
+                Err(Error::Identity { name, reason: "it holds no identity".to_owned() })
+            }
+            Ok(identities) => Ok(Self(identities)),
+            Err(error @ age::DecryptError::PluginResolve(_)) => {
+                let action = "read identity file";
+                Err(Error::Plugin { action, what: name, reason: words_of(&error) })
+            }
+            Err(error) => Err(Error::Identity { name, reason: error.to_string() }),
+        }
     }
 
     /// Adds the identities of another file.
@@ -78,22 +90,38 @@ impl DataIdentities {
 
     /// Opens a small sealed object whole.
     ///
+    /// An identity whose plugin fails, such as a token that is not plugged in, does not keep the
+    /// others from opening it.
+    ///
     /// # Errors
-    /// If no identity matches or the object is not authentic.
+    /// If no identity matches, a plugin fails, or the object is not authentic.
     pub fn open(&self, object: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let unreadable = |reason: String| Error::Unreadable { object: object.to_owned(), reason };
-        let decryptor = age::Decryptor::new(sealed).map_err(|e| unreadable(e.to_string()))?;
-        let identities = self.0.iter().map(|identity| identity.as_ref() as &dyn age::Identity);
-        let mut reader = decryptor.decrypt(identities).map_err(|e| match e {
-            age::DecryptError::NoMatchingKeys => {
-                Error::NoMatch { object: object.to_owned(), count: self.0.len() }
-            }
-            other => unreadable(other.to_string()),
-        })?;
-        let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
-        std::io::Read::read_to_end(&mut reader, &mut plain)
-            .map_err(|e| unreadable(e.to_string()))?;
-        Ok(plain)
+        let mut failed = None;
+        for identity in &self.0 {
+            let decryptor = age::Decryptor::new(sealed).map_err(|e| unreadable(e.to_string()))?;
+            let identity = identity.as_ref() as &dyn age::Identity;
+            let mut reader = match decryptor.decrypt(std::iter::once(identity)) {
+                Ok(reader) => reader,
+                Err(age::DecryptError::NoMatchingKeys) => continue,
+                Err(
+                    error @ (age::DecryptError::Plugin(_) | age::DecryptError::PluginResolve(_)),
+                ) => {
+                    failed.get_or_insert_with(|| words_of(&error));
+                    continue;
+                }
+                Err(other) => return Err(unreadable(other.to_string())),
+            };
+            let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+            std::io::Read::read_to_end(&mut reader, &mut plain)
+                .map_err(|e| unreadable(e.to_string()))?;
+            return Ok(plain);
+        }
+        let object = object.to_owned();
+        Err(match failed {
+            Some(reason) => Error::Plugin { action: "open", what: object, reason },
+            None => Error::NoMatch { object, count: self.0.len() },
+        })
     }
 }
 

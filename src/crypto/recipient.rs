@@ -6,6 +6,7 @@ use std::str::FromStr;
 use age_core::format::FileKey;
 
 use super::Error;
+use super::error::words_of;
 use super::identity::{AskPassphrase, Callbacks};
 use crate::base::Digest;
 
@@ -72,7 +73,7 @@ impl DataRecipients {
     /// # Errors
     /// If a plugin is missing or refuses.
     pub fn seal(&self, plain: &[u8], ask: &impl AskPassphrase) -> Result<Vec<Vec<u8>>, Error> {
-        let wrap = |e: &dyn std::fmt::Display| Error::Wrap(e.to_string());
+        let wrap = |e: &dyn std::fmt::Display| Error::Wrap(words_of(e));
         let mut groups: BTreeMap<Vec<String>, Vec<Box<dyn age::Recipient + Send>>> =
             BTreeMap::new();
         for recipient in self.wrappers(ask)? {
@@ -104,7 +105,7 @@ impl DataRecipients {
         for (name, recipients) in plugins {
             let callbacks = Callbacks(ask.clone());
             let plugin = age::plugin::RecipientPluginV1::new(&name, &recipients, &[], callbacks)
-                .map_err(|e| Error::Wrap(e.to_string()))?;
+                .map_err(|e| Error::Wrap(words_of(&e)))?;
             wrappers.push(Box::new(plugin));
         }
         Ok(wrappers)
@@ -114,7 +115,7 @@ impl DataRecipients {
 fn seal_group(group: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<Vec<u8>, Error> {
     let recipients = group.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
     let encryptor =
-        age::Encryptor::with_recipients(recipients).map_err(|e| Error::Wrap(e.to_string()))?;
+        age::Encryptor::with_recipients(recipients).map_err(|e| Error::Wrap(words_of(&e)))?;
     let mut sealed = Vec::with_capacity(plain.len() + 1024);
     let in_memory = "writing to memory does not fail";
     let mut writer = encryptor.wrap_output(&mut sealed).expect(in_memory);

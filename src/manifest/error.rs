@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use thiserror::Error;
 
 use crate::base::{Code, Coded};
@@ -50,6 +51,10 @@ impl Error {
 impl Coded for Error {
     fn code(&self) -> Code {
         match self {
+            // SQLite has a code of its own for a full disk, but not for its shared memory file.
+            Self::Sqlite { cause, .. } if extended_code(cause) == Some(SQLITE_IOERR_SHMSIZE) => {
+                Code::StoreFull
+            }
             Self::Sqlite { cause, .. } => match cause.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => Code::StoreFull,
                 Some(rusqlite::ErrorCode::DatabaseBusy) => Code::Locked,
@@ -64,4 +69,8 @@ impl Coded for Error {
             Self::TooNew { .. } => Code::FormatTooNew,
         }
     }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }

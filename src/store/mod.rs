@@ -130,10 +130,10 @@ pub trait Store: Send + Sync {
     /// Deletes the object (C11).
     fn delete(&self, key: &ObjectKey) -> Result<(), Error>;
 
-    /// Returns the directory from which `put_new` takes a file without copying, made if need be.
+    /// Returns the directory from which `put_new` takes a file without copying.
     ///
     /// Names in it must begin with [`STAGING_PREFIX`]. Nothing is returned by a store that has
-    /// no such directory, or cannot make it now: stage elsewhere, and `put_new` tells the cause.
+    /// no such directory, or cannot open it now: stage elsewhere, and `put_new` tells the cause.
     fn staging_dir(&self) -> Option<PathBuf>;
 
     /// Removes staged files last written before a time, and returns how many.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Error;
 use super::notes::{check_snapshot_note, check_vault_note};
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Digest, SnapshotId, VaultId};
+use crate::base::{Coded, Digest, Family, SnapshotId, VaultId};
 use crate::crypto::digest::sha256;
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
@@ -47,6 +47,11 @@ impl Auditor {
             let bytes = match store.get(&key, NOTE_LEN_MAX) {
                 Ok(bytes) => bytes,
                 Err(crate::store::Error::Missing { .. }) => break,
+                // I8: something else was planted in the next note's place.
+                Err(error) if number > 1 && error.code().family() == Family::Damaged => {
+                    problems.push((key, error.into()));
+                    break;
+                }
                 Err(error) => return Err(error.into()),
             };
             match check_link(&bytes, number, &root, newest.as_ref()) {

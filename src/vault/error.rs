@@ -188,7 +188,7 @@ pub enum Error {
         generation: GenerationId,
         /// How many key files were tried.
         count: usize,
-        /// Why the last one did not.
+        /// Why the last one did not, or why a plugin failed.
         #[source]
         cause: Option<Box<Error>>,
     },

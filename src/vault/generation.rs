@@ -71,14 +71,14 @@ impl NewGeneration {
 
 /// Returns the open generation, having finished or undone a roll that a crash interrupted.
 pub(super) fn current(state: &StateDir, manifest: &Manifest) -> Result<OpenGeneration, Error> {
-    if state.has_generation(GenerationSlot::Next) {
+    if state.has_generation(GenerationSlot::Next)? {
         let next = state.generation(GenerationSlot::Next)?;
         if manifest.note(OPEN_GENERATION)?.as_deref() == Some(next.id.to_string().as_bytes()) {
             state.erase_generation(GenerationSlot::Open)?;
             state.set_generation(GenerationSlot::Open, &next)?;
         }
-        state.erase_generation(GenerationSlot::Next)?;
     }
+    state.erase_generation(GenerationSlot::Next)?;
     state.generation(GenerationSlot::Open)
 }
 

@@ -19,6 +19,7 @@ use crate::manifest::{Manifest, Outgoing, Payload};
 pub const FRONTIER: &str = "ledger frontier";
 
 /// The writer's ledger, as far as appending needs it.
+#[derive(Clone)]
 pub struct Journal {
     frontier: Frontier,
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Digest, GenerationId, SignerId};
+use crate::base::{GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
+use crate::format::event_fields::GenerationOpened;
 use crate::format::ledger::LedgerEvent;
 use crate::format::{Folder, ObjectKey};
 use crate::store::Listed;
@@ -24,6 +25,8 @@ pub struct SignerLog {
     pub head: TreeHead,
     /// Its newest checkpoint, as stored.
     pub checkpoint: Option<Vec<u8>>,
+    /// The event behind them whose checkpoint is not there: what an interrupted delivery leaves.
+    pub pending: Option<u64>,
     /// What did not verify.
     pub problems: Vec<(ObjectKey, Error)>,
 }
@@ -64,6 +67,7 @@ fn read_log(
         events: Vec::new(),
         head: Frontier::empty().head(),
         checkpoint: None,
+        pending: None,
         problems: Vec::new(),
     };
     let Some(key) = key else {
@@ -76,6 +80,10 @@ fn read_log(
     };
     let mut frontier = Frontier::empty();
     for seq in 0..size {
+        if seq + 1 == size && lacks_checkpoint(auditor, signer, seq) {
+            log.pending = Some(seq);
+            break;
+        }
         if let Err(problem) = read_step(auditor, key, seq, &mut frontier, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
             log.problems.push(*problem);
@@ -84,6 +92,13 @@ fn read_log(
         log.head = frontier.head();
     }
     log
+}
+
+/// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
+/// second, and it alone is signed, so until it is there the event says nothing.
+fn lacks_checkpoint(auditor: &Auditor, signer: SignerId, seq: u64) -> bool {
+    let found = |key| auditor.store().stat(&key).ok().flatten().is_some();
+    found(ObjectKey::LedgerEvent(signer, seq)) && !found(ObjectKey::LedgerCheckpoint(signer, seq))
 }
 
 /// Reads one event and the checkpoint after it.
@@ -144,18 +159,18 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns the signed digest of the recipient of every generation that a ledger opened.
+/// Returns what was signed of every generation when a ledger opened it.
 ///
 /// # Errors
 /// If the store cannot be listed.
-pub fn generation_recipients(auditor: &Auditor) -> Result<BTreeMap<GenerationId, Digest>, Error> {
-    let mut recipients = BTreeMap::new();
+pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
+    let mut generations = BTreeMap::new();
     for log in read_all(auditor)? {
         for event in log.events {
             if let EventPayload::GenerationOpened(opened) = event.payload {
-                recipients.entry(opened.generation).or_insert(opened.recipient_sha256);
+                generations.entry(opened.generation).or_insert(opened);
             }
         }
     }
-    Ok(recipients)
+    Ok(generations)
 }

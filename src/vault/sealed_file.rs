@@ -1,7 +1,7 @@
 //! Sealing into a file: the plaintext passes once and is never whole in memory. Spec: §4.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -110,12 +110,20 @@ impl SealedFile {
 
 impl Write for SealedFile {
     fn write(&mut self, plain: &[u8]) -> std::io::Result<usize> {
-        Self::write(self, plain).map_err(std::io::Error::other)?;
+        Self::write(self, plain).map_err(|error| std::io::Error::new(kind_of(&error), error))?;
         Ok(plain.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// Returns what the operating system said, so that a full disk stays one behind `Write` as well.
+fn kind_of(error: &Error) -> ErrorKind {
+    match error {
+        Error::State { cause, .. } => cause.kind(),
+        _ => ErrorKind::Other,
     }
 }
 

@@ -12,7 +12,7 @@
 //! No file here opens a pack. The dedup secret is erased when its generation closes.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ use crate::crypto::seal::SealingRecipient;
 use crate::format::envelope;
 
 /// The files that `init` writes before `vault.json`.
-const UNFINISHED: [&str; 10] = [
+const UNFINISHED: [&str; 11] = [
     "vault.note",
     ".vault.note.new",
     "writer.key",
@@ -36,6 +36,7 @@ const UNFINISHED: [&str; 10] = [
     "generation.json",
     ".generation.json.new",
     "manifest.sqlite",
+    "manifest.sqlite-journal",
     "manifest.sqlite-wal",
     "manifest.sqlite-shm",
     ".vault.json.new",
@@ -180,6 +181,16 @@ impl StateDir {
         Ok(path)
     }
 
+    /// Makes a finished file of the spool durable: the journal is about to rely on it.
+    ///
+    /// # Errors
+    /// If it cannot be synced.
+    pub fn sync_spooled(&self, path: &Path) -> Result<(), Error> {
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        let synced = sync(path).and_then(|()| sync(&self.file("spool")));
+        synced.map_err(|cause| Error::state("sync", path, cause))
+    }
+
     /// Reads which vault this is.
     ///
     /// # Errors
@@ -234,9 +245,19 @@ impl StateDir {
         self.write("vault.note", note)
     }
 
-    /// Tells whether a generation is kept in a slot.
-    pub fn has_generation(&self, slot: GenerationSlot) -> bool {
-        self.file(slot.file()).exists()
+    /// Tells whether a generation is kept in a slot; one that a crash left half erased is not.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn has_generation(&self, slot: GenerationSlot) -> Result<bool, Error> {
+        let path = self.file(slot.file());
+        let wrap = |cause| Error::state("read", &path, cause);
+        let mut first = [0];
+        match File::open(&path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            opened => opened.and_then(|mut file| file.read(&mut first)).map_err(wrap)?,
+        };
+        Ok(first != [0])
     }
 
     /// Reads the generation in a slot.
@@ -371,6 +392,6 @@ mod tests {
         assert_eq!(mode("generation.json"), 0o600);
         assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
         state.erase_generation(GenerationSlot::Open).unwrap();
-        assert!(!state.has_generation(GenerationSlot::Open));
+        assert!(!state.has_generation(GenerationSlot::Open).unwrap());
     }
 }

@@ -8,11 +8,13 @@ use super::pack_reader::OpenPack;
 use super::writer::pack_key;
 use super::{Error, ledger};
 use crate::base::limits::{BODY_LEN_MAX, GENERATION_FILE_LEN_MAX};
-use crate::base::{Digest, GenerationId, PackId, Profile};
+use crate::base::{Code, Coded, Digest, Family, GenerationId, PackId, Profile};
+use crate::crypto::digest::sha256;
 use crate::crypto::identity::{DataIdentities, GenerationIdentity};
 use crate::crypto::keys::DedupSecret;
 use crate::crypto::seal;
 use crate::format::body::Body;
+use crate::format::event_fields::GenerationOpened;
 use crate::format::frame::decode_document;
 use crate::format::generation::GenerationFile;
 use crate::format::pack::PackOwner;
@@ -33,7 +35,7 @@ pub struct Unlocked {
     auditor: Auditor,
     identities: DataIdentities,
     opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
-    recipients: BTreeMap<GenerationId, Digest>,
+    signed: BTreeMap<GenerationId, GenerationOpened>,
 }
 
 impl Unlocked {
@@ -42,8 +44,8 @@ impl Unlocked {
     /// # Errors
     /// If the ledgers cannot be listed.
     pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
-        let recipients = ledger::generation_recipients(&auditor)?;
-        Ok(Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), recipients })
+        let signed = ledger::generations(&auditor)?;
+        Ok(Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), signed })
     }
 
     /// Returns the auditor.
@@ -75,19 +77,48 @@ impl Unlocked {
             }
         }
         revs.sort_unstable();
-        let mut last = None;
+        let mut reason: Option<(u8, Error)> = None;
         for rev in &revs {
             match self.open_rev(id, *rev) {
                 Ok(secrets) => return Ok(secrets),
-                Err(error) => last = Some(Box::new(error)),
+                Err(error) => {
+                    let weight = self.weight(id, *rev, &error);
+                    if reason.as_ref().is_none_or(|(most, _)| weight >= *most) {
+                        reason = Some((weight, error));
+                    }
+                }
             }
         }
+        let last = reason.map(|(_, error)| Box::new(error));
         Err(Error::NoGenerationFile { generation: id, count: revs.len(), cause: last })
+    }
+
+    /// Returns how much an error explains: damage of a file that was signed explains most, and of
+    /// one that anybody may have planted least. A plugin that failed might have opened its file, so
+    /// that no other identity matches is then not the reason.
+    fn weight(&self, id: GenerationId, rev: u32, error: &Error) -> u8 {
+        match (error.code().family(), self.signed_rev(id, rev)) {
+            _ if error.code() == Code::PluginFailed => 3,
+            (Family::Damaged, Some(_)) => 2,
+            (Family::Damaged, None) => 0,
+            _ => 1,
+        }
+    }
+
+    /// Returns the SHA-256 that a ledger recorded of a generation's file.
+    fn signed_rev(&self, id: GenerationId, rev: u32) -> Option<Digest> {
+        let opened = self.signed.get(&id)?;
+        opened.revs.iter().find(|signed| signed.rev == rev).map(|signed| signed.sha256)
     }
 
     fn open_rev(&self, id: GenerationId, rev: u32) -> Result<GenerationSecrets, Error> {
         let key = ObjectKey::Generation(id, rev);
         let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
+        let found = sha256(&sealed);
+        if let Some(signed) = self.signed_rev(id, rev).filter(|signed| *signed != found) {
+            let (found, expected) = (found.to_string(), signed.to_string());
+            return Err(Error::Altered { key, found, expected });
+        }
         let plain = self.identities.open(&key.to_string(), &sealed)?;
         let file = GenerationFile::parse(&plain).map_err(|e| Error::format(key, e))?;
         if (file.vault, file.generation) != (self.auditor.vault(), id) {
@@ -100,8 +131,8 @@ impl Unlocked {
             generation: id.to_string(),
         };
         let identity = GenerationIdentity::parse(&file.identity).map_err(|_| foreign())?;
-        let signed = self.recipients.get(&id);
-        if signed.is_some_and(|signed| *signed != identity.recipient().digest()) {
+        let signed = self.signed.get(&id).map(|opened| opened.recipient_sha256);
+        if signed.is_some_and(|signed| signed != identity.recipient().digest()) {
             return Err(foreign().into());
         }
         let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;

@@ -1,6 +1,6 @@
 //! The host: seals, signs and delivers, and cannot read what it sealed. Spec: §5, §9, §11.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -214,8 +214,9 @@ impl Writer {
             return Ok(());
         }
         let path = self.state.spool()?.join(pack.entry().id.to_string());
-        let spooled = copy_synced(&pack.file().path, &path);
-        spooled.map_err(|cause| Error::state("spool", &path, cause))?;
+        let copied = std::fs::copy(&pack.file().path, &path);
+        copied.map_err(|cause| Error::state("spool", &path, cause))?;
+        self.state.sync_spooled(&path)?;
         let payload = Payload::File(path.to_string_lossy().into_owned());
         let object = Outgoing { key: *key, sha256: pack.file().sha256, payload };
         Ok(self.manifest.enqueue(&waiting, &[object], &[])?)
@@ -232,15 +233,17 @@ impl Writer {
         mut objects: Vec<Outgoing>,
         event: EventPayload,
     ) -> Result<(), Error> {
-        objects.extend(self.append(event)?);
+        let mut journal = self.journal.clone();
+        objects.extend(self.append(&mut journal, event)?);
         self.manifest.commit(&Commit {
             snapshot,
             named,
             retire_below_percent: self.note.parameters.fields().retire_below_percent,
             stores: &self.mirrors.names(),
             objects: &objects,
-            notes: &[(FRONTIER, self.journal.to_bytes())],
+            notes: &[(FRONTIER, journal.to_bytes())],
         })?;
+        self.journal = journal;
         Ok(())
     }
 
@@ -249,9 +252,11 @@ impl Writer {
     /// # Errors
     /// If the manifest cannot be written.
     pub fn record(&mut self, event: EventPayload) -> Result<(), Error> {
-        let objects = self.append(event)?;
-        let notes = [(FRONTIER, self.journal.to_bytes())];
+        let mut journal = self.journal.clone();
+        let objects = self.append(&mut journal, event)?;
+        let notes = [(FRONTIER, journal.to_bytes())];
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
+        self.journal = journal;
         Ok(())
     }
 
@@ -262,11 +267,14 @@ impl Writer {
         events: [EventPayload; 2],
         note: (&str, Vec<u8>),
     ) -> Result<(), Error> {
+        let mut journal = self.journal.clone();
         for event in events {
-            objects.extend(self.append(event)?);
+            objects.extend(self.append(&mut journal, event)?);
         }
-        let notes = [(FRONTIER, self.journal.to_bytes()), note];
-        Ok(self.manifest.roll(&self.mirrors.names(), &objects, &notes)?)
+        let notes = [(FRONTIER, journal.to_bytes()), note];
+        self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
+        self.journal = journal;
+        Ok(())
     }
 
     /// Takes up the generation that was journaled.
@@ -275,9 +283,10 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
-        let time = self.outside.clock.now();
-        self.journal.append(&self.key, self.anchor.vault, time, event)
+    /// Appends to a copy of the journal, which counts once the transaction with the event lasts:
+    /// an event that was not journaled must take no place in the ledger.
+    fn append(&self, journal: &mut Journal, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
+        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event)
     }
 
     /// Delivers everything journaled.
@@ -288,12 +297,29 @@ impl Writer {
         self.mirrors.deliver(&mut self.manifest, observer)
     }
 
-    /// Removes what crashed runs left in the staging directories.
+    /// Removes what crashed runs left in the staging directories and in the spool.
     ///
     /// # Errors
-    /// If the primary store fails.
-    pub fn clean_staging(&self, before: Timestamp) -> Result<(), Error> {
+    /// If the primary store or the state fails.
+    pub fn clean_staging(
+        &mut self,
+        before: Timestamp,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
         self.mirrors.primary().clean_staging(before)?;
+        for mirror in self.mirrors.mirrors() {
+            if let Err(cause) = mirror.clean_staging(before) {
+                self.mirrors.note_lagging(mirror.name(), &cause, observer);
+            }
+        }
+        let spool = self.state.spool()?;
+        let wrap = |cause| Error::state("clean", &spool, cause);
+        for entry in std::fs::read_dir(&spool).map_err(wrap)? {
+            let path = entry.map_err(wrap)?.path();
+            if !self.manifest.is_spooled(&path.to_string_lossy())? {
+                std::fs::remove_file(&path).map_err(wrap)?;
+            }
+        }
         Ok(())
     }
 }
@@ -304,9 +330,4 @@ pub const fn pack_key(profile: Profile, id: PackId) -> ObjectKey {
         Profile::Stream | Profile::File => ObjectKey::Pack(id),
         Profile::Meta => ObjectKey::Tree(id),
     }
-}
-
-fn copy_synced(source: &Path, target: &Path) -> std::io::Result<()> {
-    std::fs::copy(source, target)?;
-    std::fs::File::open(target)?.sync_all()
 }

@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod archive;
+mod bounds;
 mod conformance;
 mod crafted;
 mod damage;
 mod faults;
+mod hard;
 mod leaning;
 mod packs;
+mod plugins;
+mod review;
 mod rules;
 mod sources;
 mod standard_files;

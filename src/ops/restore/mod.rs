@@ -8,6 +8,9 @@ mod place;
 mod scatter;
 mod uploads;
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -132,10 +135,16 @@ pub fn restore(
         }
     }
     let facts = staging.path.join("facts.json");
-    std::fs::write(&facts, format!("{:#}\n", facts_of(&body)))
+    write_private(&facts, &format!("{:#}\n", facts_of(&body)))
         .map_err(|cause| Error::file("write", &facts, cause))?;
     staging.settle(request.target, request.existing)?;
     Ok(report)
+}
+
+/// Writes a new file that only its owner can read, whatever the umask.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn phase(

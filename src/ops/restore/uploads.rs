@@ -74,10 +74,11 @@ pub fn restore(
         .collect::<Result<Vec<_>, _>>()?;
     problems.iter().flatten().for_each(|problem| warn(problem, observer));
     let lost = files.lost.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let gone = remove_lost(&spool, &lost, &plan.links, &staging.path.join("uploads"))?;
+    let root = staging.path.join("uploads");
+    let (gone, gone_len) = remove_lost(&spool, &lost, &plan.links, &root)?;
     target.finish()?.iter().for_each(|problem| warn(problem, observer));
     report.file_count = plan.file_count - gone.len() as u64;
-    report.content_len = plan.content_len;
+    report.content_len = plan.content_len - gone_len;
     report.losses.extend(gone);
     Ok(())
 }
@@ -285,18 +286,21 @@ impl Scatter for Files<'_> {
     }
 }
 
-/// Removes every name of what is lost, and returns the losses by path.
+/// Removes every name of what is lost; returns the losses by path and how long the files were.
 fn remove_lost(
     spool: &Spool,
     lost: &BTreeMap<u32, Loss>,
     links: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     root: &Path,
-) -> Result<Vec<Loss>, Error> {
+) -> Result<(Vec<Loss>, u64), Error> {
     use std::os::unix::ffi::OsStrExt;
-    let mut losses = Vec::new();
+    let (mut losses, mut len) = (Vec::new(), 0);
     for (index, loss) in lost {
         let entry = spool.read(spool.files[*index as usize])?;
         tree::check_path(&entry.path)?;
+        if let Kind::File(content) = &entry.kind {
+            len += content.size;
+        }
         let mut names = BTreeSet::from([entry.path.clone()]);
         names.extend(links.get(&entry.path).into_iter().flatten().cloned());
         for name in names {
@@ -306,5 +310,5 @@ fn remove_lost(
         let what = format!("uploads/{}", String::from_utf8_lossy(&entry.path));
         losses.push(Loss { what, ..loss.clone() });
     }
-    Ok(losses)
+    Ok((losses, len))
 }

@@ -248,6 +248,7 @@ fn write_segment(
     let padding = padding_after(sealed.plain_len());
     sealed.write(&padding)?;
     let file = sealed.finish()?;
+    writer.state().sync_spooled(&file.path)?;
     let payload = Payload::File(file.path.to_string_lossy().into_owned());
     let key = ObjectKey::Segment(snapshot);
     Ok((Outgoing { key, sha256: file.sha256, payload }, file.stored_len))

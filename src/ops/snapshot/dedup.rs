@@ -18,6 +18,9 @@ const SAMPLE_COUNT: usize = 8;
 /// A sample that keeps more than this percentage of its length does not compress.
 const SAMPLE_KEPT_PERCENT_MAX: usize = 95;
 
+/// Streams that end while a block fills: each waits for the block's pack, and so in memory.
+const STREAMS_PER_BLOCK_MAX: usize = 4096;
+
 /// Deduplicates one lane.
 pub struct Deduplicator {
     reader: ChunkReader,
@@ -29,6 +32,8 @@ pub struct Deduplicator {
     blocks: Submitter<Packable>,
     block: Vec<u8>,
     block_chunks: Vec<ChunkEntry>,
+    /// Streams that ended since the block began.
+    ended_count: usize,
     lane_len: u64,
     recipe: Recipe,
 }
@@ -54,6 +59,7 @@ impl Deduplicator {
             blocks,
             block: Vec::with_capacity(block_len),
             block_chunks: Vec::new(),
+            ended_count: 0,
             lane_len: 0,
             recipe: Recipe::default(),
         }
@@ -112,10 +118,14 @@ impl Deduplicator {
 
     fn end(&mut self, end: StreamEnd) -> Result<(), Closed> {
         let recipe = std::mem::take(&mut self.recipe);
-        self.blocks.push(Packable::Stream(end, recipe))
+        self.blocks.push(Packable::Stream(end, recipe))?;
+        self.ended_count += 1;
+        // A million files that are all known must not wait for one new chunk before them.
+        if self.ended_count >= STREAMS_PER_BLOCK_MAX { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Closed> {
+        self.ended_count = 0;
         if self.block.is_empty() {
             return Ok(());
         }
@@ -142,4 +152,46 @@ fn choose(profile: Profile, level: i32, raw: &[u8]) -> Compression {
         kept * 100 < sample.len() * SAMPLE_KEPT_PERCENT_MAX
     });
     if compresses { Compression::Level(level) } else { Compression::Raw }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Digest;
+    use crate::manifest::Manifest;
+    use crate::ops::snapshot::lane::Tag;
+    use crate::ops::snapshot::ordered::ordered;
+
+    #[test]
+    fn a_block_does_not_keep_any_number_of_streams_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let reader =
+            Manifest::open(&dir.path().join("manifest.sqlite")).unwrap().chunk_reader().unwrap();
+        let (step_sender, steps) = ordered(4);
+        let (block_sender, blocks) = ordered(4);
+        let usable = Arc::new(UsablePacks::new([], 0));
+        let pending = Pending::default();
+        let profile = Profile::File;
+        let dedup =
+            Deduplicator::new(reader, usable, pending, profile, 3, 1024 * 1024, block_sender);
+        let stream_count = 3 * STREAMS_PER_BLOCK_MAX;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..stream_count {
+                    let chunk = CutChunk { id: ChunkId::from_bytes([1; 32]), start: 0, len: 1 };
+                    let b3 = Digest::from_bytes([0; 32]);
+                    let end = StreamEnd { tag: Tag::Only, len: 1, b3 };
+                    step_sender.push(Step::Whole(Arc::new(vec![7]), vec![chunk], end)).unwrap();
+                }
+            });
+            scope.spawn(move || dedup.run(&steps).unwrap());
+            let packables = std::iter::from_fn(|| blocks.next());
+            let block_at = packables
+                .enumerate()
+                .filter(|(_, packable)| matches!(packable, Packable::Block(..)))
+                .map(|(at, _)| at)
+                .collect::<Vec<_>>();
+            assert_eq!(block_at, [STREAMS_PER_BLOCK_MAX]);
+        });
+    }
 }

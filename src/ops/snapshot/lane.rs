@@ -181,14 +181,10 @@ impl Feed {
 }
 
 /// Chunks of this run that the manifest does not find yet, by their offset in the lane.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Pending(Arc<Mutex<HashMap<ChunkId, u64>>>);
 
 impl Pending {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(HashMap::new())))
-    }
-
     /// Gives access to the map; a thread that panicked left it whole, since each change is one.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<ChunkId, u64>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -256,7 +252,7 @@ pub fn open<'scope, 'env, S: Sink + 'scope>(
     let (step_sender, steps) = ordered(capacity);
     let (block_sender, blocks) = ordered(capacity);
     let (pack_sender, packs) = bounded(FINISHED_PACKS_MAX);
-    let pending = Pending::new();
+    let pending = Pending::default();
     let deduplicator = Deduplicator::new(
         settings.reader,
         settings.usable,

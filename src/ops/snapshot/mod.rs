@@ -44,7 +44,7 @@ use crate::format::recipe::Recipe;
 use crate::manifest::{FileCache, PackNumber};
 use crate::policy::Policy;
 use crate::source::{DumpFacts, StreamSource};
-use crate::vault::Writer;
+use crate::vault::{self, Writer};
 
 /// What is archived.
 pub struct Sources {
@@ -124,18 +124,22 @@ fn begin(
 ) -> Result<Run, Error> {
     let VaultJob { mut writer, recipients } = job;
     let time = writer.outside().clock.now();
-    if let Some(last) = writer.manifest().snapshots()?.last()
+    let snapshots = writer.manifest().snapshots()?;
+    let newest = snapshots.last();
+    if let Some(last) = newest
         && last.time > time
     {
         let detail = format!("the newest snapshot is of {}, the clock says {time}", last.time);
         warnings.warn(Code::ClockAnomaly, detail);
     }
-    writer.clean_staging(time)?;
+    writer.clean_staging(time, observer)?;
     if writer.generation_is_over() {
         match writer.roll(&recipients, ask) {
             Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
-            // The old generation goes on: a missing plugin must not cost a night.
-            Err(error) => warnings.warn_of(&error),
+            // The old generation goes on: a missing plugin must not cost a night. Any other failure
+            // may have come after the roll was journaled, and then the old one is closed.
+            Err(error @ vault::Error::Crypto(_)) => warnings.warn_of(&error),
+            Err(error) => return Err(error.into()),
         }
         writer.deliver(observer)?;
     }
@@ -144,7 +148,7 @@ fn begin(
     let usable = Arc::new(UsablePacks::new(usable, first_new));
     let random = entropy::draw(writer.outside().entropy.as_ref());
     Ok(Run {
-        snapshot: SnapshotId::new(time, random),
+        snapshot: SnapshotId::following(newest.map(|newest| newest.id), time, random),
         usable,
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,

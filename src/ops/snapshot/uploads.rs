@@ -55,12 +55,14 @@ pub struct UploadsLane {
 }
 
 impl UploadsLane {
-    /// Moves to `key`; what was cached before it and not walked is gone. Returns whether an entry
-    /// is cached there that needs no reading.
-    fn advance(&mut self, key: &[u8], stamp: FileStamp) -> Result<bool, Error> {
+    /// Moves to `key`; what was cached before it and not walked is gone. Returns whether what was
+    /// found there is cached and needs no reading.
+    fn advance(&mut self, key: &[u8], found: &Found) -> Result<bool, Error> {
+        let (kind, stamp) = (cached_kind(found), stamp_of(&found.stat));
         while let Some(cached) = self.pages.peek()?.filter(|cached| cached.key.as_slice() <= key) {
             if cached.key.as_slice() == key {
-                let known = cached.stamp == Some(stamp)
+                let known = kind == Some(cached.kind)
+                    && cached.stamp == Some(stamp)
                     && cached.pieces.iter().all(|piece| self.usable.contains(piece.pack));
                 self.pages.advance()?;
                 return Ok(known);
@@ -77,6 +79,19 @@ impl UploadsLane {
             self.feed.remove(cached.key)?;
         }
         Ok(())
+    }
+}
+
+/// Returns as what an entry is cached, if its stat tells whether it changed.
+///
+/// Which of several names is the first one does not show in any of their stats: it changes when a
+/// directory above one is renamed, or is no longer read. A further name is described each time.
+fn cached_kind(found: &Found) -> Option<CachedKind> {
+    match found.entry.kind {
+        Kind::File(_) => Some(CachedKind::File),
+        Kind::Dir => Some(CachedKind::Dir),
+        _ if found.stat.link_count > 1 => None,
+        _ => Some(CachedKind::Other),
     }
 }
 
@@ -103,10 +118,10 @@ pub fn walk(
             warnings.warn_of(&problem);
             continue;
         }
-        let (key, stamp) = (tree::sort_key(&found.entry.path), stamp_of(&found.stat));
+        let key = tree::sort_key(&found.entry.path);
         let mut needed = Vec::new();
         for (index, lane) in lanes.iter_mut().enumerate() {
-            if !lane.advance(&key, stamp)? {
+            if !lane.advance(&key, &found)? {
                 needed.push(index);
             }
         }

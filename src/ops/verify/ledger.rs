@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Collector, LedgerHead};
 use crate::base::limits::NOTE_LEN_MAX;
-use crate::base::{Code, Digest, SnapshotId};
+use crate::base::{Code, Digest, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -41,7 +41,11 @@ pub fn check(
         for (key, error) in log.problems {
             collector.add_error(key, error)?;
         }
-        log.events.into_iter().for_each(|event| said.take(event.payload));
+        if let Some(seq) = log.pending {
+            let detail = "its checkpoint is not there, so it does not count yet";
+            collector.add(Code::RecordPending, ObjectKey::LedgerEvent(log.signer, seq), detail);
+        }
+        log.events.into_iter().for_each(|event| said.take(event.signer, event.payload));
     }
     collector.saw(checked.sound.len() as u64, 0);
     check_agreement(auditor, &checked.sound, &said, collector)?;
@@ -53,15 +57,18 @@ pub fn check(
 #[derive(Default)]
 struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
+    newest_taken: BTreeMap<SignerId, SnapshotId>,
     forgotten: std::collections::BTreeSet<SnapshotId>,
     opened: Vec<GenerationOpened>,
     shredded: std::collections::BTreeSet<crate::base::GenerationId>,
 }
 
 impl Said {
-    fn take(&mut self, payload: EventPayload) {
+    fn take(&mut self, signer: SignerId, payload: EventPayload) {
         match payload {
             EventPayload::SnapshotTaken(taken) => {
+                let newest = self.newest_taken.entry(signer).or_insert(taken.snapshot);
+                *newest = taken.snapshot.max(*newest);
                 self.taken.insert(taken.snapshot, taken.note_sha256);
             }
             EventPayload::SnapshotForgotten(forgotten) => {
@@ -97,14 +104,31 @@ fn check_agreement(
             Err(error) => collector.add_error(key, error.into())?,
         }
     }
-    for id in notes.keys().filter(|id| !said.taken.contains_key(id)) {
-        collector.add(
-            Code::NoteMismatch,
-            ObjectKey::Note(*id),
-            "no ledger records this snapshot; the next run of its host may still do so",
-        );
-    }
+    check_unrecorded(notes, said, collector);
     Ok(())
+}
+
+/// Checks the notes that no ledger records. A run journals the record with the note and delivers it
+/// right behind, before anything of the next run: so an interrupted one leaves the newest snapshot
+/// of its signer unrecorded, and never a second one.
+fn check_unrecorded(notes: &Notes, said: &Said, collector: &Collector<'_>) {
+    let mut unrecorded: BTreeMap<SignerId, Vec<SnapshotId>> = BTreeMap::new();
+    for (id, note) in notes.iter().filter(|(id, _)| !said.taken.contains_key(id)) {
+        unrecorded.entry(note.signer).or_default().push(*id);
+    }
+    for (signer, ids) in unrecorded {
+        let newest = said.newest_taken.get(&signer);
+        match ids[..] {
+            [id] if newest.is_none_or(|newest| id > *newest) => {
+                let detail = "no ledger records it yet; the next run of its host does";
+                collector.add(Code::RecordPending, ObjectKey::Note(id), detail);
+            }
+            _ => ids.iter().for_each(|id| {
+                let detail = "no ledger records this snapshot";
+                collector.add(Code::NoteMismatch, ObjectKey::Note(*id), detail);
+            }),
+        }
+    }
 }
 
 /// Checks that each generation's sealed files are there and are the ones that were opened.

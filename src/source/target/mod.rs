@@ -151,7 +151,13 @@ impl Target {
                 let (from, from_name) = self.locate(link)?;
                 let place =
                     || rustix::fs::linkat(&from, from_name, &parent, name, AtFlags::empty());
-                self.make(&parent, name, place).map_err(error)?;
+                match self.make(&parent, name, place) {
+                    // Its first name was not restored, such as that of a socket.
+                    Err(errno @ Errno::NOENT) => {
+                        placed.problems.push(NotRestored::of_entry(entry, errno.into()));
+                    }
+                    made => made.map_err(error)?,
+                }
             }
             Kind::Fifo | Kind::Socket | Kind::Char { .. } | Kind::Block { .. } => {
                 placed.problems = self.place_special(entry, &parent, name)?;

@@ -3,8 +3,9 @@
 //! An object is written to a staging file, synced, given its name by `link`, which never
 //! overwrites, and its directory is synced. A directory made on the way is synced into its parent
 //! first. Staging files lie in one directory of the store's root, so that what a crash leaves is
-//! found without a walk. Directories are walked one name at a time and no link is followed, so a
-//! link planted in the store leads nowhere; only the path of the root itself may hold links.
+//! found without a walk; `prepare` makes it, and nothing is written to a root without it.
+//! Directories are walked one name at a time and no link is followed, so a link planted in the
+//! store leads nowhere; only the path of the root itself may hold links.
 //!
 //! None of this binds root, or whoever owns the directory: only another machine does.
 
@@ -147,7 +148,8 @@ impl Store for LocalStore {
     }
 
     fn prepare(&self) -> Result<(), Error> {
-        self.make_root()
+        self.make_root()?;
+        self.make_staging()
     }
 
     fn put_new(

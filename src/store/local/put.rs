@@ -31,12 +31,12 @@ impl LocalStore {
     ) -> Result<Receipt, Error> {
         let full_name = key.to_string();
         let (parts, name) = split(&full_name);
+        let staging = self.open_staging()?;
         let target = self.make_directories(&parts)?;
         // A taken name is found again by `link`; this spares writing the bytes first.
         if self.is_taken(&target, name)? {
             return Err(self.exists(key, &target));
         }
-        let staging = self.open_staging()?;
         let staged = self.stage(&staging, key, content, digest)?;
         let checksum = self.name_staged(staged, key, digest, &target)?;
         target.sync().map_err(|error| self.failed("sync", target.path(), error))?;

@@ -95,28 +95,35 @@ impl Drop for Staged<'_> {
 }
 
 impl LocalStore {
-    /// Opens the staging directory, made if need be.
+    /// Makes the staging directory, by which `put_new` knows the store's place again.
+    pub(super) fn make_staging(&self) -> Result<(), Error> {
+        let root = self.open_root()?;
+        let made = match root.child(STAGING_DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                root.make_child(STAGING_DIRECTORY).and_then(|()| root.sync())
+            }
+            found => found.map(drop),
+        };
+        made.map_err(|error| self.failed("make", &root.path().join(STAGING_DIRECTORY), error))
+    }
+
+    /// Opens the staging directory. A root without one is not the store's place: where its disk
+    /// is not mounted there still is the empty directory that it is mounted on (C13).
     pub(super) fn open_staging(&self) -> Result<Directory, Error> {
         let root = self.open_root()?;
         let path = root.path().join(STAGING_DIRECTORY);
-        let opened = match root.child(STAGING_DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                root.make_child(STAGING_DIRECTORY).and_then(|()| root.child(STAGING_DIRECTORY))
+        root.child(STAGING_DIRECTORY).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Error::PlaceMissing { store: self.name.clone(), place: path.display().to_string() }
             }
-            opened => opened,
-        };
-        opened.map_err(|error| self.failed("open", &path, error))
+            _ => self.failed("open", &path, error),
+        })
     }
 
     /// Removes staged files last written before a time, and nothing else.
     pub(super) fn remove_staged(&self, before: Timestamp) -> Result<u64, Error> {
-        let root = self.open_root()?;
-        let path = root.path().join(STAGING_DIRECTORY);
-        let failed = |error| self.failed("clean", &path, error);
-        let staging = match root.child(STAGING_DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            staging => staging.map_err(failed)?,
-        };
+        let staging = self.open_staging()?;
+        let failed = |error| self.failed("clean", staging.path(), error);
         let mut count = 0;
         for entry in staging.names().map_err(failed)? {
             let entry = entry.map_err(|error| failed(error.into()))?;

@@ -13,6 +13,12 @@ fn store_in(root: &Path) -> LocalStore {
     LocalStore::new("local", "file:///scratch", root.to_owned())
 }
 
+fn prepared_in(root: &Path) -> LocalStore {
+    let store = store_in(root);
+    store.prepare().unwrap();
+    store
+}
+
 fn key() -> ObjectKey {
     KEY.parse().unwrap()
 }
@@ -30,8 +36,7 @@ fn steps_of(root: &Path, step: impl FnOnce()) -> Vec<String> {
 fn i5_put_new_syncs_file_and_directories_in_order() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
-    let store = store_in(root);
-    store.staging_dir().unwrap();
+    let store = prepared_in(root);
     let group = "@/generations/20261122T023000Z-00000001";
     let steps = steps_of(root, || {
         store.put_new(&key(), Content::Bytes(b"sealed"), &digest_of(b"sealed")).unwrap();
@@ -54,7 +59,7 @@ fn i5_put_new_syncs_file_and_directories_in_order() {
 fn a_staged_file_is_synced_and_linked_but_neither_copied_nor_removed() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
-    let store = store_in(root);
+    let store = prepared_in(root);
     let staged = store.staging_dir().unwrap().join(format!("{STAGING_PREFIX}pack"));
     fs::write(&staged, b"sealed").unwrap();
     let steps = steps_of(root, || {
@@ -78,7 +83,7 @@ fn a_directory_found_in_place_is_synced_into_its_parent_once_a_run() {
         let key = key.parse().unwrap();
         store.put_new(&key, Content::Bytes(b""), &digest_of(b"")).unwrap();
     };
-    put(&store_in(root), "vault/1.note");
+    put(&prepared_in(root), "vault/1.note");
     let store = store_in(root);
     let steps = steps_of(root, || put(&store, "vault/2.note"));
     assert_eq!(steps[0], "sync @");
@@ -90,7 +95,7 @@ fn a_directory_found_in_place_is_synced_into_its_parent_once_a_run() {
 #[test]
 fn a_taken_name_is_synced_before_it_is_reported() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_in(scratch.path());
+    let store = prepared_in(scratch.path());
     let put = || store.put_new(&key(), Content::Bytes(b"a"), &digest_of(b"a"));
     put().unwrap();
     let steps = steps_of(scratch.path(), || {
@@ -103,7 +108,7 @@ fn a_taken_name_is_synced_before_it_is_reported() {
 #[test]
 fn without_hard_links_a_rename_that_refuses_to_overwrite_takes_their_place() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_in(scratch.path());
+    let store = prepared_in(scratch.path());
     store.linkless.store(true, Ordering::Relaxed);
     let staging = store.staging_dir().unwrap();
     let staged = staging.join(format!("{STAGING_PREFIX}pack"));
@@ -126,7 +131,7 @@ fn without_hard_links_a_rename_that_refuses_to_overwrite_takes_their_place() {
 #[test]
 fn a_rename_never_overwrites_what_appeared_meanwhile() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_in(scratch.path());
+    let store = prepared_in(scratch.path());
     let directory = store.open_staging().unwrap();
     directory.create_file("from").unwrap();
     fs::write(directory.path().join("to"), b"first").unwrap();
@@ -154,7 +159,15 @@ fn prepare_syncs_every_directory_it_makes_into_its_parent() {
     let scratch = tempfile::tempdir().unwrap();
     let store = store_in(&scratch.path().join("mirrors/local"));
     let steps = steps_of(scratch.path(), || store.prepare().unwrap());
-    assert_eq!(steps, ["mkdir @/mirrors", "sync @", "mkdir @/mirrors/local", "sync @/mirrors"]);
+    let expected = [
+        "mkdir @/mirrors",
+        "sync @",
+        "mkdir @/mirrors/local",
+        "sync @/mirrors",
+        "mkdir @/mirrors/local/.idswyft-vault-staging",
+        "sync @/mirrors/local",
+    ];
+    assert_eq!(steps, expected);
     let steps = steps_of(scratch.path(), || store.prepare().unwrap());
     assert!(steps.is_empty());
 }
@@ -162,7 +175,7 @@ fn prepare_syncs_every_directory_it_makes_into_its_parent() {
 #[test]
 fn delete_syncs_the_directory() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_in(scratch.path());
+    let store = prepared_in(scratch.path());
     store.put_new(&key(), Content::Bytes(b""), &digest_of(b"")).unwrap();
     let steps = steps_of(scratch.path(), || store.delete(&key()).unwrap());
     let group = "@/generations/20261122T023000Z-00000001";
@@ -172,7 +185,7 @@ fn delete_syncs_the_directory() {
 #[test]
 fn a_time_beyond_the_calendar_is_no_panic() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_in(scratch.path());
+    let store = prepared_in(scratch.path());
     store.put_new(&key(), Content::Bytes(b""), &digest_of(b"")).unwrap();
     let path = scratch.path().join(KEY);
     let last = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1 << 33);

@@ -19,6 +19,12 @@ fn store_at(root: &Path) -> LocalStore {
     LocalStore::new("local", &format!("file://{}", root.display()), root.to_owned())
 }
 
+fn prepared_at(root: &Path) -> LocalStore {
+    let store = store_at(root);
+    store.prepare().expect("the scratch directory is writable");
+    store
+}
+
 /// Starts this test binary again, to run one test of this file as a child.
 fn child(test: &str, root: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the binary has a path"));
@@ -36,7 +42,7 @@ fn staged_count(root: &Path) -> usize {
 fn c4_what_was_acknowledged_before_a_kill_is_whole_and_nothing_else_is_seen() {
     const NAME: &str = "c4_what_was_acknowledged_before_a_kill_is_whole_and_nothing_else_is_seen";
     if let Some(root) = std::env::var_os(CHILD_STORE) {
-        return put_packs_forever(&store_at(Path::new(&root)));
+        return put_packs_forever(&prepared_at(Path::new(&root)));
     }
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
@@ -129,7 +135,7 @@ fn collect_modes(path: &Path, modes: &mut Vec<(PathBuf, bool, u32)>) {
 #[test]
 fn i5_a_staged_file_becomes_the_object_without_a_copy() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_at(scratch.path());
+    let store = prepared_at(scratch.path());
     let staged = store.staging_dir().unwrap().join(format!("{STAGING_PREFIX}pack"));
     fs::write(&staged, b"pack").unwrap();
     store.put_new(&note(1), Content::File(&staged), &sha256(b"pack")).unwrap();
@@ -141,7 +147,7 @@ fn i5_a_staged_file_becomes_the_object_without_a_copy() {
 #[test]
 fn crash_leftovers_are_never_seen_and_go_when_they_are_old() {
     let scratch = tempfile::tempdir().unwrap();
-    let store = store_at(scratch.path());
+    let store = prepared_at(scratch.path());
     assert_eq!(store.clean_staging(Timestamp::MAX).unwrap(), 0);
     let staging = store.staging_dir().unwrap();
     for index in 0..64 {
@@ -171,7 +177,7 @@ fn c12_no_link_or_pipe_in_an_objects_place_is_followed() {
     symlink("/nonexistent", root.join("vault/2.note")).unwrap();
     let pipe = root.join("vault/3.note");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    let store = store_at(&root);
+    let store = prepared_at(&root);
     for number in 1..=4 {
         let key = note(number);
         let results = [
@@ -218,7 +224,7 @@ fn c12_no_link_in_a_directorys_place_is_followed() {
     let (real, link) = (scratch.path().join("real"), scratch.path().join("link"));
     fs::create_dir(&real).unwrap();
     symlink(&real, &link).unwrap();
-    put(&store_at(&link), &note(1), b"note").unwrap();
+    put(&prepared_at(&link), &note(1), b"note").unwrap();
     assert_eq!(fs::read(real.join("vault/1.note")).unwrap(), b"note");
 }
 
@@ -255,7 +261,7 @@ fn c13_a_place_that_is_not_there_never_looks_empty() {
 fn c13_a_full_disk_is_told_apart_and_leaves_nothing_behind() {
     let scratch = tempfile::tempdir().unwrap();
     let Some(mounted) = Mounted::tmpfs(scratch.path(), "64k") else { return };
-    let store = store_at(&mounted.0);
+    let store = prepared_at(&mounted.0);
     put(&store, &note(1), b"small").unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), vec![1; 1 << 20]).unwrap();
@@ -275,7 +281,7 @@ fn c13_a_full_disk_is_told_apart_and_leaves_nothing_behind() {
 fn c13_a_read_only_disk_is_told_and_still_read() {
     let scratch = tempfile::tempdir().unwrap();
     let Some(mounted) = Mounted::tmpfs(scratch.path(), "64k") else { return };
-    let store = store_at(&mounted.0);
+    let store = prepared_at(&mounted.0);
     put(&store, &note(1), b"note").unwrap();
     mounted.run("mount", &["-o", "remount,ro"]);
     let refused = put(&store, &note(2), b"note").unwrap_err();

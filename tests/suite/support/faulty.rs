@@ -351,6 +351,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().to_owned();
         let inner: Arc<dyn Store> = Arc::new(LocalStore::new("local", "file:///scratch", root));
+        inner.prepare().unwrap();
         let store = FaultyStore::new(Arc::clone(&inner)).fail_nth(0, Mode::Torn, Then::Recovers);
         assert!(put(&store, 1).is_err());
         let staging = inner.staging_dir().unwrap();
@@ -366,6 +367,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().to_owned();
         let inner: Arc<dyn Store> = Arc::new(LocalStore::new("local", "file:///scratch", root));
+        inner.prepare().unwrap();
         let staged = inner.staging_dir().unwrap().join(format!("{STAGING_PREFIX}pack"));
         fs::write(&staged, BYTES).unwrap();
         let recording = RecordingStore::new(Arc::clone(&inner));

@@ -4,6 +4,7 @@
 //! staged file, and refuse one that does not have its digest.
 
 mod faulty;
+pub mod program;
 mod recording;
 pub mod vault;
 

@@ -1,0 +1,247 @@
+//! What a reading of the whole code found: windows, races and lies that no other test had met.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::crypto::identity::{NewIdentity, NoPassphrase};
+use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::parameters::Parameters;
+use idswyft_vault::ops::verify::{Level, verify};
+
+use crate::support::vault::{TestVault, assert_same_tree, local, noise};
+
+const MANIFEST: &str = "state/nightly/manifest.sqlite";
+
+fn filled() -> TestVault {
+    let vault = TestVault::new();
+    vault.write("documents/a.jpg", &noise(1, 70_000));
+    vault.write_dump(&["1\tAda".to_owned()]);
+    vault
+}
+
+fn restored_is_the_same(vault: &TestVault, target: &str) {
+    let report = vault.snapshot();
+    let target = vault.path(target);
+    assert!(vault.try_restore(report.snapshot, &target).unwrap().losses.is_empty());
+    assert_same_tree(&vault.path("uploads"), &target.join("uploads"));
+}
+
+/// Renaming a directory changes no stat of what is in it, but it can change which name is first.
+#[test]
+fn hard_links_survive_the_renaming_of_a_directory_above_them() {
+    let vault = TestVault::new();
+    let path = |name: &str| vault.path("uploads").join(name);
+    vault.write("b/first.jpg", &noise(1, 70_000));
+    vault.write("c/other.jpg", &noise(2, 10));
+    fs::hard_link(path("b/first.jpg"), path("c/second.jpg")).unwrap();
+    restored_is_the_same(&vault, "out-1");
+    fs::rename(path("b"), path("a")).unwrap();
+    restored_is_the_same(&vault, "out-2");
+    fs::rename(path("a"), path("z")).unwrap();
+    restored_is_the_same(&vault, "out-3");
+    fs::rename(path("z"), vault.path("elsewhere")).unwrap();
+    restored_is_the_same(&vault, "out-4");
+}
+
+/// Lets a host's manifest refuse rows of the outbox, as a full disk would.
+fn refuse_outgoing(vault: &TestVault, pattern: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER refused BEFORE INSERT ON outbox WHEN NEW.key LIKE '{pattern}' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    );
+    manifest(vault).execute_batch(&trigger).unwrap();
+}
+
+fn manifest(vault: &TestVault) -> rusqlite::Connection {
+    rusqlite::Connection::open(vault.path(MANIFEST)).unwrap()
+}
+
+#[test]
+fn a_roll_that_fails_in_the_manifest_ends_the_run_and_leaves_no_gap_in_the_ledger() {
+    let vault = filled();
+    vault.snapshot();
+    refuse_outgoing(&vault, "generations/%");
+    vault.clock.pass_hours(24 * 366);
+    let failed = vault.try_snapshot(&vault.sources());
+    assert_eq!(failed.unwrap_err().code(), Code::StateUnavailable);
+    manifest(&vault).execute_batch("DROP TRIGGER refused").unwrap();
+    vault.snapshot();
+    assert_eq!(vault.verify(Level::Contents).findings, []);
+}
+
+#[test]
+fn an_event_that_was_not_journaled_takes_no_place_in_the_ledger() {
+    use idswyft_vault::format::event::EventPayload;
+    use idswyft_vault::format::event_fields::GenerationRef;
+    let vault = filled();
+    let mut writer = vault.writer();
+    let generation = writer.generation().id;
+    let event = || EventPayload::GenerationClosed(GenerationRef { generation });
+    refuse_outgoing(&vault, "ledger/%");
+    assert!(writer.record(event()).is_err());
+    manifest(&vault).execute_batch("DROP TRIGGER refused").unwrap();
+    writer.record(event()).unwrap();
+    writer.deliver(vault.events.as_ref()).unwrap();
+    assert_eq!(vault.verify(Level::Ledger).findings, []);
+}
+
+#[test]
+fn a_crash_while_a_generation_is_erased_leaves_the_vault_usable() {
+    let vault = filled();
+    vault.snapshot();
+    let next = vault.path("state/nightly/generation.next.json");
+    fs::write(&next, [0; 300]).unwrap();
+    vault.snapshot();
+    assert!(!next.exists());
+}
+
+/// V-136
+#[test]
+fn whatever_is_planted_as_the_next_vault_note_stops_no_reader() {
+    let vault = filled();
+    let report = vault.snapshot();
+    let planted = vault.path("store/vault/2.note");
+    let nothing_stops = |what: &str| {
+        let findings = vault.verify(Level::Stored).findings;
+        assert!(findings.iter().any(|found| found.object == "vault/2.note"), "{what}");
+        assert!(vault.try_restore(report.snapshot, &vault.path(what)).is_ok(), "{what}");
+    };
+    fs::write(&planted, vec![b'x'; 1_000_001]).unwrap();
+    nothing_stops("long");
+    fs::remove_file(&planted).unwrap();
+    fs::create_dir(&planted).unwrap();
+    nothing_stops("directory");
+}
+
+/// V-173, V-181
+#[test]
+fn the_empty_place_of_a_disk_that_is_not_mounted_is_no_store() {
+    let vault = filled();
+    vault.snapshot();
+    let (store, disk) = (vault.path("store"), vault.path("disk"));
+    fs::rename(&store, &disk).unwrap();
+    fs::create_dir(&store).unwrap();
+    vault.clock.pass_hours(1);
+    let failed = vault.try_snapshot(&vault.sources());
+    assert_eq!(failed.unwrap_err().code(), Code::StoreUnavailable);
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0, "nothing went to the wrong disk");
+    fs::remove_dir(&store).unwrap();
+    fs::rename(&disk, &store).unwrap();
+    vault.snapshot();
+    assert_eq!(vault.verify(Level::Contents).findings, []);
+}
+
+/// V-152
+#[test]
+fn a_generation_file_sealed_to_somebody_else_is_damage_and_no_wrong_identity() {
+    let vault = filled();
+    let report = vault.snapshot();
+    let generations = vault.path("store/generations");
+    let generation = fs::read_dir(generations).unwrap().next().unwrap().unwrap().path();
+    let stranger = NewIdentity::generate(jiff::Timestamp::UNIX_EPOCH).recipient;
+    let planted = DataRecipients::parse(&[stranger]).unwrap().seal(b"x", &NoPassphrase).unwrap();
+    fs::write(generation.join("1.age"), &planted[0]).unwrap();
+    let error = vault.try_restore(report.snapshot, &vault.path("out")).unwrap_err();
+    assert_eq!(error.code(), Code::ObjectAltered);
+    let findings = vault.verify(Level::Contents).findings;
+    assert!(findings.iter().any(|found| found.object.ends_with("/1.age")), "{findings:?}");
+}
+
+#[test]
+fn what_crashed_runs_left_in_mirrors_and_spool_goes_with_the_next_run() {
+    let stores = |dir: &Path| {
+        let store = |name: &str| local(&dir.join(name), name);
+        vec![store("primary"), store("mirror")]
+    };
+    let vault = TestVault::with(stores, Parameters::initial());
+    vault.write("a.jpg", &noise(1, 1000));
+    vault.snapshot();
+    let left = vault.path("mirror/.idswyft-vault-staging/.idswyft-vault-99-1");
+    let file = fs::File::create(&left).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let spooled = vault.path("state/nightly/spool/segment-20200101T000000Z-00000000");
+    fs::write(&spooled, "half").unwrap();
+    vault.snapshot();
+    assert!(!left.exists() && !spooled.exists());
+}
+
+#[test]
+fn an_init_that_died_in_its_first_transaction_can_be_repeated() {
+    let stores = |dir: &Path| {
+        let state = dir.join("state/nightly");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("manifest.sqlite"), "").unwrap();
+        fs::write(state.join("manifest.sqlite-journal"), "").unwrap();
+        vec![local(&dir.join("store"), "local")]
+    };
+    TestVault::with(stores, Parameters::initial()).snapshot();
+}
+
+#[test]
+fn without_an_identity_contents_are_not_said_to_be_proven() {
+    let vault = filled();
+    vault.snapshot();
+    let auditor = vault.auditor(&vault.stores[0]);
+    let report = verify(&auditor, None, Level::Contents, None, vault.events.as_ref()).unwrap();
+    assert_eq!(report.level, Level::Bytes);
+    assert!(report.not_covered.iter().any(|gap| gap.contains("contents")));
+}
+
+/// V-83
+#[test]
+fn facts_are_for_their_owner_alone_and_lost_bytes_are_not_counted_as_restored() {
+    use std::os::unix::fs::PermissionsExt;
+    let vault = filled();
+    let report = vault.snapshot();
+    let target = vault.path("out");
+    fs::create_dir(&target).unwrap();
+    vault.try_restore(report.snapshot, &target).unwrap();
+    let mode = fs::metadata(target.join("facts.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let packs = walkdir::WalkDir::new(vault.path("store/packs")).into_iter();
+    let packs = packs.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    packs.for_each(|pack| fs::write(pack.path(), "gone").unwrap());
+    let report = vault.try_restore(report.snapshot, &vault.path("lossy")).unwrap();
+    assert_eq!((report.losses.len(), report.file_count, report.content_len), (2, 0, 0));
+}
+
+#[test]
+fn a_further_name_without_a_first_one_costs_itself_alone() {
+    use idswyft_vault::format::{Kind, Time, TreeEntry};
+    use idswyft_vault::source::Target;
+    use idswyft_vault::source::target::Existing;
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(&dir.path().join("out"), Existing::Refuse).unwrap();
+    let entry = TreeEntry {
+        path: b"b".to_vec(),
+        kind: Kind::Hardlink { link: b"a".to_vec() },
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+        mtime: Time { sec: 0, nsec: 0 },
+        xattrs: std::collections::BTreeMap::new(),
+    };
+    assert_eq!(target.place(&entry).unwrap().problems.len(), 1);
+}
+
+#[test]
+fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
+    let stores = |dir: &Path| {
+        let store = |name: &str| local(&dir.join(name), name);
+        vec![store("primary"), store("mirror")]
+    };
+    let vault = TestVault::with(stores, Parameters::initial());
+    vault.write("a.jpg", &noise(1, 1000));
+    let (mirror, disk) = (vault.path("mirror"), vault.path("disk"));
+    fs::rename(&mirror, &disk).unwrap();
+    fs::create_dir(&mirror).unwrap();
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    fs::remove_dir(&mirror).unwrap();
+    fs::rename(&disk, &mirror).unwrap();
+    assert!(vault.snapshot().lagging.is_empty());
+    let auditor = vault.auditor(&Arc::clone(&vault.stores[1]));
+    let report = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref()).unwrap();
+    assert_eq!((report.findings, report.snapshot_count), (vec![], 2));
+}
