@@ -276,3 +276,34 @@ fn a_tree_merged_over_an_older_one_replaces_files_and_follows_no_link() {
     assert_eq!(read("a.jpg"), noise(1, 70_000));
     assert_eq!((read("b/c.txt"), read("kept.jpg")), (b"archived".to_vec(), b"kept".to_vec()));
 }
+
+/// A store that fails while its objects are read, and is otherwise well.
+fn unreadable(store: &Arc<dyn Store>) -> Arc<dyn Store> {
+    let is_open = |call: &Call| matches!(call, Call::Open(_));
+    Arc::new(FaultyStore::new(store.clone()).fail_calls(Mode::DoneButReported, is_open))
+}
+
+#[test]
+fn a_mirror_that_fails_while_it_is_read_back_lags_and_ends_no_run() {
+    let mut vault = with_mirror();
+    vault.write("a.jpg", &noise(1, 1000));
+    let mirror = vault.stores[1].clone();
+    let is_body = |call: &Call| matches!(call, Call::PutNew(ObjectKey::Body(_)));
+    let silent = FaultyStore::new(mirror.clone()).fail_calls(Mode::DoneButReported, is_body);
+    vault.stores[1] = Arc::new(silent);
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    vault.stores[1] = unreadable(&mirror);
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    vault.stores[1] = mirror;
+    assert!(vault.snapshot().lagging.is_empty());
+}
+
+/// V-151
+#[test]
+fn a_store_that_fails_while_it_is_verified_is_named_as_what_failed() {
+    let vault = filled();
+    vault.snapshot();
+    let auditor = vault.auditor(&unreadable(&vault.stores[0]));
+    let failed = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref());
+    assert_eq!(failed.unwrap_err().code(), Code::StoreUnavailable);
+}
