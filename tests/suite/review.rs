@@ -250,6 +250,67 @@ fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     assert_eq!((report.findings, report.snapshot_count), (vec![], 2));
 }
 
+/// Takes a snapshot of the first vault's sources for both.
+fn snapshot_both(
+    first: &TestVault,
+    second: &TestVault,
+) -> Result<Vec<SnapshotReport>, idswyft_vault::ops::Error> {
+    let job = |vault: &TestVault| {
+        vault.clock.pass_hours(1);
+        let recipients = DataRecipients::parse(&[&vault.recipient]).unwrap();
+        VaultJob { writer: vault.writer(), recipients }
+    };
+    let observer: Arc<dyn Observer> = first.events.clone();
+    let jobs = vec![job(first), job(second)];
+    snapshot::run(jobs, &first.sources(), &[], &NoPassphrase, &observer)
+}
+
+#[test]
+fn a_store_that_fails_in_one_of_two_vaults_ends_the_run_and_never_hangs_it() {
+    let (mut first, mut second) = (TestVault::with_small_packs(), TestVault::with_small_packs());
+    for index in 0..400 {
+        first.write(&format!("{index}.jpg"), &noise(index, 100_000));
+    }
+    first.write("large.bin", &noise(1000, 30_000_000));
+    for failing in [&mut first, &mut second] {
+        let is_pack = |call: &Call| matches!(call, Call::PutNew(key) if key.pack().is_some());
+        let faulty = FaultyStore::new(failing.stores[0].clone());
+        failing.stores[0] = Arc::new(faulty.fail_calls(Mode::NotDone, is_pack));
+    }
+    let sound = [local(&first.path("store"), "local"), local(&second.path("store"), "local")];
+    for (fails_first, fails_second) in [(true, true), (true, false), (false, true)] {
+        let faulty = (first.stores[0].clone(), second.stores[0].clone());
+        if !fails_first {
+            first.stores[0] = sound[0].clone();
+        }
+        if !fails_second {
+            second.stores[0] = sound[1].clone();
+        }
+        let failed = snapshot_both(&first, &second).unwrap_err();
+        assert_eq!(failed.code(), Code::StoreUnavailable, "{failed}");
+        (first.stores[0], second.stores[0]) = faulty;
+    }
+    (first.stores[0], second.stores[0]) = (sound[0].clone(), sound[1].clone());
+    let reports = snapshot_both(&first, &second).unwrap();
+    for (vault, report) in [&first, &second].into_iter().zip(reports) {
+        assert_eq!(vault.verify(Level::Contents).findings, []);
+        let target = vault.path("out");
+        assert!(vault.try_restore(report.snapshot, &target).unwrap().losses.is_empty());
+        assert_same_tree(&first.path("uploads"), &target.join("uploads"));
+    }
+}
+
+#[test]
+fn a_second_name_of_a_socket_costs_itself_alone() {
+    let vault = filled();
+    let path = |name: &str| vault.path("uploads").join(name);
+    let _socket = std::os::unix::net::UnixListener::bind(path("s1")).unwrap();
+    fs::hard_link(path("s1"), path("s2")).unwrap();
+    let report = vault.snapshot();
+    let restored = vault.try_restore(report.snapshot, &vault.path("out")).unwrap();
+    assert_eq!((restored.file_count, restored.losses), (1, vec![]));
+}
+
 #[test]
 fn a_tree_merged_over_an_older_one_replaces_files_and_follows_no_link() {
     let vault = filled();
