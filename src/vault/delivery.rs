@@ -135,8 +135,12 @@ pub fn put_or_recognise(
         Err(exists @ store::Error::Exists { .. }) => {
             let mut hasher = Sha256Hasher::new();
             let mut reader = store.open(key)?;
-            std::io::copy(&mut reader, &mut hasher)
-                .map_err(|cause| Error::state("read back", key.to_string(), cause))?;
+            std::io::copy(&mut reader, &mut hasher).map_err(|cause| store::Error::Unavailable {
+                store: store.name().to_owned(),
+                action: "read back",
+                place: key.to_string(),
+                source: cause.into(),
+            })?;
             let stat = store.stat(key)?;
             match stat {
                 Some(stat) if hasher.finish() == *sha256 => {

@@ -4,13 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, Observer};
 use idswyft_vault::crypto::identity::{NewIdentity, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::parameters::Parameters;
+use idswyft_vault::ops::restore::{self, Existing, RestoreRequest};
+use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
 use idswyft_vault::ops::verify::{Level, verify};
+use idswyft_vault::store::Store;
 
 use crate::support::vault::{TestVault, assert_same_tree, local, noise};
+use crate::support::{Call, FaultyStore, Mode};
 
 const MANIFEST: &str = "state/nightly/manifest.sqlite";
 
@@ -19,6 +24,14 @@ fn filled() -> TestVault {
     vault.write("documents/a.jpg", &noise(1, 70_000));
     vault.write_dump(&["1\tAda".to_owned()]);
     vault
+}
+
+fn with_mirror() -> TestVault {
+    let stores = |dir: &Path| {
+        let store = |name: &str| local(&dir.join(name), name);
+        vec![store("primary"), store("mirror")]
+    };
+    TestVault::with(stores, Parameters::initial())
 }
 
 fn restored_is_the_same(vault: &TestVault, target: &str) {
@@ -151,11 +164,7 @@ fn a_generation_file_sealed_to_somebody_else_is_damage_and_no_wrong_identity() {
 
 #[test]
 fn what_crashed_runs_left_in_mirrors_and_spool_goes_with_the_next_run() {
-    let stores = |dir: &Path| {
-        let store = |name: &str| local(&dir.join(name), name);
-        vec![store("primary"), store("mirror")]
-    };
-    let vault = TestVault::with(stores, Parameters::initial());
+    let vault = with_mirror();
     vault.write("a.jpg", &noise(1, 1000));
     vault.snapshot();
     let left = vault.path("mirror/.idswyft-vault-staging/.idswyft-vault-99-1");
@@ -211,7 +220,6 @@ fn facts_are_for_their_owner_alone_and_lost_bytes_are_not_counted_as_restored() 
 fn a_further_name_without_a_first_one_costs_itself_alone() {
     use idswyft_vault::format::{Kind, Time, TreeEntry};
     use idswyft_vault::source::Target;
-    use idswyft_vault::source::target::Existing;
     let dir = tempfile::tempdir().unwrap();
     let target = Target::open(&dir.path().join("out"), Existing::Refuse).unwrap();
     let entry = TreeEntry {
@@ -228,11 +236,7 @@ fn a_further_name_without_a_first_one_costs_itself_alone() {
 
 #[test]
 fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
-    let stores = |dir: &Path| {
-        let store = |name: &str| local(&dir.join(name), name);
-        vec![store("primary"), store("mirror")]
-    };
-    let vault = TestVault::with(stores, Parameters::initial());
+    let vault = with_mirror();
     vault.write("a.jpg", &noise(1, 1000));
     let (mirror, disk) = (vault.path("mirror"), vault.path("disk"));
     fs::rename(&mirror, &disk).unwrap();
@@ -244,4 +248,123 @@ fn a_mirror_on_a_disk_that_is_not_mounted_lags_and_catches_up() {
     let auditor = vault.auditor(&Arc::clone(&vault.stores[1]));
     let report = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref()).unwrap();
     assert_eq!((report.findings, report.snapshot_count), (vec![], 2));
+}
+
+/// Takes a snapshot of the first vault's sources for both.
+fn snapshot_both(
+    first: &TestVault,
+    second: &TestVault,
+) -> Result<Vec<SnapshotReport>, idswyft_vault::ops::Error> {
+    let job = |vault: &TestVault| {
+        vault.clock.pass_hours(1);
+        let recipients = DataRecipients::parse(&[&vault.recipient]).unwrap();
+        VaultJob { writer: vault.writer(), recipients }
+    };
+    let observer: Arc<dyn Observer> = first.events.clone();
+    let jobs = vec![job(first), job(second)];
+    snapshot::run(jobs, &first.sources(), &[], &NoPassphrase, &observer)
+}
+
+#[test]
+fn a_store_that_fails_in_one_of_two_vaults_ends_the_run_and_never_hangs_it() {
+    let (mut first, mut second) = (TestVault::with_small_packs(), TestVault::with_small_packs());
+    for index in 0..400 {
+        first.write(&format!("{index}.jpg"), &noise(index, 100_000));
+    }
+    first.write("large.bin", &noise(1000, 30_000_000));
+    for failing in [&mut first, &mut second] {
+        let is_pack = |call: &Call| matches!(call, Call::PutNew(key) if key.pack().is_some());
+        let faulty = FaultyStore::new(failing.stores[0].clone());
+        failing.stores[0] = Arc::new(faulty.fail_calls(Mode::NotDone, is_pack));
+    }
+    let sound = [local(&first.path("store"), "local"), local(&second.path("store"), "local")];
+    for (fails_first, fails_second) in [(true, true), (true, false), (false, true)] {
+        let faulty = (first.stores[0].clone(), second.stores[0].clone());
+        if !fails_first {
+            first.stores[0] = sound[0].clone();
+        }
+        if !fails_second {
+            second.stores[0] = sound[1].clone();
+        }
+        let failed = snapshot_both(&first, &second).unwrap_err();
+        assert_eq!(failed.code(), Code::StoreUnavailable, "{failed}");
+        (first.stores[0], second.stores[0]) = faulty;
+    }
+    (first.stores[0], second.stores[0]) = (sound[0].clone(), sound[1].clone());
+    let reports = snapshot_both(&first, &second).unwrap();
+    for (vault, report) in [&first, &second].into_iter().zip(reports) {
+        assert_eq!(vault.verify(Level::Contents).findings, []);
+        let target = vault.path("out");
+        assert!(vault.try_restore(report.snapshot, &target).unwrap().losses.is_empty());
+        assert_same_tree(&first.path("uploads"), &target.join("uploads"));
+    }
+}
+
+#[test]
+fn a_second_name_of_a_socket_costs_itself_alone() {
+    let vault = filled();
+    let path = |name: &str| vault.path("uploads").join(name);
+    let _socket = std::os::unix::net::UnixListener::bind(path("s1")).unwrap();
+    fs::hard_link(path("s1"), path("s2")).unwrap();
+    let report = vault.snapshot();
+    let restored = vault.try_restore(report.snapshot, &vault.path("out")).unwrap();
+    assert_eq!((restored.file_count, restored.losses), (1, vec![]));
+}
+
+#[test]
+fn a_tree_merged_over_an_older_one_replaces_files_and_follows_no_link() {
+    let vault = filled();
+    vault.write("documents/b/c.txt", b"archived");
+    let report = vault.snapshot();
+    let (target, outside) = (vault.path("out"), vault.path("outside"));
+    fs::create_dir_all(target.join("uploads/documents")).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "x").unwrap();
+    fs::write(target.join("uploads/documents/a.jpg"), "older").unwrap();
+    fs::write(target.join("uploads/documents/kept.jpg"), "kept").unwrap();
+    std::os::unix::fs::symlink(&outside, target.join("uploads/documents/b")).unwrap();
+    let request = RestoreRequest {
+        snapshot: report.snapshot,
+        target: &target,
+        only: None,
+        paths: None,
+        existing: Existing::Replace,
+    };
+    let merged = restore::restore(&vault.unlocked(), &request, vault.events.as_ref());
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    merged.unwrap();
+    let read = |name: &str| fs::read(target.join("uploads/documents").join(name)).unwrap();
+    assert_eq!(read("a.jpg"), noise(1, 70_000));
+    assert_eq!((read("b/c.txt"), read("kept.jpg")), (b"archived".to_vec(), b"kept".to_vec()));
+}
+
+/// A store that fails while its objects are read, and is otherwise well.
+fn unreadable(store: &Arc<dyn Store>) -> Arc<dyn Store> {
+    let is_open = |call: &Call| matches!(call, Call::Open(_));
+    Arc::new(FaultyStore::new(store.clone()).fail_calls(Mode::DoneButReported, is_open))
+}
+
+#[test]
+fn a_mirror_that_fails_while_it_is_read_back_lags_and_ends_no_run() {
+    let mut vault = with_mirror();
+    vault.write("a.jpg", &noise(1, 1000));
+    let mirror = vault.stores[1].clone();
+    let is_body = |call: &Call| matches!(call, Call::PutNew(ObjectKey::Body(_)));
+    let silent = FaultyStore::new(mirror.clone()).fail_calls(Mode::DoneButReported, is_body);
+    vault.stores[1] = Arc::new(silent);
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    vault.stores[1] = unreadable(&mirror);
+    assert_eq!(vault.snapshot().lagging, ["mirror"]);
+    vault.stores[1] = mirror;
+    assert!(vault.snapshot().lagging.is_empty());
+}
+
+/// V-151
+#[test]
+fn a_store_that_fails_while_it_is_verified_is_named_as_what_failed() {
+    let vault = filled();
+    vault.snapshot();
+    let auditor = vault.auditor(&unreadable(&vault.stores[0]));
+    let failed = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref());
+    assert_eq!(failed.unwrap_err().code(), Code::StoreUnavailable);
 }

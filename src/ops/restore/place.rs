@@ -49,7 +49,11 @@ fn merge(source: &Path, target: &Path, existing: Existing) -> Result<(), Error> 
                 merge(&from, &to, existing)?;
                 fs::remove_dir(&from).map_err(|cause| Error::file("remove", &from, cause))?;
             }
-            // A rename never replaces a directory by a file, or follows a link.
+            // A rename never replaces a directory by a file, or follows a link; nor does it replace
+            // a file or a link by a directory, so that goes first.
+            Some(there) if is_dir && !there.is_dir() => fs::remove_file(&to)
+                .and_then(|()| fs::rename(&from, &to))
+                .map_err(|cause| Error::file("write", &to, cause))?,
             _ => fs::rename(&from, &to).map_err(|cause| Error::file("write", &to, cause))?,
         }
     }

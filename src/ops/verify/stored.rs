@@ -126,7 +126,12 @@ fn check_object(
     };
     let mut hasher = Sha256Hasher::new();
     let copied = std::io::copy(&mut reader, &mut hasher);
-    copied.map_err(|cause| Error::file("read", key.to_string(), cause))?;
+    copied.map_err(|cause| store::Error::Unavailable {
+        store: auditor.store().name().to_owned(),
+        action: "read",
+        place: key.to_string(),
+        source: cause.into(),
+    })?;
     collector.saw(0, hasher.len());
     let found = hasher.finish();
     if found != signed.sha256 {
