@@ -143,6 +143,21 @@ impl Manifest {
         })
     }
 
+    /// Tells whether a store ever got an object of the vault, or waits for one.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn knows_store(&self, store: &str) -> Result<bool, Error> {
+        self.run("read", |connection| {
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM receipt WHERE store = ?1) \
+                 OR EXISTS (SELECT 1 FROM outbox WHERE store = ?1)",
+                [store],
+                |row| row.get(0),
+            )
+        })
+    }
+
     /// Returns whether any store still waits for the spooled file `path`.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ use sha2::Digest as _;
 pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
-pub use open::open;
+pub use open::{directory, open};
 
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};

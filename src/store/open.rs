@@ -25,6 +25,11 @@ pub fn open(url: &str, name: &str) -> Result<Arc<dyn Store>, Error> {
     }
 }
 
+/// Returns the directory of a `file://` URL; none for any other.
+pub fn directory(url: &str) -> Option<PathBuf> {
+    directory_of(url.strip_prefix("file://")?).ok()
+}
+
 /// Parses what follows `file://`.
 fn directory_of(rest: &str) -> Result<PathBuf, String> {
     if !rest.starts_with('/') {

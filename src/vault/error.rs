@@ -133,6 +133,23 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The recipients of the config are not those that the root key signed.
+    #[error(
+        "open a generation: the recipients given are not those of the signed vault note, \
+         so the open one goes on"
+    )]
+    RecipientsDiffer,
+    /// A store is none of the vault's.
+    #[error(
+        "use store {store}: it was not among the stores of vault {vault} when that was created, \
+         and this version cannot add one"
+    )]
+    StoreUnknown {
+        /// The store's name.
+        store: String,
+        /// The vault's name.
+        vault: String,
+    },
     /// The vault has state on this host already.
     #[error("create vault {name}: its state is in {} already", path.display())]
     Exists {
@@ -217,6 +234,15 @@ pub(crate) fn io_code(cause: &std::io::Error, otherwise: Code) -> Code {
     }
 }
 
+/// Tells a file that is staged in a store from one of the state directory.
+fn place_code(path: &std::path::Path) -> Code {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name.starts_with(crate::store::STAGING_PREFIX) {
+        true => Code::StoreUnavailable,
+        false => Code::StateUnavailable,
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> Code {
         match self {
@@ -231,12 +257,13 @@ impl Coded for Error {
             Self::Foreign { .. } => Code::ObjectForeign,
             Self::Extent { .. } | Self::Mismatch { .. } | Self::Misfit { .. } => Code::NoteMismatch,
             Self::Contents { .. } => Code::ContentsAltered,
-            Self::State { cause, .. } => io_code(cause, Code::StateUnavailable),
+            Self::State { cause, path, .. } => io_code(cause, place_code(path)),
             Self::StateInvalid { .. } => Code::StateUnavailable,
             Self::Locked { .. } => Code::Locked,
             Self::Missing { .. } => Code::VaultMissing,
             Self::Exists { .. } => Code::VaultExists,
-            Self::StoreForeign { .. } => Code::StoreForeign,
+            Self::RecipientsDiffer => Code::PolicyDiffers,
+            Self::StoreForeign { .. } | Self::StoreUnknown { .. } => Code::StoreForeign,
             Self::Signature { .. } => Code::SignatureInvalid,
             Self::NotDelegated { .. } => Code::SignerNotDelegated,
             Self::Ledger { .. } => Code::LedgerBroken,

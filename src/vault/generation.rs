@@ -4,11 +4,13 @@
 //! after that. A roll that a crash interrupts is either not begun or finished by the next run: the
 //! manifest's transaction decides.
 
+use std::collections::BTreeSet;
+
 use super::Error;
 use super::journal::outgoing;
 use super::state::{GenerationSlot, OpenGeneration, StateDir};
 use super::writer::{Outside, Writer};
-use crate::base::{GenerationId, VaultId, entropy};
+use crate::base::{Digest, GenerationId, VaultId, entropy};
 use crate::crypto::identity::{AskPassphrase, GenerationIdentity};
 use crate::crypto::keys::DedupSecret;
 use crate::crypto::recipient::DataRecipients;
@@ -101,6 +103,10 @@ impl Writer {
         recipients: &DataRecipients,
         ask: &impl AskPassphrase,
     ) -> Result<GenerationId, Error> {
+        let told: BTreeSet<Digest> = recipients.digests().into_iter().collect();
+        if told != self.note().recipients.iter().copied().collect() {
+            return Err(Error::RecipientsDiffer);
+        }
         let new = NewGeneration::prepare(self.vault(), recipients, ask, self.outside())?;
         self.state().set_generation(GenerationSlot::Next, &new.open)?;
         let closed =

@@ -62,6 +62,13 @@ impl Writer {
         let manifest = Manifest::open(&state.file("manifest.sqlite"))?;
         let generation = super::generation::current(&state, &manifest)?;
         let journal = Journal::load(&manifest)?;
+        for store in &stores {
+            // A store that never got the vault's first objects must not get what leans on them.
+            if !manifest.knows_store(store.name())? {
+                let (store, vault) = (store.name().to_owned(), anchor.name);
+                return Err(Error::StoreUnknown { store, vault });
+            }
+        }
         let mirrors = Mirrors::new(stores);
         Ok(Self { state, anchor, note, manifest, mirrors, key, generation, journal, outside })
     }

@@ -13,6 +13,8 @@ use idswyft_vault::ops::restore::{self, Existing, RestoreRequest};
 use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
 use idswyft_vault::ops::verify::{Level, verify};
 use idswyft_vault::store::Store;
+use idswyft_vault::vault::Writer;
+use idswyft_vault::vault::state::StateDir;
 
 use crate::support::vault::{TestVault, assert_same_tree, local, noise};
 use crate::support::{Call, FaultyStore, Mode};
@@ -262,7 +264,41 @@ fn snapshot_both(
     };
     let observer: Arc<dyn Observer> = first.events.clone();
     let jobs = vec![job(first), job(second)];
-    snapshot::run(jobs, &first.sources(), &[], &NoPassphrase, &observer)
+    let mut report = snapshot::run(jobs, &first.sources(), &[], &NoPassphrase, &observer)?;
+    match report.failed.pop() {
+        Some((_, error)) => Err(error),
+        None => Ok(report.taken),
+    }
+}
+
+#[test]
+fn a_vault_that_cannot_end_its_snapshot_keeps_no_other_from_its_own() {
+    let (first, mut second) = (TestVault::new(), TestVault::new());
+    first.write("a.jpg", &noise(1, 50_000));
+    let sound = second.stores[0].clone();
+    let is_note = |call: &Call| matches!(call, Call::PutNew(ObjectKey::Note(_)));
+    let faulty = FaultyStore::new(sound.clone()).fail_calls(Mode::NotDone, is_note);
+    second.stores[0] = Arc::new(faulty);
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        assert!(snapshot_both(one, other).is_err());
+    }
+    second.stores[0] = sound;
+    let count = |vault: &TestVault| vault.auditor(&vault.stores[0]).snapshots().unwrap();
+    assert_eq!((count(&first).sound.len(), count(&second).sound.len()), (2, 0));
+}
+
+#[test]
+fn a_store_that_the_vault_does_not_know_is_refused() {
+    let mut vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 50_000));
+    vault.snapshot();
+    let other = local(&vault.path("other"), "other");
+    other.prepare().unwrap();
+    vault.stores.push(other);
+    let outside = vault.outside();
+    let state = StateDir::new(&vault.path("state"), "nightly");
+    let error = Writer::open(state, vault.stores.clone(), outside).err().unwrap();
+    assert_eq!(error.code(), Code::StoreForeign, "{error}");
 }
 
 #[test]

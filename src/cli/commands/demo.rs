@@ -132,8 +132,11 @@ impl Demo {
         };
         let observer: Arc<dyn Observer> = session.progress.clone();
         let job = VaultJob { writer, recipients };
-        let mut reports = snapshot::run(vec![job], &sources, &[], &NoPassphrase, &observer)?;
-        Ok(reports.remove(0))
+        let mut report = snapshot::run(vec![job], &sources, &[], &NoPassphrase, &observer)?;
+        match report.failed.pop() {
+            Some((_, error)) => Err(error.into()),
+            None => Ok(report.taken.remove(0)),
+        }
     }
 
     fn unlocked(&self) -> Result<Unlocked, Failure> {

@@ -16,6 +16,7 @@ use crate::cli::session::Session;
 use crate::crypto::identity::NewIdentity;
 use crate::crypto::recipient::DataRecipients;
 use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
+use crate::store;
 use crate::vault::state::StateLock;
 
 /// Where the kit goes when no place is named.
@@ -98,8 +99,8 @@ fn write_config(
 /// Returns where a kit would be lost together with what it is to save.
 fn forbidden(config: &Config) -> Vec<PathBuf> {
     let mut places = vec![config.state_dir.clone()];
-    let urls = config.vaults.iter().flat_map(|vault| &vault.stores).map(|store| &store.url);
-    places.extend(urls.filter_map(|url| url.strip_prefix("file://")).map(PathBuf::from));
+    let stores = config.vaults.iter().flat_map(|vault| &vault.stores);
+    places.extend(stores.filter_map(|store| store::directory(&store.url)));
     if let Some(UploadsConfig::Path { path }) = &config.sources.uploads {
         places.push(path.clone());
     }

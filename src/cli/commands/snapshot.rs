@@ -15,12 +15,13 @@ use crate::cli::session::Session;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::VaultNote;
-use crate::ops::snapshot::{self, SnapshotReport, Sources, UploadsPath, VaultJob};
+use crate::ops::snapshot::{self, RunReport, SnapshotReport, Sources, UploadsPath, VaultJob};
 use crate::policy::Policy;
 use crate::source::StreamSource;
 use crate::source::command::CommandSource;
 use crate::source::postgres::LocalSource;
 use crate::source::stream::StdinSource;
+use crate::store;
 use crate::vault::Writer;
 use crate::vault::state::{StateDir, StateLock};
 
@@ -41,7 +42,17 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
         jobs.push(VaultJob { writer, recipients });
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
-    let reports = snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+    let RunReport { taken: reports, failed } =
+        snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+    let mut failed = failed.into_iter();
+    if let Some((vault, error)) = failed.next() {
+        reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
+        for (vault, error) in failed {
+            session.report.note(&format!("vault {vault} failed as well: {error}"));
+        }
+        session.report.note(&format!("vault {vault} failed; what the others took is safe"));
+        return Err(error.into());
+    }
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
@@ -126,9 +137,9 @@ fn sources_of(config: &Config) -> Result<Sources, Failure> {
 }
 
 fn exclusions(config: &Config) -> Vec<PathBuf> {
-    let urls = config.vaults.iter().flat_map(|vault| &vault.stores).map(|store| &store.url);
-    let stores = urls.filter_map(|url| url.strip_prefix("file://")).map(PathBuf::from);
-    stores.chain([config.state_dir.clone()]).collect()
+    let stores = config.vaults.iter().flat_map(|vault| &vault.stores);
+    let places = stores.filter_map(|store| store::directory(&store.url));
+    places.chain([config.state_dir.clone()]).collect()
 }
 
 fn object_of(report: &SnapshotReport) -> Value {

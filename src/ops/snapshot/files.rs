@@ -47,7 +47,7 @@ pub fn read_small(mut found: Found, warnings: &Warnings) -> ReadFile {
         match settle(&mut found, outcome, attempt, data.len() as u64, b3) {
             Settled::Again => {}
             Settled::Ended(end) => return ReadFile { data: Arc::new(data), end: Some(end) },
-            Settled::EndedChanging(end, problem) => {
+            Settled::EndedWith(end, problem) => {
                 warnings.warn_of(&problem);
                 return ReadFile { data: Arc::new(data), end: Some(end) };
             }
@@ -81,7 +81,7 @@ pub fn read_large(
                 continue;
             }
             Settled::Ended(end) => (Some(end), None),
-            Settled::EndedChanging(end, problem) => (Some(end), Some(problem)),
+            Settled::EndedWith(end, problem) => (Some(end), Some(problem)),
             Settled::Lost(problem) => (None, Some(problem)),
         };
         if let Some(problem) = problem {
@@ -134,8 +134,8 @@ enum Settled {
     Again,
     /// It was read.
     Ended(StreamEnd),
-    /// It changes faster than it can be read; the last reading counts.
-    EndedChanging(StreamEnd, Problem),
+    /// It was read, but for something that must be told.
+    EndedWith(StreamEnd, Problem),
     /// It is gone.
     Lost(Problem),
 }
@@ -162,8 +162,10 @@ fn settle(
         }
     };
     match end_of(found, stamp, len, b3) {
-        Ok(end) if stamp.is_none() => Settled::EndedChanging(end, Problem::Changed { path }),
-        Ok(end) => Settled::Ended(end),
+        // It changes faster than it can be read; the last reading counts.
+        Ok((end, _)) if stamp.is_none() => Settled::EndedWith(end, Problem::Changed { path }),
+        Ok((end, Some(problem))) => Settled::EndedWith(end, problem),
+        Ok((end, None)) => Settled::Ended(end),
         Err(problem) => Settled::Lost(problem),
     }
 }
@@ -173,8 +175,8 @@ fn end_of(
     stamp: Option<crate::manifest::FileStamp>,
     len: u64,
     b3: blake3::Hash,
-) -> Result<StreamEnd, Problem> {
-    found.read_xattrs()?;
+) -> Result<(StreamEnd, Option<Problem>), Problem> {
+    let problem = read_xattrs(found)?;
     if let Kind::File(content) = &mut found.entry.kind {
         content.size = len;
         content.b3 = b3;
@@ -186,5 +188,14 @@ fn end_of(
     })?;
     let key = crate::format::tree::sort_key(path);
     let tag = Tag::File { key, kind: CachedKind::File, stamp, head };
-    Ok(StreamEnd { tag, len, b3: Digest::from_bytes(*b3.as_bytes()) })
+    Ok((StreamEnd { tag, len, b3: Digest::from_bytes(*b3.as_bytes()) }, problem))
+}
+
+/// Reads an entry's attributes; those that cannot be read cost themselves alone.
+pub fn read_xattrs(found: &mut Found) -> Result<Option<Problem>, Problem> {
+    match found.read_xattrs() {
+        Ok(()) => Ok(None),
+        Err(problem @ Problem::Unreadable { .. }) => Ok(Some(problem)),
+        Err(problem) => Err(problem),
+    }
 }

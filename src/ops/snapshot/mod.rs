@@ -74,29 +74,41 @@ struct Run {
     cache: Option<FileCache>,
 }
 
-/// Takes a snapshot for every vault that is due; returns one report for each.
+/// What became of a run.
+pub struct RunReport {
+    /// The snapshots that were taken.
+    pub taken: Vec<SnapshotReport>,
+    /// The vaults that failed on their own, and why; the others went on.
+    pub failed: Vec<(String, Error)>,
+}
+
+/// Takes a snapshot for every vault that is due.
+///
+/// A vault that cannot begin or end its snapshot does not keep the others from theirs.
 ///
 /// # Errors
-/// If a source, a primary store or the state fails. No snapshot exists then that did not before,
-/// but for those of an earlier run that it completed; what became durable is reused.
+/// If a source fails, or a store or the state while sources are read. No snapshot exists then that
+/// did not before, but for those of an earlier run that were completed; what became durable is
+/// reused.
 pub fn run(
     jobs: Vec<VaultJob>,
     sources: &Sources,
     tags: &[String],
     ask: &impl AskPassphrase,
     observer: &Arc<dyn Observer>,
-) -> Result<Vec<SnapshotReport>, Error> {
+) -> Result<RunReport, Error> {
     let warnings = Warnings::new(Arc::clone(observer));
+    let mut report = RunReport { taken: Vec::new(), failed: Vec::new() };
     let mut runs = Vec::new();
     for job in jobs {
-        let mut job = job;
-        job.writer.deliver(observer.as_ref())?; // what an earlier run committed
-        if is_due(&job.writer)? {
-            runs.push(begin(job, ask, &warnings, observer.as_ref())?); // I1, I9
+        let name = job.writer.name().to_owned();
+        match ready(job, ask, &warnings, observer.as_ref()) {
+            Ok(run) => runs.extend(run),
+            Err(error) => report.failed.push((name, error)),
         }
     }
     if runs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(report);
     }
     if let Some(source) = &sources.database {
         take_database(&mut runs, source.as_ref(), observer)?;
@@ -105,7 +117,33 @@ pub fn run(
         take_uploads(&mut runs, uploads, &warnings, observer)?;
         take_trees(&mut runs, uploads, observer)?;
     }
-    runs.into_iter().map(|run| finish(run, tags, &warnings, observer.as_ref())).collect()
+    for mut run in runs {
+        let name = run.writer().name().to_owned();
+        match finish(run, tags, &warnings, observer.as_ref()) {
+            Ok(taken) => report.taken.push(taken),
+            Err(error) => report.failed.push((name, error)),
+        }
+    }
+    Ok(report)
+}
+
+/// Completes what an earlier run committed, then readies the vault if it is due.
+fn ready(
+    mut job: VaultJob,
+    ask: &impl AskPassphrase,
+    warnings: &Warnings,
+    observer: &dyn Observer,
+) -> Result<Option<Run>, Error> {
+    let store = job.writer.mirrors().primary().name().to_owned();
+    let undelivered = job.writer.manifest().undelivered(&store)?;
+    job.writer.deliver(observer)?;
+    for snapshot in undelivered {
+        observer.observe(Event::SnapshotCompleted { snapshot, store: store.clone() });
+    }
+    match is_due(&job.writer)? {
+        true => begin(job, ask, warnings, observer).map(Some), // I1, I9
+        false => Ok(None),
+    }
 }
 
 /// Tells whether the vault admits a snapshot now.
@@ -138,7 +176,9 @@ fn begin(
             Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
             // The old generation goes on: a missing plugin must not cost a night. Any other failure
             // may have come after the roll was journaled, and then the old one is closed.
-            Err(error @ vault::Error::Crypto(_)) => warnings.warn_of(&error),
+            Err(error @ (vault::Error::Crypto(_) | vault::Error::RecipientsDiffer)) => {
+                warnings.warn_of(&error);
+            }
             Err(error) => return Err(error.into()),
         }
         writer.deliver(observer)?;
@@ -328,11 +368,12 @@ fn finish(
     let writer = run.writer();
     check_duration(writer, snapshot)?; // I9
     let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
-    if let Some(cache) = cache {
-        cache.commit()?;
-    }
     writer.deliver(observer)?;
     report.lagging = writer.mirrors().lagging();
+    if let Some(Err(error)) = cache.map(FileCache::commit) {
+        // The snapshot is there; the next one only reads more than it would have to.
+        warnings.warn_of(&error);
+    }
     Ok(report)
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::files::{ReadFile, read_large, read_small};
+use super::files::{ReadFile, read_large, read_small, read_xattrs};
 use super::lane::{Feed, Step, StreamEnd, Tag, UsablePacks};
 use super::packing::Sink;
 use super::warnings::Warnings;
@@ -152,7 +152,7 @@ fn take(
     warnings: &Warnings,
 ) -> Result<Taken, Error> {
     if !matches!(found.entry.kind, Kind::File(_)) {
-        let other = describe(&mut found, key.clone());
+        let other = describe(&mut found, key.clone(), warnings);
         return feed_other(other, &key, lanes, needed, warnings);
     }
     if found.stat.size > WINDOW_LEN as u64 {
@@ -192,8 +192,10 @@ fn take(
 }
 
 /// Makes the cached entry of what has no contents.
-fn describe(found: &mut Found, key: Vec<u8>) -> Result<StreamEnd, Problem> {
-    found.read_xattrs()?;
+fn describe(found: &mut Found, key: Vec<u8>, warnings: &Warnings) -> Result<StreamEnd, Problem> {
+    if let Some(problem) = read_xattrs(found)? {
+        warnings.warn_of(&problem);
+    }
     let unreadable = |cause: tree::TreeError| Problem::Unreadable {
         path: found.entry.path.clone(),
         cause: std::io::Error::other(cause),

@@ -154,9 +154,14 @@ impl TestVault {
         Sources { database, uploads: Some(UploadsPath { root, exclusions: Vec::new() }) }
     }
 
+    /// Returns the time and the randomness.
+    pub fn outside(&self) -> Outside {
+        Outside { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) }
+    }
+
     /// Opens the host's side.
     pub fn writer(&self) -> Writer {
-        let outside = Outside { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let outside = self.outside();
         let state = StateDir::new(&self.path("state"), "nightly");
         Writer::open(state, self.stores.clone(), outside).unwrap()
     }
@@ -166,8 +171,11 @@ impl TestVault {
         let recipients = DataRecipients::parse(&[&self.recipient]).unwrap();
         let job = VaultJob { writer: self.writer(), recipients };
         let observer: Arc<dyn Observer> = self.events.clone();
-        let mut reports = snapshot::run(vec![job], sources, &[], &NoPassphrase, &observer)?;
-        Ok(reports.remove(0))
+        let mut report = snapshot::run(vec![job], sources, &[], &NoPassphrase, &observer)?;
+        match report.failed.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(report.taken.remove(0)),
+        }
     }
 
     /// Takes a snapshot of the usual sources, an hour after the last one.
