@@ -12,7 +12,7 @@ use idswyft_vault::ops::verify::Level;
 use crate::support::program::Program;
 use crate::support::vault::{TestVault, noise};
 
-/// Draws where to kill from a seed that a failure prints.
+/// Draws where to kill from a seed, which a failing test prints.
 struct Moments(u64);
 
 impl Moments {
@@ -26,7 +26,6 @@ impl Moments {
             },
             |text| text.parse().unwrap(),
         );
-        println!("IDSWYFT_VAULT_TEST_SEED={seed}");
         Self(seed)
     }
 
@@ -78,6 +77,7 @@ fn snapshot_ids(program: &Program) -> Vec<String> {
 #[test]
 fn a_snapshot_killed_at_any_moment_costs_nothing_but_its_own_work() {
     let mut moments = Moments::new();
+    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
     let program = Program::initialised();
     fill(&program, 0);
     let first = program.snapshot(0)["id"].as_str().unwrap().to_owned();
@@ -129,6 +129,7 @@ fn a_snapshot_killed_at_any_moment_costs_nothing_but_its_own_work() {
 #[test]
 fn an_init_killed_at_any_moment_is_finished_by_running_it_again() {
     let mut moments = Moments::new();
+    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
     let mut killed_count = 0;
     for turn in 0..16 {
         let program = Program::new();
@@ -159,6 +160,7 @@ fn an_init_killed_at_any_moment_is_finished_by_running_it_again() {
 #[test]
 fn a_restore_killed_at_any_moment_is_done_by_running_it_again() {
     let mut moments = Moments::new();
+    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
     let program = Program::initialised();
     for turn in 0..3 {
         fill(&program, turn);
