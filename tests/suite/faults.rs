@@ -182,3 +182,18 @@ fn a_target_with_something_in_it_is_left_alone() {
     assert_eq!(error.code(), Code::TargetNotEmpty);
     assert_eq!(fs::read_dir(&target).unwrap().count(), 1);
 }
+
+#[test]
+fn a_store_that_the_vault_does_not_know_is_refused() {
+    let mut vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 50_000));
+    vault.snapshot();
+    let other = local(&vault.path("other"), "other");
+    other.prepare().unwrap();
+    vault.stores.push(other);
+    let outside = vault.outside();
+    let state = idswyft_vault::vault::state::StateDir::new(&vault.path("state"), "nightly");
+    let error =
+        idswyft_vault::vault::Writer::open(state, vault.stores.clone(), outside).err().unwrap();
+    assert_eq!(error.code(), Code::StoreForeign, "{error}");
+}

@@ -13,8 +13,6 @@ use idswyft_vault::ops::restore::{self, Existing, RestoreRequest};
 use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
 use idswyft_vault::ops::verify::{Level, verify};
 use idswyft_vault::store::Store;
-use idswyft_vault::vault::Writer;
-use idswyft_vault::vault::state::StateDir;
 
 use crate::support::vault::{TestVault, assert_same_tree, local, noise};
 use crate::support::{Call, FaultyStore, Mode};
@@ -285,20 +283,6 @@ fn a_vault_that_cannot_end_its_snapshot_keeps_no_other_from_its_own() {
     second.stores[0] = sound;
     let count = |vault: &TestVault| vault.auditor(&vault.stores[0]).snapshots().unwrap();
     assert_eq!((count(&first).sound.len(), count(&second).sound.len()), (2, 0));
-}
-
-#[test]
-fn a_store_that_the_vault_does_not_know_is_refused() {
-    let mut vault = TestVault::new();
-    vault.write("a.jpg", &noise(1, 50_000));
-    vault.snapshot();
-    let other = local(&vault.path("other"), "other");
-    other.prepare().unwrap();
-    vault.stores.push(other);
-    let outside = vault.outside();
-    let state = StateDir::new(&vault.path("state"), "nightly");
-    let error = Writer::open(state, vault.stores.clone(), outside).err().unwrap();
-    assert_eq!(error.code(), Code::StoreForeign, "{error}");
 }
 
 #[test]

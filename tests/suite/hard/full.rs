@@ -71,7 +71,11 @@ fn a_state_directory_that_fills_up_loses_nothing_and_the_next_run_goes_on() {
         if ran.code == 1 {
             ran.expect_error(1, "store-full");
             refused_count += 1;
-            assert_newest(&program, 5);
+            program.assert_sound();
+            // Where only the last record of a delivery found no room, the snapshot is there.
+            let file_count = program.newest_file_count();
+            assert!([5, 25].contains(&file_count), "{file_count}");
+            assert_newest(&program, file_count);
         } else {
             break;
         }

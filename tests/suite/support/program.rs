@@ -135,11 +135,17 @@ impl Program {
         let ran = self.run(&args);
         assert!(matches!(ran.code, 0 | 4), "{ran:?}");
         let report: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let damage = report["findings"].as_array().map_or(0, |findings| {
-            let left_over = ["object-unreferenced", "record-pending"].map(Value::from);
-            findings.iter().filter(|finding| !left_over.contains(&finding["code"])).count()
-        });
-        assert_eq!(damage, 0, "{ran:?}");
+        let findings = report["vaults"][0]["findings"].as_array().unwrap();
+        let left_over = ["object-unreferenced", "record-pending"].map(Value::from);
+        let damage = findings.iter().filter(|finding| !left_over.contains(&finding["code"]));
+        assert_eq!(damage.count(), 0, "{ran:?}");
+    }
+
+    /// Returns how many files the newest snapshot has.
+    pub fn newest_file_count(&self) -> usize {
+        let ran = self.run(&["show", "latest", "--json", "-i", "operator.key"]);
+        let count = ran.expect(0)["uploads"]["file_count"].as_u64().unwrap();
+        usize::try_from(count).unwrap()
     }
 
     /// Returns the paths of all objects in the store and the inodes of their files.
