@@ -235,7 +235,8 @@ fn a_file_that_vanishes_during_the_walk_costs_a_warning_and_nothing_else() {
 fn a_file_that_keeps_changing_costs_a_warning_and_is_read_again_next_time() {
     let program = Program::initialised();
     program.write("a.jpg", &noise(1, 3_000_000));
-    program.write("changing.jpg", &noise(2, 5_000_000));
+    // Long enough to be read for many ticks of the clock that stamps files.
+    program.write("changing.jpg", &noise(2, 60_000_000));
     program.write("z.jpg", &noise(3, 3_000_000));
     let ended = AtomicBool::new(false);
     let changing = File::options().write(true).open(program.path("uploads/changing.jpg")).unwrap();
@@ -259,7 +260,7 @@ fn a_file_that_keeps_changing_costs_a_warning_and_is_read_again_next_time() {
     for (name, seed) in [("uploads/a.jpg", 1), ("uploads/z.jpg", 3)] {
         assert!(fs::read(out.join(name)).unwrap() == noise(seed, 3_000_000), "{name}");
     }
-    assert_eq!(fs::metadata(out.join("uploads/changing.jpg")).unwrap().len(), 5_000_000);
+    assert_eq!(fs::metadata(out.join("uploads/changing.jpg")).unwrap().len(), 60_000_000);
     program.snapshot(0);
     let out = program.restore("latest", 0);
     let same = |name| fs::read(out.join(name)).unwrap() == fs::read(program.path(name)).unwrap();
