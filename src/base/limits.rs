@@ -53,6 +53,8 @@ pub const JSON_INTEGER_MAX: u64 = 1 << 53;
 pub const WINDOW_LEN: usize = 2 * 1024 * 1024;
 /// Windows in flight at most, whatever the number of cores: bounds memory.
 pub const WINDOWS_IN_FLIGHT_MAX: usize = 12;
+/// Packs that are read at a time at most, whatever the number of cores: bounds memory.
+pub const READERS_MAX: usize = 4;
 
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;

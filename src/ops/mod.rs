@@ -3,6 +3,7 @@
 pub mod error;
 pub mod init;
 pub mod read;
+mod readers;
 pub mod restore;
 pub mod snapshot;
 pub mod verify;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::base::{GenerationId, PackId, Profile};
+use crate::ops::readers::read_each;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::writer::pack_key;
 use crate::vault::{self, Unlocked};
@@ -47,7 +48,7 @@ pub fn run(
 ) -> Result<(), crate::ops::Error> {
     jobs.par_sort_unstable_by_key(|job| (job.pack, job.offset));
     let by_pack: Vec<&[Job]> = jobs.chunk_by(|a, b| a.pack == b.pack).collect();
-    by_pack.into_par_iter().try_for_each(|jobs| {
+    read_each(&by_pack, |jobs| {
         let id = packs[jobs[0].pack as usize];
         let opened = unlocked.pack(generation, profile, id);
         match opened {

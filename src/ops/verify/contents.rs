@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rayon::prelude::*;
-
 use super::{Collector, Scope};
 use crate::base::{Code, Digest, GenerationId, PackId, Profile};
 use crate::crypto::keys::ChunkIdKey;
@@ -12,6 +10,7 @@ use crate::format::recipe::Piece;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Kind, ObjectKey, TreeEntry};
 use crate::ops::Error;
+use crate::ops::readers::read_each;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::stream::{PieceReader, read_stream};
 use crate::vault::{self, Unlocked};
@@ -32,7 +31,8 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
             Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
         }
     }
-    packs.par_iter().try_for_each(|(id, (generation, profile))| {
+    let packs: Vec<(PackId, (GenerationId, Profile))> = packs.into_iter().collect();
+    read_each(&packs, |(id, (generation, profile))| {
         check_pack(unlocked, *id, *generation, *profile, collector)
     })?;
     let mut proven = BTreeSet::new();
