@@ -83,7 +83,8 @@ pub fn encode_block(raw: &[u8], compression: Compression) -> Vec<u8> {
             *slot = Some((level, new));
         }
         let (_, compressor) = slot.as_mut().expect("the slot was filled above");
-        let frame = compressor.compress(raw).expect("the buffer has zstd's own bound");
+        let mut frame = compressor.compress(raw).expect("the buffer has zstd's own bound");
+        frame.shrink_to_fit();
         if frame.len() < raw.len() { frame } else { raw_frame(raw) }
     })
 }
