@@ -53,6 +53,9 @@ pub const JSON_INTEGER_MAX: u64 = 1 << 53;
 pub const WINDOW_LEN: usize = 2 * 1024 * 1024;
 /// Windows in flight at most, whatever the number of cores: bounds memory.
 pub const WINDOWS_IN_FLIGHT_MAX: usize = 12;
+/// Threads that compress, seal and hash at most: the one reader is slower before that, and what
+/// each thread keeps of freed memory counts.
+pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
 

@@ -6,6 +6,7 @@ pub mod read;
 mod readers;
 pub mod restore;
 pub mod snapshot;
+pub mod threads;
 pub mod verify;
 
 pub use error::Error;
