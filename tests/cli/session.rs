@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Install, fields, noise, tree_of};
+use crate::support::{Install, Outcome, fields, noise, tree_of};
 
 /// Returns the names of the columns of a table and its first row's words.
 fn table(out: &str) -> (Vec<&str>, Vec<&str>) {
@@ -61,6 +61,27 @@ fn init_writes_a_first_config_from_flags_and_asks_nothing() {
     let taken = install.run(["--config", "first.toml", "snapshot", "--json"]).json(0);
     assert_eq!(taken["snapshots"][0]["vault"], "nightly");
     assert_eq!(taken["snapshots"][0]["row_count"], 400);
+}
+
+#[test]
+fn a_made_identity_is_in_the_kit_before_any_config_names_its_recipient() {
+    let install = Install::new();
+    let (state, store) = (install.text("own-state"), format!("file://{}", install.text("own")));
+    let uploads = install.text("uploads");
+    let mut words = vec!["--config", "own.toml", "init", "--state-dir", &state];
+    words.extend(["--store", &store, "--uploads", &uploads, "--kit"]);
+    let init = |kit: &'static str| {
+        let mut command = install.command(words.iter().copied().chain([kit]));
+        command.env("IDSWYFT_VAULT_PASSPHRASE", "correct horse battery staple");
+        Outcome::of(command.output().unwrap())
+    };
+    init("uploads/kit").fails(2, "kit-place-refused", &["uploads/kit"]);
+    assert!(!install.path("own.toml").exists(), "its recipient would have no identity anywhere");
+    init("own-kit").exits(0).says(&["wrote the config own.toml"]);
+    let kit = fs::read_dir(install.path("own-kit")).unwrap().next().unwrap().unwrap().path();
+    let config = fs::read(install.path("own.toml")).unwrap();
+    assert!(kit.join("operator.key").exists());
+    assert_eq!(fs::read(kit.join("config.toml")).unwrap(), config);
 }
 
 #[test]

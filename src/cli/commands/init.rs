@@ -30,12 +30,23 @@ const IDENTITY_NAME: &str = "operator.key";
 /// If something is wrong or cannot be written. What was begun is finished by running it again.
 pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
     let mut identities = Vec::new();
+    let mut unwritten = None;
     let config = match locate(session.global.config.as_deref()).filter(|path| path.exists()) {
         Some(path) => Config::read(&path)?,
-        None => write_config(args, session, &mut identities)?,
+        None => {
+            let (config, text) = first_config(args, session, &mut identities)?;
+            if identities.is_empty() {
+                write_config(&config, &text, session)?;
+            }
+            unwritten = (!identities.is_empty()).then_some(text);
+            config
+        }
     };
     let kit_dir = args.kit.clone().unwrap_or_else(|| PathBuf::from(KIT_DIR_DEFAULT));
-    let text = std::fs::read(&config.path);
+    let text = match &unwritten {
+        Some(text) => Ok(text.clone().into_bytes()),
+        None => std::fs::read(&config.path),
+    };
     let kit = Kit {
         dir: &kit_dir,
         forbidden: forbidden(&config),
@@ -61,6 +72,11 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
+    // A config that names a made recipient must not exist before its identity is in a kit: the next
+    // run would seal to what nobody can open.
+    if let Some(text) = unwritten.filter(|_| !reports.is_empty()) {
+        write_config(&config, &text, session)?;
+    }
     // A vault that exists is in nobody's way where another one was made.
     for (vault, error) in existing {
         if reports.is_empty() {
@@ -71,12 +87,12 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
     say(session, &config, &reports)
 }
 
-/// Writes the first config; with no recipient, an identity for the operator is made as well.
-fn write_config(
+/// Composes the first config; with no recipient, an identity for the operator is made as well.
+fn first_config(
     args: &InitArgs,
     session: &Session,
     identities: &mut Vec<KitIdentity>,
-) -> Result<Config, Failure> {
+) -> Result<(Config, String), Failure> {
     let mut flags = args.config_flags(session.global.vault.as_deref())?;
     if flags.recipients.is_empty() {
         let new = NewIdentity::generate(session.clock.now());
@@ -89,11 +105,16 @@ fn write_config(
     let text = compose_config(&flags);
     // Checked before it is written: what stays on disk is a config that works.
     let config = Config::parse(&path, text.clone())?;
+    Ok((config, text))
+}
+
+fn write_config(config: &Config, text: &str, session: &Session) -> Result<(), Failure> {
+    let path = &config.path;
     let wrap = |error| Failure::system(format!("write the config {}", path.display()), error);
-    let mut file = std::fs::File::create_new(&path).map_err(wrap)?;
+    let mut file = std::fs::File::create_new(path).map_err(wrap)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrap)?;
     session.report.note(&format!("wrote the config {}", path.display()));
-    Ok(config)
+    Ok(())
 }
 
 /// Returns where a kit would be lost together with what it is to save.
