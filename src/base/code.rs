@@ -73,7 +73,7 @@ codes! {
         "an object was moved or planted; restore the right one from a mirror";
     /// An object that nothing names.
     ObjectUnreferenced = "object-unreferenced", Damaged, 4,
-        "left by an interrupted run; the next snapshot reuses it and prune removes it";
+        "left by an interrupted run; nothing needs it, and the next snapshot may reuse it";
     /// The newest snapshot or event lacks the record that follows it.
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
@@ -157,7 +157,7 @@ codes! {
         "the primary store has everything; the mirror catches up at the next run";
     /// The state directory cannot be read or written, or is damaged.
     StateUnavailable = "state-unavailable", Unavailable, 1,
-        "the archive itself is not affected; mend the state directory or rebuild the manifest";
+        "the archive itself is not affected; mend or restore the state directory";
     /// Another run holds the lock.
     Locked = "locked", Unavailable, 5,
         "wait for the other run to end; nothing was changed";
@@ -198,7 +198,7 @@ codes! {
         "nothing was changed; change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
-        "the signed policy is in force; sign the new one with `policy set`";
+        "what is signed stays in force; set the config back, this version cannot sign another";
     /// An argument is wrong.
     UsageInvalid = "usage-invalid", Misuse, 2, "see --help";
     /// An id does not parse.

@@ -226,7 +226,7 @@ fn page(name: &str, vault: &str, root_key: &str) -> String {
          4. /srv/restored/db.sql is the database (load it into an empty one), uploads/ the files\n\
             with their owners, facts.json what was recorded beside them.\n\
          \n\
-         Without idswyft-vault: every object is a standard file; the program's repository has the\n\
-         procedure with age, zstd, jq and dd in spec/vault-v1.md.\n"
+         Without idswyft-vault: every object is a standard file that age and zstd open, and\n\
+         spec/vault-v1.md in the program's repository says what each one holds.\n"
     )
 }
