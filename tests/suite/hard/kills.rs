@@ -6,38 +6,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use idswyft_vault::base::{Code, Entropy, SystemEntropy};
+use idswyft_vault::base::Code;
 use idswyft_vault::ops::verify::Level;
 
+use crate::support::Random;
 use crate::support::program::Program;
 use crate::support::vault::{TestVault, noise};
-
-/// Draws where to kill from a seed, which a failing test prints.
-struct Moments(u64);
-
-impl Moments {
-    fn new() -> Self {
-        let given = std::env::var("IDSWYFT_VAULT_TEST_SEED").ok();
-        let seed = given.map_or_else(
-            || {
-                let mut bytes = [0; 8];
-                SystemEntropy.fill(&mut bytes);
-                u64::from_le_bytes(bytes)
-            },
-            |text| text.parse().unwrap(),
-        );
-        Self(seed)
-    }
-
-    /// Returns a moment below `max`, as SplitMix64 draws it.
-    fn next(&mut self, max: Duration) -> Duration {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let micros = u64::try_from(max.as_micros()).unwrap();
-        Duration::from_micros((z ^ (z >> 31)) % micros)
-    }
-}
 
 /// How a run ended that was to be killed.
 #[derive(PartialEq)]
@@ -76,8 +50,7 @@ fn snapshot_ids(program: &Program) -> Vec<String> {
 
 #[test]
 fn a_snapshot_killed_at_any_moment_costs_nothing_but_its_own_work() {
-    let mut moments = Moments::new();
-    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
+    let mut random = Random::new();
     let program = Program::initialised();
     fill(&program, 0);
     let first = program.snapshot(0)["id"].as_str().unwrap().to_owned();
@@ -86,7 +59,7 @@ fn a_snapshot_killed_at_any_moment_costs_nothing_but_its_own_work() {
         fill(&program, turn);
         let before = packs(&program);
         // A whole run takes about this long, so most kills meet one that is under way.
-        let after = moments.next(Duration::from_millis(500));
+        let after = random.moment(Duration::from_millis(500));
         let ended = run_and_kill(&program, &["snapshot"], after);
         assert!(matches!(ended, Ended::Killed | Ended::ByItself(0)), "turn {turn}");
         let durable = packs(&program);
@@ -128,14 +101,13 @@ fn a_snapshot_killed_at_any_moment_costs_nothing_but_its_own_work() {
 
 #[test]
 fn an_init_killed_at_any_moment_is_finished_by_running_it_again() {
-    let mut moments = Moments::new();
-    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
+    let mut random = Random::new();
     let mut killed_count = 0;
     for turn in 0..16 {
         let program = Program::new();
         program.write("a.jpg", b"contents");
         let args = ["init", "--json", "--kit", "kit"];
-        let ended = run_and_kill(&program, &args, moments.next(Duration::from_millis(60)));
+        let ended = run_and_kill(&program, &args, random.moment(Duration::from_millis(60)));
         killed_count += usize::from(ended == Ended::Killed);
         let again = program.run(&args);
         match again.code {
@@ -159,8 +131,7 @@ fn an_init_killed_at_any_moment_is_finished_by_running_it_again() {
 
 #[test]
 fn a_restore_killed_at_any_moment_is_done_by_running_it_again() {
-    let mut moments = Moments::new();
-    println!("IDSWYFT_VAULT_TEST_SEED={}", moments.0);
+    let mut random = Random::new();
     let program = Program::initialised();
     for turn in 0..3 {
         fill(&program, turn);
@@ -170,7 +141,7 @@ fn a_restore_killed_at_any_moment_is_done_by_running_it_again() {
     let again = [&words[..], &["--overwrite"]].concat();
     let mut killed_count = 0;
     for _ in 0..8 {
-        let ended = run_and_kill(&program, &words, moments.next(Duration::from_millis(250)));
+        let ended = run_and_kill(&program, &words, random.moment(Duration::from_millis(250)));
         killed_count += usize::from(ended == Ended::Killed);
         if ended == Ended::Killed && program.path("out").exists() {
             // What is half restored never looks whole to who starts anew.

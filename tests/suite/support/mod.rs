@@ -3,8 +3,10 @@
 //! Both wrap any store, and are stricter than it: they read every content that is put, also a
 //! staged file, and refuse one that does not have its digest.
 
+mod assurance;
 mod faulty;
 pub mod program;
+mod random;
 mod recording;
 pub mod vault;
 
@@ -15,7 +17,9 @@ use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{Content, Error};
 use sha2::{Digest as _, Sha256};
 
+pub use assurance::Figure;
 pub use faulty::{FaultyStore, Mode, Then};
+pub use random::{Random, SeededEntropy};
 pub use recording::RecordingStore;
 
 /// One call of a store that reaches the place it stands for.
@@ -45,6 +49,11 @@ impl Call {
             Self::Prepare | Self::List(_) | Self::CleanStaging => None,
         }
     }
+}
+
+/// Tells whether the long form of a test is wanted, which takes hours instead of seconds.
+pub fn is_long() -> bool {
+    std::env::var_os("IDSWYFT_VAULT_TEST_LONG").is_some()
 }
 
 /// Returns the SHA-256 of bytes.
