@@ -158,6 +158,9 @@ codes! {
     /// The state directory cannot be read or written, or is damaged.
     StateUnavailable = "state-unavailable", Unavailable, 1,
         "the archive itself is not affected; mend or restore the state directory";
+    /// The manifest is missing or damaged.
+    ManifestDamaged = "manifest-damaged", Unavailable, 1,
+        "the archive itself is not affected; run `manifest rebuild`, which reads the store";
     /// Another run holds the lock.
     Locked = "locked", Unavailable, 5,
         "wait for the other run to end; nothing was changed";

@@ -44,6 +44,8 @@ pub const CONFIG_LEN_MAX: u64 = 1024 * 1024;
 pub const BODY_LEN_MAX: u64 = 512 * 1024 * 1024;
 /// Largest list of a snapshot: some three million packs.
 pub const LIST_LEN_MAX: u64 = 512 * 1024 * 1024;
+/// Largest record of a segment: tags as long as a command line, and counts.
+pub const SEGMENT_RECORD_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// Largest line of a tree: a file of many terabytes after much churn.
 pub const TREE_LINE_LEN_MAX: usize = 64 * 1024 * 1024;
 /// Largest integer in JSON: beyond it, JSON readers lose digits.

@@ -21,6 +21,12 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
+    /// The file is not there.
+    #[error("open the manifest {path}: it is not there")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be made.
     #[error("create the manifest {path}")]
     File {
@@ -58,8 +64,12 @@ impl Coded for Error {
             Self::Sqlite { cause, .. } => match cause.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => Code::StoreFull,
                 Some(rusqlite::ErrorCode::DatabaseBusy) => Code::Locked,
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                    Code::ManifestDamaged
+                }
                 _ => Code::StateUnavailable,
             },
+            Self::Missing { .. } => Code::ManifestDamaged,
             Self::File { cause, .. } => match cause.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     Code::StoreFull

@@ -22,6 +22,9 @@ pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use snapshots::{Commit, SnapshotRow};
 
+/// The name under which a manifest keeps what tells its pack numbers from those of any other.
+pub const IDENTITY: &str = "identity";
+
 /// The schema, one step a version; `user_version` says how many were applied.
 const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
 
@@ -32,11 +35,25 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Opens the manifest, creating or migrating it.
+    /// Opens the manifest, migrating it if need be.
+    ///
+    /// A manifest that was lost is not begun anew: an empty one would repeat what was signed.
     ///
     /// # Errors
-    /// If the file cannot be opened, is damaged, or was made by a newer program.
+    /// If the file is not there, cannot be opened, is damaged, or was made by a newer program.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        match path.try_exists() {
+            Ok(true) => Self::create(path),
+            Ok(false) => Err(Error::Missing { path: path.to_owned() }),
+            Err(cause) => Err(Error::File { path: path.to_owned(), cause }),
+        }
+    }
+
+    /// Opens the manifest, creating it if it is not there.
+    ///
+    /// # Errors
+    /// If the file cannot be made or opened, is damaged, or was made by a newer program.
+    pub fn create(path: &Path) -> Result<Self, Error> {
         let wrap = |cause| Error::new(path, "open", cause);
         make_private(path)?;
         let connection = Connection::open(path).map_err(wrap)?;

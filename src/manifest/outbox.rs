@@ -5,7 +5,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Error, Manifest, set_note};
+use super::{Error, IDENTITY, Manifest, set_note};
 use crate::base::Digest;
 use crate::format::ObjectKey;
 
@@ -96,7 +96,10 @@ impl Manifest {
         self.write("journal objects in", |transaction| journal(transaction, stores, objects, notes))
     }
 
-    /// Journals what opens a generation, and erases the chunk index of the one before.
+    /// Journals what opens a generation, and erases the packs and chunks of the one before.
+    ///
+    /// Pack numbers begin anew, so the manifest gets another identity: the cache of files goes by
+    /// the old numbers.
     ///
     /// # Errors
     /// If the manifest cannot be written; then nothing is.
@@ -109,7 +112,8 @@ impl Manifest {
         self.write("roll the generation in", |transaction| {
             journal(transaction, stores, objects, notes)?;
             transaction.execute("DELETE FROM chunk", [])?;
-            transaction.execute("UPDATE pack SET chunks = NULL", [])?;
+            transaction.execute("DELETE FROM pack", [])?;
+            transaction.execute("DELETE FROM meta WHERE name = ?1", [IDENTITY])?;
             Ok(())
         })
     }

@@ -1,10 +1,10 @@
-//! Packs that this writer made.
+//! Packs that this writer made for the open generation.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Error, Manifest};
-use crate::base::{ChunkId, GenerationId, PackId, Profile};
+use crate::base::{ChunkId, PackId, Profile};
 
 /// A pack's number on this host: recipes use it until the pack has its name.
 pub type PackNumber = u32;
@@ -17,8 +17,6 @@ pub struct NewPack<'a> {
     pub id: PackId,
     /// Its profile.
     pub profile: Profile,
-    /// Its generation.
-    pub generation: GenerationId,
     /// Stored length in bytes.
     pub stored_len: u64,
     /// Raw length in bytes.
@@ -40,16 +38,14 @@ pub struct PackRow {
     pub id: PackId,
     /// Its profile.
     pub profile: Profile,
-    /// Its generation.
-    pub generation: GenerationId,
     /// Stored length in bytes.
     pub stored_len: u64,
     /// Raw length in bytes.
     pub raw_len: u64,
-    /// When it was made.
-    pub made_at: Timestamp,
-    /// When a snapshot last named it.
-    pub last_named_at: Option<Timestamp>,
+    /// When a snapshot last named it; until one does, when it was made.
+    pub used_at: Timestamp,
+    /// Whether a snapshot ever named it.
+    pub is_named: bool,
     /// Whether the newest snapshot uses too little of it to lean on it further.
     pub retired: bool,
 }
@@ -63,19 +59,15 @@ fn invalid<E: std::error::Error + Send + Sync + 'static>(
 }
 
 fn row_to_pack(row: &Row<'_>) -> rusqlite::Result<PackRow> {
-    let generation: String = row.get(3)?;
-    let time = |column, second| Timestamp::from_second(second).map_err(|e| invalid(column, e));
-    let named: Option<i64> = row.get(7)?;
     Ok(PackRow {
         number: row.get(0)?,
         id: PackId::from_bytes(row.get(1)?),
         profile: Profile::from_code(row.get(2)?).map_err(|e| invalid(2, e))?,
-        generation: generation.parse().map_err(|e| invalid(3, e))?,
-        stored_len: row.get(4)?,
-        raw_len: row.get(5)?,
-        made_at: time(6, row.get(6)?)?,
-        last_named_at: named.map(|second| time(7, second)).transpose()?,
-        retired: row.get(8)?,
+        stored_len: row.get(3)?,
+        raw_len: row.get(4)?,
+        used_at: Timestamp::from_second(row.get(5)?).map_err(|e| invalid(5, e))?,
+        is_named: row.get(6)?,
+        retired: row.get(7)?,
     })
 }
 
@@ -90,14 +82,13 @@ impl Manifest {
         self.write("record a pack in", |transaction| {
             transaction
                 .prepare_cached(
-                    "INSERT INTO pack (number, id, profile, generation, stored_len, raw_len, \
-                     made_at, chunks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT INTO pack (number, id, profile, stored_len, raw_len, used_at, chunks) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute(params![
                     pack.number,
                     pack.id.as_bytes(),
                     pack.profile.code(),
-                    pack.generation.to_string(),
                     pack.stored_len,
                     pack.raw_len,
                     pack.made_at.as_second(),
@@ -122,8 +113,8 @@ impl Manifest {
     pub fn packs(&self) -> Result<Vec<PackRow>, Error> {
         self.run("list the packs of", |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT number, id, profile, generation, stored_len, raw_len, made_at, \
-                 last_named_at, retired FROM pack ORDER BY number",
+                "SELECT number, id, profile, stored_len, raw_len, used_at, chunks IS NULL, \
+                 retired FROM pack ORDER BY number",
             )?;
             statement.query_map([], row_to_pack)?.collect()
         })

@@ -3,18 +3,17 @@ CREATE TABLE meta (
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- Every pack and tree object that this writer made, by a number that recipes use until it is named.
+-- Every pack and tree object that this writer made for the open generation, by a number that
+-- recipes use until it is named. A roll empties the table, and the numbers begin anew.
 CREATE TABLE pack (
-    number        INTEGER PRIMARY KEY,
-    id            BLOB    NOT NULL UNIQUE,
-    profile       INTEGER NOT NULL,
-    generation    TEXT    NOT NULL,
-    stored_len    INTEGER NOT NULL,
-    raw_len       INTEGER NOT NULL,
-    made_at       INTEGER NOT NULL,
-    last_named_at INTEGER,
-    retired       INTEGER NOT NULL DEFAULT 0,
-    chunks        BLOB -- its entry of the next segment, until a snapshot names it
+    number     INTEGER PRIMARY KEY,
+    id         BLOB    NOT NULL UNIQUE,
+    profile    INTEGER NOT NULL,
+    stored_len INTEGER NOT NULL,
+    raw_len    INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL, -- when a snapshot last named it; until then, when it was made
+    retired    INTEGER NOT NULL DEFAULT 0,
+    chunks     BLOB -- its entry of the next segment, until a snapshot names it
 );
 
 -- Where each chunk of the open generation is.

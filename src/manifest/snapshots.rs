@@ -87,7 +87,7 @@ impl Manifest {
                 [commit.retire_below_percent > 0],
             )?;
             let mut name = transaction.prepare_cached(
-                "UPDATE pack SET last_named_at = ?2, chunks = NULL, \
+                "UPDATE pack SET used_at = ?2, chunks = NULL, \
                  retired = (?3 * 100 < raw_len * ?4) WHERE number = ?1",
             )?;
             for (number, used_len) in commit.named {

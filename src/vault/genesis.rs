@@ -115,7 +115,7 @@ impl Genesis {
         let mut objects = vec![outgoing(ObjectKey::Vault(1), self.vault_note)];
         objects.extend(self.generation.files);
         objects.extend(self.events);
-        let mut manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+        let mut manifest = Manifest::create(&state.file("manifest.sqlite"))?;
         let open = self.generation.open.id.to_string().into_bytes();
         let notes = [(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];
         manifest.enqueue(stores, &objects, &notes)?;

@@ -16,12 +16,9 @@ use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::vault_note::VaultNote;
 use crate::manifest::{
-    Commit, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
+    Commit, IDENTITY, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
 };
 use crate::store::{Content, Store};
-
-/// The manifest's name for what tells it from others.
-const MANIFEST_IDENTITY: &str = "identity";
 
 /// The time and the randomness that a vault works with.
 #[derive(Clone)]
@@ -113,16 +110,17 @@ impl Writer {
         &self.manifest
     }
 
-    /// Returns what tells this manifest from one rebuilt later, whose pack numbers differ.
+    /// Returns what tells this manifest's pack numbers from those of another generation or of a
+    /// manifest rebuilt later.
     ///
     /// # Errors
     /// If the manifest cannot be read or written.
     pub fn manifest_identity(&mut self) -> Result<Vec<u8>, Error> {
-        if let Some(identity) = self.manifest.note(MANIFEST_IDENTITY)? {
+        if let Some(identity) = self.manifest.note(IDENTITY)? {
             return Ok(identity);
         }
         let identity: [u8; 16] = entropy::draw(self.outside.entropy.as_ref());
-        self.manifest.set_note(MANIFEST_IDENTITY, &identity)?;
+        self.manifest.set_note(IDENTITY, &identity)?;
         Ok(identity.to_vec())
     }
 
@@ -157,10 +155,7 @@ impl Writer {
         let reuse =
             SignedDuration::from_hours(24 * i64::from(self.note.parameters.fields().reuse_days));
         let since = self.outside.clock.now() - reuse;
-        let leans = |pack: &PackRow| {
-            let last = pack.last_named_at.unwrap_or(pack.made_at);
-            pack.generation == self.generation.id && !pack.retired && last >= since
-        };
+        let leans = |pack: &PackRow| !pack.retired && pack.used_at >= since;
         Ok(self.manifest.packs()?.into_iter().filter(leans).collect())
     }
 
@@ -185,7 +180,6 @@ impl Writer {
             number,
             id: entry.id,
             profile: entry.profile,
-            generation: self.generation.id,
             stored_len: entry.stored_len,
             raw_len: entry.raw_len,
             made_at: self.outside.clock.now(),

@@ -1,7 +1,7 @@
 //! Rules of the spec about whole vaults: what is on the host, in the kit, in a store, and what is
 //! never there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::frame::decode_document;
 use idswyft_vault::format::parameters::Parameters;
-use idswyft_vault::format::segment::{SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::SegmentReader;
 use idswyft_vault::ops::init::{self, Kit, NewVault};
 use idswyft_vault::ops::snapshot::{self, VaultJob};
 use idswyft_vault::ops::verify::{Level, verify};
@@ -150,7 +150,7 @@ fn a_generation_is_in_the_ledger_before_a_snapshot_of_it_is() {
     }
 }
 
-/// V-132
+/// V-132, V-201
 #[test]
 fn a_segment_lists_what_its_snapshot_names_first() {
     let vault = filled();
@@ -168,11 +168,13 @@ fn a_segment_lists_what_its_snapshot_names_first() {
     let identity = vault.writer().generation().dedup_secret.index_identity();
     let plain = seal::open("segment", &sealed, &identity).unwrap();
     let bytes = decode_document(&plain, 1 << 20).unwrap();
-    let mut source = bytes.as_slice();
-    let header = SegmentHeader::read(&mut source).unwrap();
-    let listed: BTreeSet<PackId> =
-        (0..header.pack_count).map(|_| SegmentPack::read(&mut source).unwrap().id).collect();
-    assert!(source.is_empty());
+    let mut reader = SegmentReader::open(bytes.as_slice()).unwrap();
+    let next_pack = std::iter::from_fn(|| reader.next_pack().unwrap());
+    let listed: BTreeSet<PackId> = next_pack.map(|pack| pack.id).collect();
+    let next_use = std::iter::from_fn(|| reader.next_use().unwrap());
+    let used: BTreeMap<PackId, u64> = next_use.map(|used| (used.id, used.used_len)).collect();
+    assert_eq!(used.keys().copied().collect::<BTreeSet<_>>(), packs(second.snapshot));
+    assert!(used.values().all(|used_len| *used_len > 0));
     let (before, after) = (packs(first.snapshot), packs(second.snapshot));
     assert_eq!(listed, after.difference(&before).copied().collect());
 }

@@ -1,10 +1,10 @@
 //! From streams to a snapshot: body, list, segment, note, in the order of I2 and I3. Spec: §9.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::Write;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::lane::StreamEnd;
 use super::tree::TreeCounts;
@@ -18,7 +18,7 @@ use crate::format::event_fields::SnapshotTaken;
 use crate::format::frame::{encode_document, padding_after};
 use crate::format::list::{self, ListEntry};
 use crate::format::recipe::{Piece, Recipe};
-use crate::format::segment::SegmentHeader;
+use crate::format::segment::{PackUse, SegmentHeader, SegmentRecord};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use crate::manifest::{Outgoing, PackNumber, PackRow, Payload, SnapshotRow};
 use crate::ops::Error;
@@ -96,8 +96,11 @@ impl<'a> Named<'a> {
         Ok(Stream { len: end.len, b3: end.b3, recipe: recipe.ok_or(Error::Closed)? })
     }
 
-    fn new_rows(&self) -> impl Iterator<Item = &PackRow> {
-        self.rows.iter().copied().filter(|pack| pack.last_named_at.is_none())
+    /// Returns the packs that no snapshot named before, in the order in which they were made.
+    fn new_rows(&self) -> Vec<&PackRow> {
+        let mut rows: Vec<_> = self.rows.iter().copied().filter(|pack| !pack.is_named).collect();
+        rows.sort_by_key(|pack| pack.number);
+        rows
     }
 }
 
@@ -123,8 +126,10 @@ pub fn commit(
     )?;
     let body = outgoing(ObjectKey::Body(snapshot), seal_body(writer, &body)?);
     let list = outgoing(ObjectKey::List(snapshot), list.into_bytes());
-    let (segment, segment_len) = write_segment(writer, snapshot, &named)?;
-    let new_len = named.new_rows().map(|pack| pack.stored_len).sum();
+    let new_len = named.new_rows().iter().map(|pack| pack.stored_len).sum();
+    let report = report(writer, snapshot, time, &contents, totals.stored_len, new_len);
+    let record = SegmentRecord { tags: tags.to_vec(), facts: facts_of(&report) };
+    let (segment, segment_len) = write_segment(writer, snapshot, &record, &named, &contents.used)?;
     let policy = Policy::from_json(&writer.note().policy)?;
     let note = SnapshotNote {
         vault: writer.vault(),
@@ -143,14 +148,13 @@ pub fn commit(
         tags_digest: sha256(&tags_digest_input(&salt, tags)),
     };
     let note = outgoing(ObjectKey::Note(snapshot), writer.key().sign(&note.compose()?)?);
-    let report = report(writer, snapshot, time, &contents, totals.stored_len, new_len);
     let row = SnapshotRow {
         id: snapshot,
         time,
         generation: writer.generation().id,
         tags: json!(tags).to_string(),
         note: bytes_of(&note).to_vec(),
-        facts: facts_of(&report).to_string(),
+        facts: json!(record.facts).to_string(),
     };
     let used: Vec<(PackNumber, u64)> = contents.used.into_iter().collect();
     let stored_len = totals.stored_len;
@@ -222,27 +226,39 @@ fn seal_body(writer: &Writer, body: &Body) -> Result<Vec<u8>, Error> {
     Ok(seal::seal(recipient, &plain, writer.outside().entropy.as_ref())?)
 }
 
-/// Writes the chunk index of every pack that no snapshot named before, for the host alone.
+/// Writes what the host alone reads again: the record of the snapshot, the chunk index of every
+/// pack that no snapshot named before, and how much is used of every pack.
 fn write_segment(
     writer: &Writer,
     snapshot: SnapshotId,
+    record: &SegmentRecord,
     named: &Named<'_>,
+    used: &HashMap<PackNumber, u64>,
 ) -> Result<(Outgoing, u64), Error> {
     let recipient = writer.generation().dedup_secret.index_identity().recipient();
     let path = writer.state().spool()?.join(format!("segment-{snapshot}"));
     let sealed = SealedFile::create(path, &recipient, writer.outside().entropy.as_ref())?;
     let wrap = |cause| Error::file("write", writer.state().path(), cause);
     let mut encoder = zstd::Encoder::new(sealed, SEGMENT_LEVEL).map_err(wrap)?;
+    let (record, new_rows) = (record.compose()?, named.new_rows());
+    let count = |len: usize| u32::try_from(len).map_err(|_| Error::Closed);
     let header = SegmentHeader {
         vault: writer.vault(),
         generation: writer.generation().id,
         snapshot,
-        pack_count: u32::try_from(named.new_rows().count()).map_err(|_| Error::Closed)?,
+        pack_count: count(new_rows.len())?,
+        use_count: count(named.rows.len())?,
+        record_len: count(record.len())?,
     };
     encoder.write_all(&header.compose()).map_err(wrap)?;
-    for pack in named.new_rows() {
+    encoder.write_all(&record).map_err(wrap)?;
+    for pack in new_rows {
         let entry = writer.manifest().segment_entry(pack.number)?.unwrap_or_default();
         encoder.write_all(&entry).map_err(wrap)?;
+    }
+    for pack in &named.rows {
+        let used_len = used.get(&pack.number).copied().unwrap_or(0);
+        encoder.write_all(&PackUse { id: pack.id, used_len }.compose()).map_err(wrap)?;
     }
     let mut sealed = encoder.finish().map_err(wrap)?;
     let padding = padding_after(sealed.plain_len());
@@ -278,13 +294,13 @@ fn report(
     }
 }
 
-fn facts_of(report: &SnapshotReport) -> Value {
-    let facts = BTreeMap::from([
+fn facts_of(report: &SnapshotReport) -> Map<String, Value> {
+    let facts = [
         ("stored_len", report.stored_len),
         ("new_len", report.new_len),
         ("content_len", report.content_len),
         ("file_count", report.file_count),
         ("row_count", report.row_count),
-    ]);
-    json!(facts)
+    ];
+    facts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
 }

@@ -166,7 +166,7 @@ mod tests {
     fn a_block_does_not_keep_any_number_of_streams_waiting() {
         let dir = tempfile::tempdir().unwrap();
         let reader =
-            Manifest::open(&dir.path().join("manifest.sqlite")).unwrap().chunk_reader().unwrap();
+            Manifest::create(&dir.path().join("manifest.sqlite")).unwrap().chunk_reader().unwrap();
         let (step_sender, steps) = ordered(4);
         let (block_sender, blocks) = ordered(4);
         let usable = Arc::new(UsablePacks::new([], 0));

@@ -2,7 +2,7 @@
 
 use idswyft_vault::base::{Code, PackId, Profile};
 use idswyft_vault::format::pack::ChunkEntry;
-use idswyft_vault::format::segment::{SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::{PackUse, SegmentHeader, SegmentPack, SegmentRecord};
 
 use super::age_writer::KeyPair;
 use super::file::Vector;
@@ -72,11 +72,16 @@ fn generation_files() -> Vec<Vector> {
 }
 
 fn segments() -> Vec<Vector> {
+    let facts = serde_json::Map::from_iter([("file_count".to_owned(), 3.into())]);
+    let record = SegmentRecord { tags: vec!["monthly".to_owned()], facts };
+    let record = record.compose().expect("the record is short");
     let header = SegmentHeader {
         vault: VAULT,
         generation: generation(),
         snapshot: snapshot(),
         pack_count: 1,
+        use_count: 1,
+        record_len: u32::try_from(record.len()).expect("the record is short"),
     };
     let chunk = ChunkEntry { id: idswyft_vault::base::ChunkId::from_bytes([3; 32]), raw_len: 7 };
     let pack = SegmentPack {
@@ -86,7 +91,9 @@ fn segments() -> Vec<Vector> {
         raw_len: 14,
         chunks: vec![chunk, chunk],
     };
-    let bytes = [header.compose(), pack.compose()].concat();
+    let used = PackUse { id: pack.id, used_len: 7 };
+    let chunks_at = header.compose().len() + record.len() + 56;
+    let bytes = [header.compose(), record, pack.compose(), used.compose()].concat();
     let with = |at: usize, byte| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;
@@ -97,7 +104,10 @@ fn segments() -> Vec<Vector> {
     };
     vec![
         vector("sound", "V-130", "A pack of two chunks.", bytes.clone()).releases(&bytes),
-        vector("sum", "V-130", "The chunks do not add up.", with(82 + 44, 15)),
+        vector("sum", "V-130", "The chunks do not add up.", with(chunks_at + 32, 8)),
+        vector("cut", "V-200", "It ends within its last use.", bytes[..bytes.len() - 1].to_vec()),
+        vector("record", "V-200", "Its record is not JSON.", with(90, b'[')),
+        vector("more", "V-200", "A byte follows.", [&bytes[..], b"x"].concat()),
         vector("version", "V-131", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
     ]
 }

@@ -16,7 +16,7 @@ use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::pack::{
     Blocks, Footer, PackError, PackOwner, check_padding, parse_chunks,
 };
-use idswyft_vault::format::segment::{SegmentError, SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::{SegmentError, SegmentReader};
 use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::tree::TreeEntry;
 use idswyft_vault::format::vault_note::VaultNote;
@@ -139,11 +139,15 @@ fn object(vector: &Vector) -> Result<Vec<u8>, Code> {
     Ok(pack.read_blocks(0..pack.blocks().len()).map_err(code)?.concat())
 }
 
-fn segment(mut bytes: &[u8]) -> Result<Vec<u8>, SegmentError> {
-    let header = SegmentHeader::read(&mut bytes)?;
-    let mut composed = header.compose();
-    for _ in 0..header.pack_count {
-        composed.extend(SegmentPack::read(&mut bytes)?.compose());
+fn segment(bytes: &[u8]) -> Result<Vec<u8>, SegmentError> {
+    let mut reader = SegmentReader::open(bytes)?;
+    let mut composed = reader.header().compose();
+    composed.extend(reader.record().compose()?);
+    while let Some(pack) = reader.next_pack()? {
+        composed.extend(pack.compose());
+    }
+    while let Some(used) = reader.next_use()? {
+        composed.extend(used.compose());
     }
     Ok(composed)
 }
