@@ -161,6 +161,9 @@ codes! {
     /// The manifest is missing or damaged.
     ManifestDamaged = "manifest-damaged", Unavailable, 1,
         "the archive itself is not affected; run `manifest rebuild`, which reads the store";
+    /// Objects still wait for a store.
+    DeliveryPending = "delivery-pending", Refused, 1,
+        "nothing was changed; the next snapshot delivers what waits";
     /// Another run holds the lock.
     Locked = "locked", Unavailable, 5,
         "wait for the other run to end; nothing was changed";

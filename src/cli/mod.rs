@@ -54,6 +54,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
         Command::Ledger(args) => commands::ledger::run(args, session),
+        Command::Manifest(args) => commands::manifest::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }
 }

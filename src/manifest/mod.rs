@@ -63,6 +63,23 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Puts this manifest in the place of another, which may be damaged or missing.
+    ///
+    /// A crash leaves either of them, or none; never one of them with the other's journal.
+    ///
+    /// # Errors
+    /// If a file cannot be removed or renamed.
+    pub fn replace(self, place: &Path) -> Result<(), Error> {
+        let Self { connection, path } = self;
+        // Closing the last connection moves the write-ahead log into the file.
+        connection.close().map_err(|(_, cause)| Error::new(&path, "close", cause))?;
+        remove(place)?;
+        let directory = place.parent().unwrap_or(Path::new("."));
+        std::fs::rename(&path, place)
+            .and_then(|()| std::fs::File::open(directory)?.sync_all())
+            .map_err(|cause| Error::File { path: place.to_owned(), cause })
+    }
+
     fn migrate(&mut self) -> Result<(), Error> {
         let applied: usize = self.run("read the version of", |connection| {
             connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -138,6 +155,25 @@ impl Manifest {
             .map_err(|cause| Error::new(&self.path, "open", cause))?;
         Ok(ChunkReader::new(connection, self.path.clone()))
     }
+}
+
+/// Removes a manifest and its journal, if they are there.
+///
+/// # Errors
+/// If a file cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    // The database itself first: without its log it would look whole and be older.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File { path: PathBuf::from(name), cause });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn set_note(connection: &Connection, name: &str, value: &[u8]) -> rusqlite::Result<()> {

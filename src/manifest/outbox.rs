@@ -195,6 +195,19 @@ impl Manifest {
         })
     }
 
+    /// Keeps that a store has these objects, since when, and nothing that it said of them.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing is.
+    pub fn keep_found(&mut self, store: &str, found: &[(ObjectKey, i64)]) -> Result<(), Error> {
+        self.write("keep what was found in", |transaction| {
+            found.iter().try_for_each(|(key, second)| {
+                let receipt = ReceiptRow { second: *second, version_id: None, checksum: None };
+                insert_receipt(transaction, store, key, &receipt)
+            })
+        })
+    }
+
     /// Keeps the receipt of an object that did not pass through the outbox.
     ///
     /// # Errors

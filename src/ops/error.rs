@@ -48,6 +48,18 @@ pub enum Error {
         /// How long it may take.
         max: i64,
     },
+    /// A sound manifest with objects on their way must not be thrown away.
+    #[error(
+        "rebuild the manifest {}: it can be read, and {count} objects in it wait for a store: \
+         deliver them with `snapshot`, or move the file away if it is not to be trusted",
+        path.display()
+    )]
+    NotDelivered {
+        /// The manifest.
+        path: std::path::PathBuf,
+        /// Objects that wait, counted for each store.
+        count: u64,
+    },
     /// The snapshot does not hold what was asked for.
     #[error("find {what} in snapshot {snapshot}")]
     NotInSnapshot {
@@ -113,6 +125,7 @@ impl Coded for Error {
             Self::Format(error) => error.code(),
             Self::Closed | Self::Output(_) => Code::SystemFailed,
             Self::TooLong { .. } => Code::RunTooLong,
+            Self::NotDelivered { .. } => Code::DeliveryPending,
             Self::NotInSnapshot { .. } => Code::PathUnknown,
             Self::Pattern { .. } => Code::UsageInvalid,
             Self::KitPlace { .. } => Code::KitPlaceRefused,

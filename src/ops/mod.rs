@@ -4,6 +4,8 @@ pub mod error;
 pub mod init;
 pub mod read;
 mod readers;
+pub mod rebuild;
+pub mod replicate;
 pub mod restore;
 pub mod snapshot;
 pub mod threads;

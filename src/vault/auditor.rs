@@ -10,7 +10,7 @@ use super::Error;
 use super::notes::{check_snapshot_note, check_vault_note};
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Coded, Digest, Family, SnapshotId, VaultId};
-use crate::crypto::digest::sha256;
+use crate::crypto::digest::{Sha256Hasher, sha256};
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -142,6 +142,29 @@ impl Auditor {
             return Err(Error::Altered { key, found, expected });
         }
         Ok(bytes)
+    }
+
+    /// Checks length and digest of an object that a note names, whatever its size.
+    ///
+    /// # Errors
+    /// If it is missing or not the one that was signed.
+    pub fn check_signed(&self, key: ObjectKey, signed: &SignedObject) -> Result<(), Error> {
+        let mut hasher = Sha256Hasher::new();
+        let mut reader = self.store.open(&key)?;
+        std::io::copy(&mut reader, &mut hasher).map_err(|cause| {
+            let (store, action, place) = (self.store.name().to_owned(), "read", key.to_string());
+            crate::store::Error::Unavailable { store, action, place, source: cause.into() }
+        })?;
+        let len = hasher.len();
+        if len != signed.len {
+            return Err(Error::Len { key, len, need: signed.len });
+        }
+        let found = hasher.finish();
+        if found != signed.sha256 {
+            let (found, expected) = (found.to_string(), signed.sha256.to_string());
+            return Err(Error::Altered { key, found, expected });
+        }
+        Ok(())
     }
 
     /// Reads the list of a snapshot: everything that it needs.

@@ -20,7 +20,8 @@ use crate::format::event_fields::{GenerationOpened, GenerationRef, GenerationRev
 use crate::format::generation::GenerationFile;
 use crate::manifest::{Manifest, Outgoing};
 
-/// The manifest's name for the id of the open generation.
+/// The manifest's name for the id of the open generation. A rebuilt manifest has another one than
+/// the state if the log does not record the generation in the state as opened (spec §9.4).
 pub const OPEN_GENERATION: &str = "open generation";
 
 /// A generation that is about to be opened.
@@ -84,6 +85,12 @@ pub(super) fn current(state: &StateDir, manifest: &Manifest) -> Result<OpenGener
     state.generation(GenerationSlot::Open)
 }
 
+/// Tells whether the manifest knows this generation as the open one.
+pub(super) fn is_recorded(manifest: &Manifest, generation: GenerationId) -> Result<bool, Error> {
+    let recorded = manifest.note(OPEN_GENERATION)?;
+    Ok(recorded.as_deref() == Some(generation.to_string().as_bytes()))
+}
+
 impl Writer {
     /// Tells whether the open generation has reached its greatest age.
     pub fn generation_is_over(&self) -> bool {
@@ -109,11 +116,12 @@ impl Writer {
         }
         let new = NewGeneration::prepare(self.vault(), recipients, ask, self.outside())?;
         self.state().set_generation(GenerationSlot::Next, &new.open)?;
-        let closed =
-            EventPayload::GenerationClosed(GenerationRef { generation: self.generation().id });
         let id = new.open.id;
+        let closed = GenerationRef { generation: self.generation().id };
+        let closed = self.generation_is_recorded().then_some(closed);
+        let events = closed.map(EventPayload::GenerationClosed).into_iter().chain([new.event]);
         let note = (OPEN_GENERATION, id.to_string().into_bytes());
-        self.journal_generation(new.files, [closed, new.event], note)?;
+        self.journal_generation(new.files, events.collect(), note)?;
         self.adopt_generation()?;
         Ok(id)
     }

@@ -30,6 +30,11 @@ impl Journal {
         Self { frontier: Frontier::empty() }
     }
 
+    /// Goes on after the leaves of a log.
+    pub const fn after(frontier: Frontier) -> Self {
+        Self { frontier }
+    }
+
     /// Reads the frontier from the manifest.
     ///
     /// # Errors
@@ -61,11 +66,26 @@ impl Journal {
         let event = LedgerEvent { vault, signer, seq, time, payload, seen: Vec::new() };
         let event_key = ObjectKey::LedgerEvent(signer, seq);
         let leaf = event.compose().map_err(|e| Error::format(event_key, e))?;
+        self.append_leaf(key, vault, leaf)
+    }
+
+    /// Appends an event as it is stored; returns it and the checkpoint after it, to be journaled.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub fn append_leaf(
+        &mut self,
+        key: &SigningKey,
+        vault: VaultId,
+        leaf: Vec<u8>,
+    ) -> Result<Vec<Outgoing>, Error> {
+        let signer = key.signer_id();
+        let seq = self.frontier.head().size;
         self.frontier.append(&leaf);
         let text = self.frontier.head().compose_checkpoint(vault, signer);
         let checkpoint = key.sign(&text)?;
         Ok(vec![
-            outgoing(event_key, leaf),
+            outgoing(ObjectKey::LedgerEvent(signer, seq), leaf),
             outgoing(ObjectKey::LedgerCheckpoint(signer, seq), checkpoint),
         ])
     }

@@ -23,6 +23,8 @@ pub struct SignerLog {
     pub events: Vec<LedgerEvent>,
     /// Size and root after the last of them.
     pub head: TreeHead,
+    /// What appending to the log needs.
+    pub frontier: Frontier,
     /// Its newest checkpoint, as stored.
     pub checkpoint: Option<Vec<u8>>,
     /// The event behind them whose checkpoint is not there: what an interrupted delivery leaves.
@@ -66,6 +68,7 @@ fn read_log(
         signer,
         events: Vec::new(),
         head: Frontier::empty().head(),
+        frontier: Frontier::empty(),
         checkpoint: None,
         pending: None,
         problems: Vec::new(),
@@ -78,18 +81,17 @@ fn read_log(
         }
         return log;
     };
-    let mut frontier = Frontier::empty();
     for seq in 0..size {
         if seq + 1 == size && lacks_checkpoint(auditor, signer, seq) {
             log.pending = Some(seq);
             break;
         }
-        if let Err(problem) = read_step(auditor, key, seq, &mut frontier, &mut log) {
+        if let Err(problem) = read_step(auditor, key, seq, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
             log.problems.push(*problem);
             break;
         }
-        log.head = frontier.head();
+        log.head = log.frontier.head();
     }
     log
 }
@@ -106,7 +108,6 @@ fn read_step(
     auditor: &Auditor,
     key: &VerificationKey,
     seq: u64,
-    frontier: &mut Frontier,
     log: &mut SignerLog,
 ) -> Result<(), Box<(ObjectKey, Error)>> {
     let (store, vault, signer) = (auditor.store(), auditor.vault(), key.signer_id());
@@ -116,6 +117,7 @@ fn read_step(
         .map_err(|e| Box::new((event_key, ledger_error(event_key, e))))?;
     let event = LedgerEvent::parse(&leaf, vault, signer, seq)
         .map_err(|e| Box::new((event_key, Error::format(event_key, e))))?;
+    let mut frontier = log.frontier.clone();
     frontier.append(&leaf);
     let checkpoint_key = ObjectKey::LedgerCheckpoint(signer, seq);
     let bytes = store
@@ -130,6 +132,7 @@ fn read_step(
         Box::new((checkpoint_key, Error::Ledger { key: checkpoint_key, reason }))
     })?;
     check_delegation(auditor, &event, event_key).map_err(|e| Box::new((event_key, e)))?;
+    log.frontier = frontier;
     log.events.push(event);
     log.checkpoint = Some(bytes);
     Ok(())

@@ -5,11 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Error;
-use crate::base::limits::{
-    PACK_STORED_LEN_MAX, SEALED_HEADER_LEN, SEALED_PIECE_LEN, SEALED_TAG_LEN,
-};
+use super::sealed_reader::read_plain;
+use crate::base::limits::{PACK_STORED_LEN_MAX, SEALED_HEADER_LEN, SEALED_PIECE_LEN};
 use crate::crypto::identity::GenerationIdentity;
-use crate::crypto::seal::{self, Ending, PayloadKey};
+use crate::crypto::seal::{self, PayloadKey};
 use crate::format::frame::{SKIPPABLE_HEAD_LEN, decode_block};
 use crate::format::pack::{self, Blocks, ChunkEntry, FOOTER_LEN, Footer, PackOwner};
 use crate::format::{FormatError, ObjectKey};
@@ -127,32 +126,4 @@ fn check_owner(key: &ObjectKey, expected: &PackOwner, found: &PackOwner) -> Resu
         format!("vault {}, generation {}, profile {}", owner.vault, owner.generation, owner.profile)
     };
     Err(Error::Foreign { key: *key, found: text(found), expected: text(expected) })
-}
-
-/// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
-fn read_plain(
-    store: &dyn Store,
-    key: &ObjectKey,
-    payload: &PayloadKey,
-    plain_len: u64,
-    range: Range<u64>,
-) -> Result<Vec<u8>, Error> {
-    let piece = SEALED_PIECE_LEN as u64;
-    let sealed_piece = piece + SEALED_TAG_LEN as u64;
-    let first = range.start / piece;
-    let end = range.end.div_ceil(piece).max(first + 1);
-    let last = end * piece >= plain_len;
-    let ending = if last { Ending::Last } else { Ending::More };
-    let plain_end = (end * piece).min(plain_len);
-    let sealed_len = plain_end - first * piece + (end - first) * SEALED_TAG_LEN as u64;
-    let in_memory = "a run of pieces fits the memory it is read to";
-    let sealed = store.get_range(
-        key,
-        SEALED_HEADER_LEN as u64 + first * sealed_piece,
-        usize::try_from(sealed_len).expect(in_memory),
-    )?;
-    let mut plain = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
-    plain.truncate(usize::try_from(range.end - first * piece).expect(in_memory));
-    plain.drain(..usize::try_from(range.start - first * piece).expect(in_memory));
-    Ok(plain)
 }

@@ -38,6 +38,7 @@ pub struct Writer {
     mirrors: Mirrors,
     key: SigningKey,
     generation: OpenGeneration,
+    generation_is_recorded: bool,
     journal: Journal,
     outside: Outside,
 }
@@ -66,8 +67,19 @@ impl Writer {
                 return Err(Error::StoreUnknown { store, vault });
             }
         }
-        let mirrors = Mirrors::new(stores);
-        Ok(Self { state, anchor, note, manifest, mirrors, key, generation, journal, outside })
+        let generation_is_recorded = super::generation::is_recorded(&manifest, generation.id)?;
+        Ok(Self {
+            state,
+            anchor,
+            note,
+            manifest,
+            mirrors: Mirrors::new(stores),
+            key,
+            generation,
+            generation_is_recorded,
+            journal,
+            outside,
+        })
     }
 
     /// Returns the vault's id.
@@ -93,6 +105,12 @@ impl Writer {
     /// Returns the open generation.
     pub const fn generation(&self) -> &OpenGeneration {
         &self.generation
+    }
+
+    /// Tells whether the ledger says that the open generation was opened. One of which it does not
+    /// must not be written to: its sealed secrets may be in no store (I1).
+    pub const fn generation_is_recorded(&self) -> bool {
+        self.generation_is_recorded
     }
 
     /// Returns the signing key.
@@ -265,7 +283,7 @@ impl Writer {
     pub(super) fn journal_generation(
         &mut self,
         mut objects: Vec<Outgoing>,
-        events: [EventPayload; 2],
+        events: Vec<EventPayload>,
         note: (&str, Vec<u8>),
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
@@ -281,6 +299,8 @@ impl Writer {
     /// Takes up the generation that was journaled.
     pub(super) fn adopt_generation(&mut self) -> Result<(), Error> {
         self.generation = super::generation::current(&self.state, &self.manifest)?;
+        self.generation_is_recorded =
+            super::generation::is_recorded(&self.manifest, self.generation.id)?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod keys;
 mod read;
 pub mod selection;
+mod state;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub use archive::{InitArgs, SnapshotArgs};
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use state::{ManifestArgs, ManifestCommand};
 
 use crate::base::{Code, Coded};
 
@@ -136,6 +138,11 @@ pub enum Command {
     /// Every signer of a vault has a log of its own, in which nothing can be changed or left out
     /// without it showing.
     Ledger(LedgerArgs),
+    /// Rebuild what the host keeps of a vault
+    ///
+    /// The manifest is the host's index of what it stored. It is a cache: losing it loses no
+    /// snapshot.
+    Manifest(ManifestArgs),
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
@@ -160,6 +167,7 @@ impl Command {
             Self::Cat(_) => "cat",
             Self::Verify(_) => "verify",
             Self::Ledger(_) => "ledger",
+            Self::Manifest(_) => "manifest",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }

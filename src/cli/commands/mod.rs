@@ -6,6 +6,7 @@ pub mod demo;
 pub mod init;
 pub mod keygen;
 pub mod ledger;
+pub mod manifest;
 pub mod restore;
 pub mod show;
 pub mod snapshot;

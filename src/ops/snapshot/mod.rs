@@ -171,12 +171,15 @@ fn begin(
         warnings.warn(Code::ClockAnomaly, detail);
     }
     writer.clean_staging(time, observer)?;
-    if writer.generation_is_over() {
+    let can_go_on = writer.generation_is_recorded(); // I1
+    if !can_go_on || writer.generation_is_over() {
         match writer.roll(&recipients, ask) {
             Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
             // The old generation goes on: a missing plugin must not cost a night. Any other failure
             // may have come after the roll was journaled, and then the old one is closed.
-            Err(error @ (vault::Error::Crypto(_) | vault::Error::RecipientsDiffer)) => {
+            Err(error @ (vault::Error::Crypto(_) | vault::Error::RecipientsDiffer))
+                if can_go_on =>
+            {
                 warnings.warn_of(&error);
             }
             Err(error) => return Err(error.into()),

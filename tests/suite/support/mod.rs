@@ -10,11 +10,12 @@ mod random;
 mod recording;
 pub mod vault;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use idswyft_vault::base::Digest;
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Error};
+use idswyft_vault::store::{Content, Error, Listed, Store};
 use sha2::{Digest as _, Sha256};
 
 pub use assurance::Figure;
@@ -54,6 +55,19 @@ impl Call {
 /// Tells whether the long form of a test is wanted, which takes hours instead of seconds.
 pub fn is_long() -> bool {
     std::env::var_os("IDSWYFT_VAULT_TEST_LONG").is_some()
+}
+
+/// Returns the name of every object in a store.
+pub fn names_in(store: &dyn Store) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in Folder::ALL {
+        for listed in store.list(folder).unwrap() {
+            if let Listed::Object(key, _) = listed.unwrap() {
+                names.insert(key.to_string());
+            }
+        }
+    }
+    names
 }
 
 /// Returns the SHA-256 of bytes.

@@ -1,0 +1,94 @@
+//! Reading the plaintext of a sealed object in order, with bounded memory. Spec: §4.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use super::Error;
+use crate::base::limits::{SEALED_HEADER_LEN, SEALED_PIECE_LEN, SEALED_TAG_LEN};
+use crate::crypto::identity::GenerationIdentity;
+use crate::crypto::seal::{self, Ending, PayloadKey};
+use crate::format::{FormatError, ObjectKey};
+use crate::store::Store;
+
+/// Plaintext opened at a time: enough pieces to keep all cores busy.
+const BATCH_LEN: u64 = 16 * SEALED_PIECE_LEN as u64;
+
+/// A sealed object being read; nothing leaves it whose tag did not verify.
+pub struct SealedReader<'a> {
+    store: &'a dyn Store,
+    key: ObjectKey,
+    payload: PayloadKey,
+    plain_len: u64,
+    opened_len: u64,
+    batch: io::Cursor<Vec<u8>>,
+}
+
+impl<'a> SealedReader<'a> {
+    /// Opens the header of a sealed object of `stored_len` bytes.
+    ///
+    /// # Errors
+    /// If it is missing, not authentic, or no sealed object has that length.
+    pub fn open(
+        store: &'a dyn Store,
+        key: ObjectKey,
+        stored_len: u64,
+        identity: &GenerationIdentity,
+    ) -> Result<Self, Error> {
+        let plain_len = seal::plain_len(stored_len).ok_or_else(|| {
+            let detail = format!("no sealed object has {stored_len} bytes");
+            Error::format(key, FormatError::invalid("sealed object", detail))
+        })?;
+        let header = store.get_range(&key, 0, SEALED_HEADER_LEN)?;
+        let payload = seal::open_header(&key.to_string(), &header, identity)?;
+        let batch = io::Cursor::new(Vec::new());
+        Ok(Self { store, key, payload, plain_len, opened_len: 0, batch })
+    }
+
+    fn refill(&mut self) -> Result<(), Error> {
+        let end = self.plain_len.min(self.opened_len + BATCH_LEN);
+        let range = self.opened_len..end;
+        let plain = read_plain(self.store, &self.key, &self.payload, self.plain_len, range)?;
+        self.opened_len = end;
+        self.batch = io::Cursor::new(plain);
+        Ok(())
+    }
+}
+
+impl Read for SealedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.batch.read(buffer)?;
+        if len > 0 || buffer.is_empty() || self.opened_len == self.plain_len {
+            return Ok(len);
+        }
+        self.refill().map_err(io::Error::other)?;
+        self.batch.read(buffer)
+    }
+}
+
+/// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
+pub(super) fn read_plain(
+    store: &dyn Store,
+    key: &ObjectKey,
+    payload: &PayloadKey,
+    plain_len: u64,
+    range: Range<u64>,
+) -> Result<Vec<u8>, Error> {
+    let piece = SEALED_PIECE_LEN as u64;
+    let sealed_piece = piece + SEALED_TAG_LEN as u64;
+    let first = range.start / piece;
+    let end = range.end.div_ceil(piece).max(first + 1);
+    let last = end * piece >= plain_len;
+    let ending = if last { Ending::Last } else { Ending::More };
+    let plain_end = (end * piece).min(plain_len);
+    let sealed_len = plain_end - first * piece + (end - first) * SEALED_TAG_LEN as u64;
+    let in_memory = "a run of pieces fits the memory it is read to";
+    let sealed = store.get_range(
+        key,
+        SEALED_HEADER_LEN as u64 + first * sealed_piece,
+        usize::try_from(sealed_len).expect(in_memory),
+    )?;
+    let mut plain = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
+    plain.truncate(usize::try_from(range.end - first * piece).expect(in_memory));
+    plain.drain(..usize::try_from(range.start - first * piece).expect(in_memory));
+    Ok(plain)
+}
