@@ -95,6 +95,9 @@ codes! {
     /// A signer was not allowed to sign what it signed.
     SignerNotDelegated = "signer-not-delegated", Damaged, 1,
         "the vault note does not delegate this; find out who holds that key";
+    /// The signer of this host is not delegated yet.
+    SignerPending = "signer-pending", Refused, 4,
+        "have the operator run `signer add` with the key that `init --rejoin` printed";
     /// A ledger has a gap, a fork or a rewritten event.
     LedgerBroken = "ledger-broken", Damaged, 1,
         "compare with a mirror and with checkpoints you kept; do not prune before that";

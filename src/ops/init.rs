@@ -117,7 +117,7 @@ pub fn create(
 }
 
 /// Tells whether the first objects of a vault still wait for its primary store.
-fn is_unfinished(state: &StateDir, stores: &[Arc<dyn Store>]) -> Result<bool, Error> {
+pub(super) fn is_unfinished(state: &StateDir, stores: &[Arc<dyn Store>]) -> Result<bool, Error> {
     let manifest = crate::manifest::Manifest::open(&state.file("manifest.sqlite"))?;
     match stores.first() {
         Some(primary) => Ok(manifest.outgoing_count(primary.name())? > 0),

@@ -5,6 +5,7 @@ pub mod init;
 pub mod read;
 mod readers;
 pub mod rebuild;
+pub mod rejoin;
 pub mod replicate;
 pub mod restore;
 pub mod snapshot;

@@ -26,6 +26,7 @@ use crate::vault::journal::{FRONTIER, Journal};
 use crate::vault::ledger::{self, SignerLog};
 use crate::vault::rebuild::{Replay, Replayed};
 use crate::vault::state::{GenerationSlot, OpenGeneration, StateDir};
+use crate::vault::writer::NEWEST_ELSEWHERE;
 use crate::vault::{self, Auditor, Outside, Unlocked, Writer};
 
 /// A manifest to be rebuilt.
@@ -236,7 +237,7 @@ fn journal_lost(
     let mut recorded: BTreeSet<SnapshotId> = BTreeSet::new();
     recorded.extend(known.log.events.iter().filter_map(|event| taken(&event.payload)));
     let (mut opened, mut closed) = (known.opened.clone(), known.closed.clone());
-    let own = auditor.snapshots()?.sound;
+    let sound = auditor.snapshots()?.sound;
     if let Some(seq) = known.log.pending {
         let (event, leaf) = provable(known, auditor, seq)?;
         match &event.payload {
@@ -248,7 +249,7 @@ fn journal_lost(
     }
     let now = outside.clock.now();
     let mut append = |payload| journal.append(&known.key, auditor.vault(), now, payload);
-    let lost: Vec<&SnapshotNote> = own
+    let lost: Vec<&SnapshotNote> = sound
         .values()
         .filter(|note| note.signer == signer && !recorded.contains(&note.snapshot))
         .collect();
@@ -264,6 +265,8 @@ fn journal_lost(
     }
     let names: Vec<String> = stores.iter().map(|store| store.name().to_owned()).collect();
     let mut notes = vec![(FRONTIER, journal.to_bytes())];
+    let elsewhere = sound.values().filter(|note| note.signer != signer).map(|note| note.snapshot);
+    notes.extend(elsewhere.max().map(|id| (NEWEST_ELSEWHERE, id.to_string().into_bytes())));
     if opened.contains(&known.open.id) {
         notes.push((OPEN_GENERATION, known.open.id.to_string().into_bytes()));
     }

@@ -1,4 +1,5 @@
-//! Bringing a vault into being: keys, first note, first generation, first events. Spec: §5, §11.
+//! Bringing a vault into being: keys, first note, first generation, first events; and giving a
+//! vault another host. Spec: §5, §11.
 //!
 //! The order makes every crash harmless: the recovery kit is written by the caller before
 //! [`Genesis::settle`], the host's state becomes valid with its last file, and only then is
@@ -12,11 +13,11 @@ use super::Error;
 use super::generation::{NewGeneration, OPEN_GENERATION};
 use super::journal::{FRONTIER, Journal, outgoing};
 use super::state::{Anchor, GenerationSlot, StateDir, make_dir};
-use super::writer::Outside;
-use crate::base::{VaultId, entropy};
+use super::writer::{NEWEST_ELSEWHERE, Outside};
+use crate::base::{SnapshotId, VaultId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
-use crate::crypto::signing::{KeyUse, SigningKey};
+use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::ObjectKey;
 use crate::format::event::{EventName, EventPayload};
 use crate::format::event_fields::NoteRef;
@@ -37,12 +38,28 @@ pub struct Plan<'a> {
     pub recipients: &'a DataRecipients,
 }
 
-/// A vault that exists in memory only.
+/// A vault that another host had before.
+pub struct Rejoined<'a> {
+    /// Its name in the config.
+    pub name: &'a str,
+    /// Its root verification key.
+    pub root: &'a VerificationKey,
+    /// The vault note in force, as stored; it was checked.
+    pub vault_note: Vec<u8>,
+    /// Its newest snapshot, of whichever signer.
+    pub newest: Option<SnapshotId>,
+    /// Who can open it, as signed.
+    pub recipients: &'a DataRecipients,
+}
+
+/// A host's part of a vault that exists in memory only.
 pub struct Genesis {
     anchor: Anchor,
     writer: SigningKey,
     generation: NewGeneration,
     vault_note: Vec<u8>,
+    is_first: bool,
+    newest: Option<SnapshotId>,
     events: Vec<Outgoing>,
     journal: Journal,
     sealed_root: Vec<Vec<u8>>,
@@ -59,11 +76,8 @@ impl Genesis {
         outside: &Outside,
     ) -> Result<Self, Error> {
         let vault = VaultId::from_bytes(entropy::draw(outside.entropy.as_ref()));
-        let draw_key = |usage| {
-            let seed = Zeroizing::new(entropy::draw(outside.entropy.as_ref()));
-            SigningKey::from_seed(vault, usage, &seed)
-        };
-        let (root, writer) = (draw_key(KeyUse::Root), draw_key(KeyUse::Signer));
+        let root = draw_key(vault, KeyUse::Root, outside);
+        let writer = draw_key(vault, KeyUse::Signer, outside);
         let time = outside.clock.now();
         let note = first_note(&plan, vault, time, &writer);
         let key = ObjectKey::Vault(1);
@@ -81,7 +95,46 @@ impl Genesis {
             name: plan.name.to_owned(),
             root_key: root.verification_key().to_string(),
         };
-        Ok(Self { anchor, writer, generation, vault_note, events, journal, sealed_root })
+        Ok(Self {
+            anchor,
+            writer,
+            generation,
+            vault_note,
+            is_first: true,
+            newest: None,
+            events,
+            journal,
+            sealed_root,
+        })
+    }
+
+    /// Draws the keys of another host of a vault and seals its first generation.
+    ///
+    /// # Errors
+    /// If a recipient's plugin is missing or refuses.
+    pub fn rejoin(
+        rejoined: Rejoined<'_>,
+        ask: &impl AskPassphrase,
+        outside: &Outside,
+    ) -> Result<Self, Error> {
+        let vault = rejoined.root.vault();
+        let writer = draw_key(vault, KeyUse::Signer, outside);
+        let generation = NewGeneration::prepare(vault, rejoined.recipients, ask, outside)?;
+        let mut journal = Journal::empty();
+        let time = outside.clock.now();
+        let events = journal.append(&writer, vault, time, generation.event.clone())?;
+        let name = rejoined.name.to_owned();
+        Ok(Self {
+            anchor: Anchor { vault, name, root_key: rejoined.root.to_string() },
+            writer,
+            generation,
+            vault_note: rejoined.vault_note,
+            is_first: false,
+            newest: rejoined.newest,
+            events,
+            journal,
+            sealed_root: Vec::new(),
+        })
     }
 
     /// Returns which vault it is.
@@ -112,15 +165,22 @@ impl Genesis {
         state.set_writer_key(&self.writer.to_secret_text())?;
         state.set_vault_note(&self.vault_note)?;
         state.set_generation(GenerationSlot::Open, &self.generation.open)?;
-        let mut objects = vec![outgoing(ObjectKey::Vault(1), self.vault_note)];
+        let first = self.is_first.then(|| outgoing(ObjectKey::Vault(1), self.vault_note));
+        let mut objects: Vec<Outgoing> = first.into_iter().collect();
         objects.extend(self.generation.files);
         objects.extend(self.events);
         let mut manifest = Manifest::create(&state.file("manifest.sqlite"))?;
         let open = self.generation.open.id.to_string().into_bytes();
-        let notes = [(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];
+        let mut notes = vec![(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];
+        notes.extend(self.newest.map(|id| (NEWEST_ELSEWHERE, id.to_string().into_bytes())));
         manifest.enqueue(stores, &objects, &notes)?;
         state.set_anchor(&self.anchor)
     }
+}
+
+fn draw_key(vault: VaultId, usage: KeyUse, outside: &Outside) -> SigningKey {
+    let seed = Zeroizing::new(entropy::draw(outside.entropy.as_ref()));
+    SigningKey::from_seed(vault, usage, &seed)
 }
 
 fn first_note(plan: &Plan<'_>, vault: VaultId, time: Timestamp, writer: &SigningKey) -> VaultNote {

@@ -20,12 +20,20 @@ Example:
   idswyft-vault --config ./vault.toml init --kit /media/usb/kit --recipient age1… \\
       --state-dir /var/lib/idswyft-vault --store file:///var/backups/idswyft \\
       --uploads /srv/idswyft/uploads -- docker exec idswyft-community-postgres-1 \\
-      pg_dump -U idswyft --clean --if-exists --no-owner --no-acl --no-tablespaces idswyft")]
+      pg_dump -U idswyft --clean --if-exists --no-owner --no-acl --no-tablespaces idswyft
+  idswyft-vault init --rejoin --vault-key /media/usb/kit/nightly-4f1c22aa/vault.key")]
 pub struct InitArgs {
     /// Directory for the recovery kit, on removable media [else ./idswyft-vault-kit, to be moved
     /// there]
     #[arg(long, value_name = "DIR")]
     pub kit: Option<PathBuf>,
+    /// Go on with a vault whose state on this host was lost: as a new signer, to whom the operator
+    /// then delegates with `signer add`
+    #[arg(long, requires = "vault_key", conflicts_with_all = ["kit", "recipient", "store"])]
+    pub rejoin: bool,
+    /// Root verification key of the vault to rejoin, or a file that holds it, as in the kit
+    #[arg(long, value_name = "KEY|FILE", requires = "rejoin")]
+    pub vault_key: Option<String>,
     /// Who can restore, as printed by keygen; may be given several times
     #[arg(long, value_name = "AGE1…", help_heading = "Options of a first config")]
     pub recipient: Vec<String>,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::rejoin;
 use crate::base::{Code, Coded};
 use crate::cli::access;
 use crate::cli::args::InitArgs;
@@ -29,6 +30,9 @@ const IDENTITY_NAME: &str = "operator.key";
 /// # Errors
 /// If something is wrong or cannot be written. What was begun is finished by running it again.
 pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
+    if let Some(vault_key) = args.vault_key.as_deref().filter(|_| args.rejoin) {
+        return rejoin::run(vault_key, session);
+    }
     let mut identities = Vec::new();
     let mut unwritten = None;
     let config = match locate(session.global.config.as_deref()).filter(|path| path.exists()) {

@@ -7,6 +7,7 @@ pub mod init;
 pub mod keygen;
 pub mod ledger;
 pub mod manifest;
+mod rejoin;
 pub mod restore;
 pub mod show;
 pub mod snapshot;

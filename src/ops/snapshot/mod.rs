@@ -149,7 +149,7 @@ fn ready(
 /// Tells whether the vault admits a snapshot now.
 fn is_due(writer: &Writer) -> Result<bool, Error> {
     let policy = Policy::from_json(&writer.note().policy)?;
-    let last = writer.manifest().snapshots()?.last().map(|snapshot| snapshot.time);
+    let last = writer.newest_snapshot()?.map(|id| id.time());
     Ok(policy.due(last, writer.outside().clock.now()))
 }
 
@@ -162,12 +162,11 @@ fn begin(
 ) -> Result<Run, Error> {
     let VaultJob { mut writer, recipients } = job;
     let time = writer.outside().clock.now();
-    let snapshots = writer.manifest().snapshots()?;
-    let newest = snapshots.last();
-    if let Some(last) = newest
-        && last.time > time
+    let newest = writer.newest_snapshot()?;
+    if let Some(last) = newest.map(|id| id.time())
+        && last > time
     {
-        let detail = format!("the newest snapshot is of {}, the clock says {time}", last.time);
+        let detail = format!("the newest snapshot is of {last}, the clock says {time}");
         warnings.warn(Code::ClockAnomaly, detail);
     }
     writer.clean_staging(time, observer)?;
@@ -191,7 +190,7 @@ fn begin(
     let usable = Arc::new(UsablePacks::new(usable, first_new));
     let random = entropy::draw(writer.outside().entropy.as_ref());
     Ok(Run {
-        snapshot: SnapshotId::following(newest.map(|newest| newest.id), time, random),
+        snapshot: SnapshotId::following(newest, time, random),
         usable,
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,
