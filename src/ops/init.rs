@@ -226,7 +226,9 @@ fn page(name: &str, vault: &str, root_key: &str) -> String {
          4. /srv/restored/db.sql is the database (load it into an empty one), uploads/ the files\n\
             with their owners, facts.json what was recorded beside them.\n\
          \n\
-         Without idswyft-vault: every object is a standard file that age and zstd open, and\n\
-         spec/vault-v1.md in the program's repository says what each one holds.\n"
+         Without idswyft-vault: every object is a standard file that age and zstd open, and in\n\
+         the program's repository spec/restore-by-hand.md restores with stock tools alone, step\n\
+         by step, spec/verify-by-hand.md checks a store, and spec/vault-v1.md says what each\n\
+         object holds. Keep copies of the three beside this page.\n"
     )
 }

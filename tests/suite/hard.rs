@@ -4,5 +4,5 @@
 mod edges;
 mod full;
 mod kills;
-mod trees;
+pub mod trees;
 mod umask;

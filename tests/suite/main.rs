@@ -4,6 +4,7 @@
 
 mod archive;
 mod bounds;
+mod by_hand;
 mod conformance;
 mod crafted;
 mod damage;

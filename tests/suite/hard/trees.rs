@@ -17,7 +17,7 @@ use crate::support::vault::noise;
 
 /// Everything of an entry that a restore must bring back.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub struct Seen {
     mode: u32,
     owner: (u32, u32),
     mtime: (i64, i64),
@@ -27,7 +27,8 @@ struct Seen {
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-fn look(root: &Path) -> BTreeMap<PathBuf, Seen> {
+/// Looks at everything below a directory.
+pub fn look(root: &Path) -> BTreeMap<PathBuf, Seen> {
     let mut seen = BTreeMap::new();
     for entry in walkdir::WalkDir::new(root) {
         let entry = entry.unwrap();
@@ -98,7 +99,8 @@ fn hostile_names() -> Vec<Vec<u8>> {
     names
 }
 
-fn make_hostile(root: &Path) {
+/// Makes what nobody would make on purpose.
+pub fn make_hostile(root: &Path) {
     for (index, name) in (0..).zip(hostile_names()) {
         fs::write(root.join(OsStr::from_bytes(&name)), format!("contents {index}")).unwrap();
         let dir = root.join("dirs").join(OsStr::from_bytes(&name));
@@ -131,7 +133,7 @@ fn make_hostile(root: &Path) {
 }
 
 /// Gives what is there modes, owners and times of every kind; the last thing to be done to it.
-fn make_strange(root: &Path) {
+pub fn make_strange(root: &Path) {
     let is_root = rustix::process::getuid().is_root();
     let modes = [0o4755, 0o2755, 0o6711, 0o000, 0o777, 0o400, 0o1644];
     let entries = walkdir::WalkDir::new(root).contents_first(true).into_iter();
