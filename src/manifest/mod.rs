@@ -12,6 +12,7 @@ mod packs;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -22,6 +23,8 @@ pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use snapshots::{Commit, SnapshotRow};
 
+use crate::base::{Gate, Step};
+
 /// The schema, one step a version; `user_version` says how many were applied.
 const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
 
@@ -29,19 +32,21 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
 pub struct Manifest {
     connection: Connection,
     path: PathBuf,
+    gate: Arc<dyn Gate>,
 }
 
 impl Manifest {
-    /// Opens the manifest, creating or migrating it.
+    /// Opens the manifest, creating or migrating it; each of its commits passes the gate.
     ///
     /// # Errors
     /// If the file cannot be opened, is damaged, or was made by a newer program.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, gate: &Arc<dyn Gate>) -> Result<Self, Error> {
         let wrap = |cause| Error::new(path, "open", cause);
         make_private(path)?;
         let connection = Connection::open(path).map_err(wrap)?;
         configure(&connection).map_err(wrap)?;
-        let mut manifest = Self { connection, path: path.to_owned() };
+        let gate = Arc::clone(gate);
+        let mut manifest = Self { connection, path: path.to_owned(), gate };
         manifest.migrate()?;
         Ok(manifest)
     }
@@ -85,7 +90,10 @@ impl Manifest {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(wrap)?;
         let value = change(&transaction).map_err(wrap)?;
+        let refuse = |cause| Error::File { path: path.clone(), action, cause };
+        self.gate.before(Step::Commit(path)).map_err(refuse)?;
         transaction.commit().map_err(wrap)?;
+        self.gate.after(Step::Commit(path)).map_err(refuse)?;
         Ok(value)
     }
 
@@ -135,7 +143,8 @@ fn make_private(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::File::options();
     let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|cause| Error::File { path: path.to_owned(), cause })
+    let failed = |cause| Error::File { path: path.to_owned(), action: "create", cause };
+    made.map(drop).map_err(failed)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
