@@ -1,9 +1,10 @@
-//! Layer 0: ids, limits, time, entropy, events and error codes. No I/O.
+//! Layer 0: ids, limits, time, entropy, the gate, events and error codes. No I/O.
 
 pub mod clock;
 pub mod code;
 pub mod entropy;
 pub mod event;
+pub mod gate;
 pub mod id;
 pub mod limits;
 pub mod profile;
@@ -12,5 +13,6 @@ pub use clock::{Clock, SystemClock};
 pub use code::{Code, Coded, Family};
 pub use entropy::{Entropy, SystemEntropy};
 pub use event::{Event, Observer, Silent};
+pub use gate::{Gate, OpenGate, Step};
 pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};
 pub use profile::{ChunkParameters, Profile};

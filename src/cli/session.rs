@@ -13,7 +13,7 @@ use super::passphrase::Terminal;
 use super::progress::Progress;
 use super::report::{Failure, Report};
 use crate::base::limits::IDENTITY_FILE_LEN_MAX;
-use crate::base::{Clock, Code, Coded, Entropy, SystemClock, SystemEntropy};
+use crate::base::{Clock, Code, Coded, Entropy, OpenGate, SystemClock, SystemEntropy};
 use crate::crypto::identity::DataIdentities;
 use crate::vault::Outside;
 
@@ -81,7 +81,11 @@ impl Session {
 
     /// Returns the time and the randomness that a vault works with.
     pub fn outside(&self) -> Outside {
-        Outside { clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) }
+        Outside {
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            gate: OpenGate::shared(),
+        }
     }
 
     /// Reads the config that the options name, else the one that is found.

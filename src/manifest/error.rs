@@ -27,11 +27,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be made.
-    #[error("create the manifest {path}")]
+    /// The file cannot be made or changed.
+    #[error("{action} the manifest {path}")]
     File {
         /// The file.
         path: PathBuf,
+        /// What was being done.
+        action: &'static str,
         /// Why.
         #[source]
         cause: std::io::Error,

@@ -12,6 +12,7 @@ mod packs;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -21,6 +22,8 @@ pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use snapshots::{Commit, SnapshotRow};
+
+use crate::base::{Gate, Step};
 
 /// The name under which a manifest keeps what tells its pack numbers from those of any other.
 pub const IDENTITY: &str = "identity";
@@ -32,6 +35,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
 pub struct Manifest {
     connection: Connection,
     path: PathBuf,
+    gate: Arc<dyn Gate>,
 }
 
 impl Manifest {
@@ -41,24 +45,25 @@ impl Manifest {
     ///
     /// # Errors
     /// If the file is not there, cannot be opened, is damaged, or was made by a newer program.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, gate: &Arc<dyn Gate>) -> Result<Self, Error> {
         match path.try_exists() {
-            Ok(true) => Self::create(path),
+            Ok(true) => Self::create(path, gate),
             Ok(false) => Err(Error::Missing { path: path.to_owned() }),
-            Err(cause) => Err(Error::File { path: path.to_owned(), cause }),
+            Err(cause) => Err(Error::File { path: path.to_owned(), action: "find", cause }),
         }
     }
 
-    /// Opens the manifest, creating it if it is not there.
+    /// Opens the manifest, creating it if it is not there; each of its commits passes the gate.
     ///
     /// # Errors
     /// If the file cannot be made or opened, is damaged, or was made by a newer program.
-    pub fn create(path: &Path) -> Result<Self, Error> {
+    pub fn create(path: &Path, gate: &Arc<dyn Gate>) -> Result<Self, Error> {
         let wrap = |cause| Error::new(path, "open", cause);
         make_private(path)?;
         let connection = Connection::open(path).map_err(wrap)?;
         configure(&connection).map_err(wrap)?;
-        let mut manifest = Self { connection, path: path.to_owned() };
+        let gate = Arc::clone(gate);
+        let mut manifest = Self { connection, path: path.to_owned(), gate };
         manifest.migrate()?;
         Ok(manifest)
     }
@@ -70,14 +75,15 @@ impl Manifest {
     /// # Errors
     /// If a file cannot be removed or renamed.
     pub fn replace(self, place: &Path) -> Result<(), Error> {
-        let Self { connection, path } = self;
+        let Self { connection, path, gate } = self;
         // Closing the last connection moves the write-ahead log into the file.
         connection.close().map_err(|(_, cause)| Error::new(&path, "close", cause))?;
-        remove(place)?;
+        remove(place, &gate)?;
         let directory = place.parent().unwrap_or(Path::new("."));
-        std::fs::rename(&path, place)
-            .and_then(|()| std::fs::File::open(directory)?.sync_all())
-            .map_err(|cause| Error::File { path: place.to_owned(), cause })
+        let sync = || std::fs::File::open(directory)?.sync_all();
+        gate.pass(Step::Rename(place), || std::fs::rename(&path, place))
+            .and_then(|()| gate.pass(Step::SyncDirectory(directory), sync))
+            .map_err(|cause| Error::File { path: place.to_owned(), action: "replace", cause })
     }
 
     fn migrate(&mut self) -> Result<(), Error> {
@@ -119,7 +125,10 @@ impl Manifest {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(wrap)?;
         let value = change(&transaction).map_err(wrap)?;
+        let refuse = |cause| Error::File { path: path.clone(), action, cause };
+        self.gate.before(Step::Commit(path)).map_err(refuse)?;
         transaction.commit().map_err(wrap)?;
+        self.gate.after(Step::Commit(path)).map_err(refuse)?;
         Ok(value)
     }
 
@@ -161,14 +170,15 @@ impl Manifest {
 ///
 /// # Errors
 /// If a file cannot be removed.
-pub fn remove(path: &Path) -> Result<(), Error> {
+pub fn remove(path: &Path, gate: &Arc<dyn Gate>) -> Result<(), Error> {
     // The database itself first: without its log it would look whole and be older.
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        match std::fs::remove_file(&name) {
+        let path = PathBuf::from(name);
+        match gate.pass(Step::Remove(&path), || std::fs::remove_file(&path)) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::File { path: PathBuf::from(name), cause });
+                return Err(Error::File { path, action: "remove", cause });
             }
             _ => {}
         }
@@ -188,7 +198,8 @@ fn make_private(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::File::options();
     let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|cause| Error::File { path: path.to_owned(), cause })
+    let failed = |cause| Error::File { path: path.to_owned(), action: "create", cause };
+    made.map(drop).map_err(failed)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

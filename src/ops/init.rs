@@ -2,18 +2,20 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
-use crate::base::{Observer, VaultId};
+use crate::base::{Gate, Observer, Step, VaultId};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::Folder;
 use crate::format::parameters::Parameters;
+use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::store::{Listed, Store};
+use crate::vault::directories::{make_dir, sync_dir};
 use crate::vault::genesis::{Genesis, Plan};
 use crate::vault::state::StateDir;
 use crate::vault::{self, Outside, Writer};
@@ -79,7 +81,7 @@ pub fn create(
     outside: &Outside,
     observer: &dyn Observer,
 ) -> Result<InitReport, Error> {
-    let state = StateDir::new(state_dir, new.name);
+    let state = StateDir::new(state_dir, new.name).gated(Arc::clone(&outside.gate));
     let fields = new.parameters.fields().clone();
     let days = new.policy.longest_readable_days(
         fields.generation_max_age_days,
@@ -98,7 +100,7 @@ pub fn create(
             recipients: new.recipients,
         };
         let genesis = Genesis::draw(plan, ask, outside)?;
-        kit_place = Some(write_kit(kit, &genesis)?);
+        kit_place = Some(write_kit(kit, &genesis, &outside.gate)?);
         let names: Vec<String> = new.stores.iter().map(|store| store.name().to_owned()).collect();
         genesis.settle(&state, &names)?;
     } else if !is_unfinished(&state, &new.stores)? {
@@ -118,7 +120,7 @@ pub fn create(
 
 /// Tells whether the first objects of a vault still wait for its primary store.
 pub(super) fn is_unfinished(state: &StateDir, stores: &[Arc<dyn Store>]) -> Result<bool, Error> {
-    let manifest = crate::manifest::Manifest::open(&state.file("manifest.sqlite"))?;
+    let manifest = Manifest::open(&state.file("manifest.sqlite"), state.gate())?;
     match stores.first() {
         Some(primary) => Ok(manifest.outgoing_count(primary.name())? > 0),
         None => Ok(false),
@@ -140,31 +142,30 @@ fn refuse_used(store: &dyn Store, name: &str) -> Result<(), Error> {
 }
 
 /// Writes a vault's part of the recovery kit: it must be durable before the root key is forgotten.
-fn write_kit(kit: &Kit<'_>, genesis: &Genesis) -> Result<PathBuf, Error> {
+fn write_kit(kit: &Kit<'_>, genesis: &Genesis, gate: &Arc<dyn Gate>) -> Result<PathBuf, Error> {
     check_place(kit)?;
     let anchor = genesis.anchor();
     let short: String = anchor.vault.to_string().chars().take(8).collect();
     let dir = kit.dir.join(format!("{}-{short}", anchor.name));
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-    made.map_err(|cause| Error::file("create", &dir, cause))?;
+    make_dir(&dir, gate).map_err(|cause| Error::file("create", &dir, cause))?;
+    let write_new = |name: &str, bytes: &[u8]| write_new(&dir.join(name), bytes, gate);
     for (index, sealed) in (1..).zip(genesis.sealed_root()) {
         let name = if index == 1 { "root.age".to_owned() } else { format!("root.{index}.age") };
-        write_new(&dir.join(name), sealed)?;
+        write_new(&name, sealed)?;
     }
-    write_new(&dir.join("vault.key"), format!("{}\n", anchor.root_key).as_bytes())?;
-    write_new(&dir.join("checkpoint"), genesis.checkpoint())?;
+    write_new("vault.key", format!("{}\n", anchor.root_key).as_bytes())?;
+    write_new("checkpoint", genesis.checkpoint())?;
     for identity in &kit.identities {
-        write_new(&dir.join(&identity.name), &identity.bytes)?;
+        write_new(&identity.name, &identity.bytes)?;
     }
     if let Some(config) = &kit.config {
-        write_new(&dir.join("config.toml"), config)?;
+        write_new("config.toml", config)?;
     }
     let page = page(&anchor.name, &anchor.vault.to_string(), &anchor.root_key);
-    write_new(&dir.join("README.txt"), page.as_bytes())?;
+    write_new("README.txt", page.as_bytes())?;
     // The directory's own name must last too: the root key exists nowhere else from now on.
     for place in dir.ancestors().take(3).filter(|place| !place.as_os_str().is_empty()) {
-        let synced = fs::File::open(place).and_then(|file| file.sync_all());
-        synced.map_err(|cause| Error::file("sync", place, cause))?;
+        sync_dir(place, gate).map_err(|cause| Error::file("sync", place, cause))?;
     }
     Ok(dir)
 }
@@ -194,11 +195,12 @@ fn resolve(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write_new(path: &Path, bytes: &[u8], gate: &Arc<dyn Gate>) -> Result<(), Error> {
+    let create = || fs::File::options().write(true).create_new(true).mode(0o600).open(path);
     let write = || {
-        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = gate.pass(Step::CreateFile(path), create)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        gate.pass(Step::SyncFile(path), || file.sync_all())
     };
     write().map_err(|cause| Error::file("write", path, cause))
 }

@@ -78,8 +78,8 @@ pub fn rebuild(
     };
     let auditor = known.auditor()?;
     let staged = state.file("manifest.rebuilt.sqlite");
-    manifest::remove(&staged)?;
-    let mut manifest = Manifest::create(&staged)?;
+    manifest::remove(&staged, state.gate())?;
+    let mut manifest = Manifest::create(&staged, state.gate())?;
     let replay = Replay {
         auditor: &auditor,
         signer: known.key.signer_id(),
@@ -160,7 +160,7 @@ fn open_generation(
 /// Refuses to throw away a sound manifest that still has objects on their way.
 fn refuse_to_forget(state: &StateDir, stores: &[Arc<dyn Store>]) -> Result<(), Error> {
     let path = state.file("manifest.sqlite");
-    let Ok(manifest) = Manifest::open(&path) else { return Ok(()) };
+    let Ok(manifest) = Manifest::open(&path, state.gate()) else { return Ok(()) };
     let waiting = |store: &Arc<dyn Store>| manifest.outgoing_count(store.name()).unwrap_or(0);
     match stores.iter().map(waiting).sum() {
         0 => Ok(()),

@@ -59,7 +59,7 @@ pub fn rejoin(
     outside: &Outside,
     observer: &dyn Observer,
 ) -> Result<RejoinReport, Error> {
-    let state = StateDir::new(state_dir, request.name);
+    let state = StateDir::new(state_dir, request.name).gated(Arc::clone(&outside.gate));
     if !state.exists() {
         settle(&request, &state, ask, outside)?;
     } else if !is_unfinished(&state, &request.stores)? {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::generation::{NewGeneration, OPEN_GENERATION};
 use super::journal::{FRONTIER, Journal, outgoing};
-use super::state::{Anchor, GenerationSlot, StateDir, make_dir};
+use super::state::{Anchor, GenerationSlot, StateDir};
 use super::writer::{NEWEST_ELSEWHERE, Outside};
 use crate::base::{SnapshotId, VaultId, entropy};
 use crate::crypto::identity::AskPassphrase;
@@ -160,7 +160,7 @@ impl Genesis {
     /// # Errors
     /// If the state cannot be written; without its last file it counts as not there.
     pub fn settle(self, state: &StateDir, stores: &[String]) -> Result<(), Error> {
-        make_dir(state.path())?;
+        state.make()?;
         state.clear_unfinished()?;
         state.set_writer_key(&self.writer.to_secret_text())?;
         state.set_vault_note(&self.vault_note)?;
@@ -169,7 +169,7 @@ impl Genesis {
         let mut objects: Vec<Outgoing> = first.into_iter().collect();
         objects.extend(self.generation.files);
         objects.extend(self.events);
-        let mut manifest = Manifest::create(&state.file("manifest.sqlite"))?;
+        let mut manifest = Manifest::create(&state.file("manifest.sqlite"), state.gate())?;
         let open = self.generation.open.id.to_string().into_bytes();
         let mut notes = vec![(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];
         notes.extend(self.newest.map(|id| (NEWEST_ELSEWHERE, id.to_string().into_bytes())));

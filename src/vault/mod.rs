@@ -6,6 +6,7 @@
 
 pub mod auditor;
 pub mod delivery;
+pub mod directories;
 pub mod error;
 pub mod generation;
 pub mod genesis;

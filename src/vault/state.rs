@@ -13,8 +13,9 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::FlockOperation;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Error;
-use crate::base::{GenerationId, VaultId};
+use super::directories::{make_dir, sync_dir};
+use crate::base::{Gate, GenerationId, OpenGate, Step, VaultId};
 use crate::crypto::keys::DedupSecret;
 use crate::crypto::seal::SealingRecipient;
 use crate::format::envelope;
@@ -53,7 +55,8 @@ impl StateLock {
     /// # Errors
     /// If another run holds it.
     pub fn take(state_dir: &Path) -> Result<Self, Error> {
-        make_dir(state_dir)?;
+        let made = make_dir(state_dir, &OpenGate::shared());
+        made.map_err(|cause| Error::state("create", state_dir, cause))?;
         let path = state_dir.join("lock");
         let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(|cause| Error::state("open", &path, cause))?;
@@ -65,20 +68,12 @@ impl StateLock {
     }
 }
 
-/// Makes a directory that only its owner can enter, whatever the umask.
-///
-/// # Errors
-/// If it cannot be made.
-pub fn make_dir(path: &Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|cause| Error::state("create", path, cause))
-}
-
 /// The directory of one vault's state.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     path: PathBuf,
     name: String,
+    gate: Arc<dyn Gate>,
 }
 
 /// `vault.json`: which vault this is and whose word counts.
@@ -134,7 +129,29 @@ pub struct OpenGeneration {
 impl StateDir {
     /// Names the directory of a vault; nothing is read or made.
     pub fn new(state_dir: &Path, name: &str) -> Self {
-        Self { path: state_dir.join(name), name: name.to_owned() }
+        Self { path: state_dir.join(name), name: name.to_owned(), gate: OpenGate::shared() }
+    }
+
+    /// Lets every change of the state pass a gate, the manifest's commits included.
+    pub fn gated(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// Returns the gate.
+    pub const fn gate(&self) -> &Arc<dyn Gate> {
+        &self.gate
+    }
+
+    /// Makes the directory, durably.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make(&self) -> Result<(), Error> {
+        let made = make_dir(&self.path, &self.gate).and_then(|()| {
+            // One that was found may have been made by a run that was killed before it lasted.
+            self.path.parent().map_or(Ok(()), |above| sync_dir(above, &self.gate))
+        });
+        made.map_err(|cause| Error::state("create", &self.path, cause))
     }
 
     /// Returns the directory.
@@ -177,7 +194,8 @@ impl StateDir {
     /// If it cannot be made.
     pub fn spool(&self) -> Result<PathBuf, Error> {
         let path = self.file("spool");
-        make_dir(&path)?;
+        let made = make_dir(&path, &self.gate);
+        made.map_err(|cause| Error::state("create", &path, cause))?;
         Ok(path)
     }
 
@@ -186,8 +204,12 @@ impl StateDir {
     /// # Errors
     /// If it cannot be synced.
     pub fn sync_spooled(&self, path: &Path) -> Result<(), Error> {
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-        let synced = sync(path).and_then(|()| sync(&self.file("spool")));
+        let sync_file = || File::open(path)?.sync_all();
+        let synced = self.gate.pass(Step::SyncFile(path), sync_file).and_then(|()| {
+            sync_dir(&self.file("spool"), &self.gate)?;
+            // A spool that was found may have been made by a run that was killed before it lasted.
+            sync_dir(&self.path, &self.gate)
+        });
         synced.map_err(|cause| Error::state("sync", path, cause))
     }
 
@@ -314,8 +336,8 @@ impl StateDir {
         let len = file.metadata().map_err(wrap)?.len();
         std::io::copy(&mut std::io::Read::take(std::io::repeat(0), len), &mut file)
             .map_err(wrap)?;
-        file.sync_all().map_err(wrap)?;
-        fs::remove_file(&path).map_err(wrap)
+        self.gate.pass(Step::SyncFile(&path), || file.sync_all()).map_err(wrap)?;
+        self.gate.pass(Step::Remove(&path), || fs::remove_file(&path)).map_err(wrap)
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
@@ -340,58 +362,18 @@ impl StateDir {
         let staged = self.file(&format!(".{name}.new"));
         let wrap = |cause| Error::state("write", &path, cause);
         let write = || {
-            let mut file = File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&staged)?;
+            let mut options = File::options();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let create = || options.open(&staged);
+            let mut file = self.gate.pass(Step::CreateFile(&staged), create)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&staged, &path)?;
-            File::open(&self.path)?.sync_all()
+            self.gate.pass(Step::SyncFile(&staged), || file.sync_all())?;
+            self.gate.pass(Step::Rename(&path), || fs::rename(&staged, &path))?;
+            sync_dir(&self.path, &self.gate)
         };
         write().map_err(wrap)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::SystemEntropy;
-    use crate::crypto::identity::GenerationIdentity;
-    use std::os::unix::fs::PermissionsExt;
-
-    /// V-143
-    #[test]
-    fn a_second_lock_is_refused_until_the_first_is_dropped() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = StateLock::take(dir.path()).unwrap();
-        assert!(matches!(StateLock::take(dir.path()), Err(Error::Locked { .. })));
-        drop(first);
-        assert!(StateLock::take(dir.path()).is_ok());
-    }
-
-    /// V-142
-    #[test]
-    fn the_open_generation_reads_back_and_is_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::new(dir.path(), "nightly");
-        make_dir(state.path()).unwrap();
-        let generation = OpenGeneration {
-            id: "20261122T023000Z-00000001".parse().unwrap(),
-            opened: Timestamp::UNIX_EPOCH,
-            recipient: GenerationIdentity::generate().recipient(),
-            dedup_secret: DedupSecret::generate(&SystemEntropy),
-        };
-        state.set_generation(GenerationSlot::Open, &generation).unwrap();
-        let read = state.generation(GenerationSlot::Open).unwrap();
-        assert_eq!(read.recipient.to_string(), generation.recipient.to_string());
-        assert_eq!(*read.dedup_secret.to_hex(), *generation.dedup_secret.to_hex());
-        let mode = |name| fs::metadata(state.file(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode("generation.json"), 0o600);
-        assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
-        state.erase_generation(GenerationSlot::Open).unwrap();
-        assert!(!state.has_generation(GenerationSlot::Open).unwrap());
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::journal::{FRONTIER, Journal};
 use super::pack_writer::FinishedPack;
 use super::state::{Anchor, OpenGeneration, StateDir};
 use super::{Error, notes};
-use crate::base::{Clock, Entropy, Observer, PackId, Profile, SnapshotId, VaultId, entropy};
+use crate::base::{Clock, Entropy, Gate, Observer, PackId, Profile, SnapshotId, VaultId, entropy};
 use crate::crypto::signing::{SigningKey, VerificationKey};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -23,13 +23,15 @@ use crate::store::{Content, Store};
 /// The manifest's name for the newest snapshot that another signer of the vault took before.
 pub const NEWEST_ELSEWHERE: &str = "newest elsewhere";
 
-/// The time and the randomness that a vault works with.
+/// The time and the randomness that a vault works with, and the gate of its state.
 #[derive(Clone)]
 pub struct Outside {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Draws randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// What every change of the host's state passes.
+    pub gate: Arc<dyn Gate>,
 }
 
 /// A vault, open for writing by the one run that holds the state directory's lock.
@@ -56,11 +58,12 @@ impl Writer {
         stores: Vec<Arc<dyn Store>>,
         outside: Outside,
     ) -> Result<Self, Error> {
+        let state = state.gated(Arc::clone(&outside.gate));
         let anchor = state.anchor()?;
         let root: VerificationKey = anchor.root_key.parse()?;
         let note = notes::newest_vault_note(&state, &root)?;
         let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())?;
-        let manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+        let manifest = Manifest::open(&state.file("manifest.sqlite"), state.gate())?;
         let generation = super::generation::current(&state, &manifest)?;
         let journal = Journal::load(&manifest)?;
         for store in &stores {

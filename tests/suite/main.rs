@@ -7,6 +7,7 @@ mod bounds;
 mod by_hand;
 mod conformance;
 mod crafted;
+mod crash;
 mod damage;
 mod faults;
 mod hard;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, OpenGate};
 use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
@@ -44,7 +44,7 @@ fn manifest_path(vault: &TestVault) -> std::path::PathBuf {
 }
 
 fn lose_manifest(vault: &TestVault) {
-    idswyft_vault::manifest::remove(&manifest_path(vault)).unwrap();
+    idswyft_vault::manifest::remove(&manifest_path(vault), &OpenGate::shared()).unwrap();
 }
 
 fn try_rebuild(vault: &TestVault, identity: bool) -> Result<RebuildReport, ops::Error> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use idswyft_vault::base::limits::GENERATION_FILE_LEN_MAX;
-use idswyft_vault::base::{Code, Coded, Observer, PackId, SystemEntropy};
+use idswyft_vault::base::{Code, Coded, Observer, OpenGate, PackId, SystemEntropy};
 use idswyft_vault::crypto::digest::sha256;
 use idswyft_vault::crypto::identity::{DataIdentities, GenerationIdentity, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
@@ -205,7 +205,7 @@ fn without_a_kit_nothing_of_a_vault_is_made() {
     let operator = TestVault::new();
     let recipients = DataRecipients::parse(&[&operator.recipient]).unwrap();
     let clock = FixedClock::new();
-    let outside = Outside { clock, entropy: Arc::new(SystemEntropy) };
+    let outside = Outside { clock, entropy: Arc::new(SystemEntropy), gate: OpenGate::shared() };
     for place in [state.join("kit"), store.join("kit")] {
         let vault = NewVault {
             name: "nightly",

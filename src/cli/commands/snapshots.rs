@@ -35,7 +35,7 @@ pub fn run(args: &SnapshotsArgs, session: &Session) -> Result<Ending, Failure> {
 fn of_manifest(config: &Config, vault: &VaultConfig) -> Result<Vec<Value>, Failure> {
     access::anchor(config, vault)?;
     let state = StateDir::new(&config.state_dir, &vault.name);
-    let manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+    let manifest = Manifest::open(&state.file("manifest.sqlite"), state.gate())?;
     let mut waiting = Vec::new();
     for store in &vault.stores {
         waiting.push((store.name.clone(), manifest.undelivered(&store.name)?));

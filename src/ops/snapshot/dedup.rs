@@ -157,7 +157,7 @@ fn choose(profile: Profile, level: i32, raw: &[u8]) -> Compression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Digest;
+    use crate::base::{Digest, OpenGate};
     use crate::manifest::Manifest;
     use crate::ops::snapshot::lane::Tag;
     use crate::ops::snapshot::ordered::ordered;
@@ -165,8 +165,10 @@ mod tests {
     #[test]
     fn a_block_does_not_keep_any_number_of_streams_waiting() {
         let dir = tempfile::tempdir().unwrap();
-        let reader =
-            Manifest::create(&dir.path().join("manifest.sqlite")).unwrap().chunk_reader().unwrap();
+        let reader = Manifest::create(&dir.path().join("manifest.sqlite"), &OpenGate::shared())
+            .unwrap()
+            .chunk_reader()
+            .unwrap();
         let (step_sender, steps) = ordered(4);
         let (block_sender, blocks) = ordered(4);
         let usable = Arc::new(UsablePacks::new([], 0));

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::journal::record;
+use crate::base::{Gate, Step};
 use crate::store::Stat;
 
 /// Access to objects: their owner's alone.
@@ -19,11 +20,12 @@ const FILE_MODE: u32 = 0o600;
 /// Access to directories: their owner's alone.
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// A directory that is open, and its path for messages.
+/// A directory that is open, its path for messages, and the gate that its changes pass.
 #[derive(Debug)]
 pub(super) struct Directory {
     fd: OwnedFd,
     path: PathBuf,
+    gate: Arc<dyn Gate>,
 }
 
 /// What is under a name, without following it.
@@ -38,10 +40,10 @@ pub(super) enum Found {
 
 impl Directory {
     /// Opens a directory that the operator named: here alone links are followed.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, gate: &Arc<dyn Gate>) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { fd, path: path.to_owned(), gate: Arc::clone(gate) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -52,7 +54,7 @@ impl Directory {
     pub(super) fn child(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path: self.path.join(name) }),
+            Ok(fd) => Ok(Self { fd, path: self.path.join(name), gate: Arc::clone(&self.gate) }),
             Err(Errno::LOOP) => Err(Errno::NOTDIR.into()),
             Err(error) => Err(error.into()),
         }
@@ -61,22 +63,20 @@ impl Directory {
     /// Makes the directory `name`, unless another thread was faster. It is not durable yet.
     pub(super) fn make_child(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = name.as_ref();
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
-            Ok(()) => {
-                record(|| format!("mkdir {}", self.path.join(name).display()));
+        let mode = Mode::from_raw_mode(DIRECTORY_MODE);
+        self.gate.pass(Step::MakeDirectory(&self.path.join(name)), || {
+            match rustix::fs::mkdirat(&self.fd, name, mode) {
                 // The mode given to mkdir is only an upper bound: the umask takes from it.
-                let mode = Mode::from_raw_mode(DIRECTORY_MODE);
-                tolerate(rustix::fs::chmodat(&self.fd, name, mode, AtFlags::empty()))
+                Ok(()) => tolerate(rustix::fs::chmodat(&self.fd, name, mode, AtFlags::empty())),
+                Err(Errno::EXIST) => Ok(()),
+                Err(error) => Err(error.into()),
             }
-            Err(Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        })
     }
 
     /// Makes durable which names this directory holds.
     pub(super) fn sync(&self) -> io::Result<()> {
-        record(|| format!("sync {}", self.path.display()));
-        Ok(rustix::fs::fsync(&self.fd)?)
+        self.gate.pass(Step::SyncDirectory(&self.path), || Ok(rustix::fs::fsync(&self.fd)?))
     }
 
     /// Looks at `name` without following it.
@@ -104,46 +104,47 @@ impl Directory {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(FILE_MODE);
-        let file = File::from(rustix::fs::openat(&self.fd, name, flags, mode)?);
-        record(|| format!("create {}", self.path.display()));
-        Ok(file)
+        self.gate.pass(Step::CreateFile(&self.path.join(name)), || {
+            Ok(File::from(rustix::fs::openat(&self.fd, name, flags, mode)?))
+        })
+    }
+
+    /// Makes the finished file `name` private and durable.
+    pub(super) fn settle_file(&self, file: &File, name: &str) -> io::Result<()> {
+        match file.set_permissions(Permissions::from_mode(FILE_MODE)) {
+            Err(error) if !is_unsupported(&error) => return Err(error),
+            _ => {}
+        }
+        self.gate.pass(Step::SyncFile(&self.path.join(name)), || file.sync_all())
     }
 
     /// Gives the file `name` a second name in `target`, which must not be taken.
     pub(super) fn link(&self, name: &str, target: &Self, target_name: &str) -> io::Result<()> {
-        rustix::fs::linkat(&self.fd, name, &target.fd, target_name, AtFlags::empty())?;
-        record(|| format!("link {}", target.path.join(target_name).display()));
-        Ok(())
+        self.gate.pass(Step::Link(&target.path.join(target_name)), || {
+            Ok(rustix::fs::linkat(&self.fd, name, &target.fd, target_name, AtFlags::empty())?)
+        })
     }
 
     /// Moves the file `name` to `target`, where its new name must not be taken.
     pub(super) fn rename(&self, name: &str, target: &Self, target_name: &str) -> io::Result<()> {
         let flags = RenameFlags::NOREPLACE;
-        rustix::fs::renameat_with(&self.fd, name, &target.fd, target_name, flags)?;
-        record(|| format!("rename {}", target.path.join(target_name).display()));
-        Ok(())
+        self.gate.pass(Step::Rename(&target.path.join(target_name)), || {
+            Ok(rustix::fs::renameat_with(&self.fd, name, &target.fd, target_name, flags)?)
+        })
     }
 
     /// Removes the name of a file, a link or a pipe; a directory stays.
     pub(super) fn remove(&self, name: impl Arg) -> io::Result<()> {
-        record(|| format!("remove {}", self.path.display()));
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        let path = self.path.join(name.to_string_lossy().as_ref());
+        self.gate.pass(Step::Remove(&path), || {
+            Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        })
     }
 
     /// Reads the names in the directory, a buffer at a time.
     pub(super) fn names(&self) -> io::Result<Dir> {
         Ok(Dir::read_from(&self.fd)?)
     }
-}
-
-/// Makes a finished file private and durable.
-pub(super) fn settle_file(file: &File) -> io::Result<()> {
-    match file.set_permissions(Permissions::from_mode(FILE_MODE)) {
-        Err(error) if !is_unsupported(&error) => return Err(error),
-        _ => {}
-    }
-    record(|| "sync file".to_owned());
-    file.sync_all()
 }
 
 /// Whether the file system does not know what was asked for, such as modes or hard links.

@@ -10,7 +10,6 @@
 //! None of this binds root, or whoever owns the directory: only another machine does.
 
 mod directory;
-mod journal;
 mod listing;
 mod put;
 mod staging;
@@ -22,15 +21,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
 use self::directory::{Directory, Found};
 use self::listing::Names;
 use super::{Content, Error, Listing, Receipt, Stat, Store};
-use crate::base::Digest;
+use crate::base::{Digest, Gate, OpenGate};
 use crate::format::{Folder, ObjectKey};
 
 /// Holds objects as files of a directory.
@@ -42,6 +41,7 @@ pub struct LocalStore {
     durable: Mutex<HashSet<String>>,
     // Whether the file system turned out to have no hard links.
     linkless: AtomicBool,
+    gate: Arc<dyn Gate>,
 }
 
 impl LocalStore {
@@ -53,11 +53,17 @@ impl LocalStore {
             root,
             durable: Mutex::default(),
             linkless: AtomicBool::new(false),
+            gate: OpenGate::shared(),
         }
     }
 
+    /// Lets every change of the directory pass a gate.
+    pub fn gated(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
     fn open_root(&self) -> Result<Directory, Error> {
-        Directory::open(&self.root).map_err(|error| match error.kind() {
+        Directory::open(&self.root, &self.gate).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::PlaceMissing {
                 store: self.name.clone(),
                 place: self.root.display().to_string(),

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::directory::{Directory, is_unsupported, settle_file};
+use super::directory::{Directory, is_unsupported};
 use super::staging::{Owner, Staged};
 use super::{LocalStore, split};
 use crate::base::Digest;
@@ -125,7 +125,8 @@ impl LocalStore {
         if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(unreadable(io::ErrorKind::InvalidInput.into()));
         }
-        settle_file(&file).map_err(|error| self.failed("sync", path, error))?;
+        let settled = staging.settle_file(&file, name);
+        settled.map_err(|error| self.failed("sync", path, error))?;
         Ok(Staged::adopt(staging, name))
     }
 
@@ -205,7 +206,7 @@ impl LocalStore {
     pub(super) fn make_root(&self) -> Result<(), Error> {
         let mut missing: Vec<PathBuf> = Vec::new();
         for ancestor in self.root.ancestors() {
-            match Directory::open(ancestor) {
+            match Directory::open(ancestor, &self.gate) {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     missing.push(ancestor.to_owned());
@@ -215,7 +216,7 @@ impl LocalStore {
         }
         while let Some(path) = missing.pop() {
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { break };
-            let made = Directory::open(parent).and_then(|parent| {
+            let made = Directory::open(parent, &self.gate).and_then(|parent| {
                 parent.make_child(name)?;
                 parent.sync()
             });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use super::LocalStore;
-use super::directory::{Directory, Found, settle_file};
+use super::directory::{Directory, Found};
 use crate::base::Digest;
 use crate::store::{Error, STAGING_PREFIX};
 
@@ -45,7 +45,7 @@ impl<'a> Staged<'a> {
         let (mut file, name) = create(directory, &STAGED_COUNT)?;
         let mut staged = Self { directory, name, owner: Owner::Store, checksum: None };
         staged.checksum = Some(fill(&mut file)?);
-        settle_file(&file)?;
+        directory.settle_file(&file, &staged.name)?;
         Ok(staged)
     }
 

@@ -1,16 +1,48 @@
 //! What only the inside shows: the order of steps on disk, and file systems without hard links.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::base::Step;
 use crate::store::{STAGING_PREFIX, digest_of};
 
 const KEY: &str = "generations/20261122T023000Z-00000001/1.age";
 
+thread_local! {
+    static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what this thread does to the disk, in order.
+#[derive(Debug)]
+struct Recorder;
+
+impl Gate for Recorder {
+    fn before(&self, _step: Step<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn after(&self, step: Step<'_>) -> io::Result<()> {
+        let above = |path: &Path| path.parent().unwrap().display().to_string();
+        let text = match step {
+            Step::MakeDirectory(path) => format!("mkdir {}", path.display()),
+            Step::CreateFile(path) => format!("create {}", above(path)),
+            Step::SyncFile(_) => "sync file".to_owned(),
+            Step::SyncDirectory(path) => format!("sync {}", path.display()),
+            Step::Link(path) => format!("link {}", path.display()),
+            Step::Rename(path) => format!("rename {}", path.display()),
+            Step::Remove(path) => format!("remove {}", above(path)),
+            Step::Commit(_) => unreachable!("a store has no database"),
+        };
+        STEPS.with_borrow_mut(|steps| steps.push(text));
+        Ok(())
+    }
+}
+
 fn store_in(root: &Path) -> LocalStore {
-    LocalStore::new("local", "file:///scratch", root.to_owned())
+    LocalStore::new("local", "file:///scratch", root.to_owned()).gated(Arc::new(Recorder))
 }
 
 fn prepared_in(root: &Path) -> LocalStore {
@@ -25,10 +57,10 @@ fn key() -> ObjectKey {
 
 /// Runs a step and returns what it did to the disk, with the root's path cut out.
 fn steps_of(root: &Path, step: impl FnOnce()) -> Vec<String> {
-    journal::take();
+    STEPS.take();
     step();
     let root = root.to_str().unwrap().to_owned();
-    journal::take().into_iter().map(|step| step.replace(&root, "@")).collect()
+    STEPS.take().into_iter().map(|step| step.replace(&root, "@")).collect()
 }
 
 /// V-166, V-176
@@ -145,7 +177,7 @@ fn a_rename_never_overwrites_what_appeared_meanwhile() {
 #[test]
 fn a_leftover_with_the_next_staged_name_is_stepped_over() {
     let scratch = tempfile::tempdir().unwrap();
-    let directory = Directory::open(scratch.path()).unwrap();
+    let directory = Directory::open(scratch.path(), &OpenGate::shared()).unwrap();
     let names: Vec<_> = [0, 0, 1]
         .map(|count| staging::create(&directory, &AtomicU64::new(count)).unwrap().1)
         .into();

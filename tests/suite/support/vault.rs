@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use idswyft_vault::base::{Clock, Code, Event, Observer, SnapshotId, SystemEntropy};
+use idswyft_vault::base::{
+    Clock, Code, Event, Gate, Observer, OpenGate, SnapshotId, SystemEntropy,
+};
 use idswyft_vault::crypto::identity::{DataIdentities, NewIdentity, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::parameters::{ParameterFields, Parameters};
@@ -82,6 +84,8 @@ pub struct TestVault {
     pub report: InitReport,
     /// The stores, the primary first.
     pub stores: Vec<Arc<dyn Store>>,
+    /// What every change of the host's state passes.
+    pub gate: Arc<dyn Gate>,
 }
 
 impl TestVault {
@@ -100,12 +104,22 @@ impl TestVault {
 
     /// Makes a vault over any stores.
     pub fn with(stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>, parameters: Parameters) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap(), stores, parameters)
+    }
+
+    /// Makes a vault in a directory, over any stores.
+    pub fn within(
+        dir: TempDir,
+        stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
+        parameters: Parameters,
+    ) -> Self {
         let stores = stores(dir.path());
         let clock = FixedClock::new();
         let new = NewIdentity::generate(clock.now());
         let recipients = DataRecipients::parse(&[&new.recipient]).unwrap();
-        let outside = Outside { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let gate = OpenGate::shared();
+        let entropy = Arc::new(SystemEntropy);
+        let outside = Outside { clock: clock.clone(), entropy, gate: gate.clone() };
         let vault = NewVault {
             name: "nightly",
             policy: &Policy::new(PolicyFields::default()).unwrap(),
@@ -125,7 +139,7 @@ impl TestVault {
             init::create(vault, &state, &kit, &NoPassphrase, &outside, events.as_ref()).unwrap();
         fs::create_dir(dir.path().join("uploads")).unwrap();
         let (identity, recipient) = (new.file.to_string(), new.recipient);
-        Self { dir, clock, events, identity, recipient, report, stores }
+        Self { dir, clock, events, identity, recipient, report, stores, gate }
     }
 
     /// Returns a path in the vault's directory.
@@ -156,7 +170,8 @@ impl TestVault {
 
     /// Returns the time and the randomness.
     pub fn outside(&self) -> Outside {
-        Outside { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) }
+        let entropy = Arc::new(SystemEntropy);
+        Outside { clock: self.clock.clone(), entropy, gate: self.gate.clone() }
     }
 
     /// Opens the host's side.
