@@ -16,6 +16,8 @@ use idswyft_vault::ops::verify::Level;
 use idswyft_vault::store::Store;
 use idswyft_vault::vault::state::StateDir;
 
+use crate::support::crash::scratch;
+use crate::support::image::Image;
 use crate::support::vault::{TestVault, assert_same_tree, local, noise};
 use crate::support::{FaultyStore, Mode, Then};
 
@@ -151,19 +153,22 @@ fn a_lost_manifest_is_not_begun_anew() {
 fn a_manifest_lost_at_any_moment_of_a_night_costs_no_snapshot_and_no_record() {
     let mut recorded_count = 0;
     let mut opened_count = 0;
+    let stores = |dir: &Path| vec![local(&dir.join("store"), "local")];
+    let mut vault = TestVault::within(scratch(), stores, Parameters::initial());
+    let store = vault.stores[0].clone();
+    vault.write("a.jpg", &noise(1, 30_000));
+    vault.snapshot();
+    vault.write("b.jpg", &noise(2, 30_000));
+    vault.write_dump(&["1\tx".to_owned()]);
+    // The generation is over as well, so the night rolls it first.
+    vault.clock.pass_hours(24 * 366);
+    let image = Image::take(&["state", "store"].map(|name| vault.path(name)));
     for (nth, mode) in (0..).flat_map(|nth| [(nth, Mode::NotDone), (nth, Mode::DoneButReported)]) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = local(&dir.path().join("s"), "local");
-        let mut vault = TestVault::with(|_| vec![store.clone()], Parameters::initial());
-        fill(&vault, 0);
-        vault.snapshot();
-        fill(&vault, 1);
-        // The generation is over as well, so the night rolls it first.
-        vault.clock.pass_hours(24 * 366);
+        image.put_back();
         let faulty = Arc::new(FaultyStore::new(store.clone()).fail_nth(nth, mode, Then::IsDead));
         vault.stores = vec![faulty.clone()];
         let crashed = vault.try_snapshot(&vault.sources());
-        vault.stores = vec![store];
+        vault.stores = vec![store.clone()];
         lose_manifest(&vault);
         let report = try_rebuild(&vault, false).unwrap_or_else(|e| panic!("{nth} {mode:?}: {e}"));
         recorded_count += report.recorded.len();
@@ -172,7 +177,7 @@ fn a_manifest_lost_at_any_moment_of_a_night_costs_no_snapshot_and_no_record() {
         let is_orphan = |code| matches!(code, Code::ObjectUnreferenced);
         assert!(found.iter().all(|finding| is_orphan(finding.code)), "{nth} {mode:?}: {found:?}");
         let taken = vault.snapshot();
-        let out = vault.path("out");
+        let out = vault.path(&format!("out-{nth}-{mode:?}"));
         assert!(vault.try_restore(taken.snapshot, &out).unwrap().losses.is_empty());
         assert_same_tree(&vault.path("uploads"), &out.join("uploads"));
         if crashed.is_ok() {

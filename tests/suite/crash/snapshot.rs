@@ -109,7 +109,7 @@ impl Stage {
         assert!(shown.contains(&report.snapshot));
         // Every pack that had been recorded is leaned on, and nothing waits any more.
         let manifest = manifest_of(&self.vault);
-        let unused = rows(&manifest, "SELECT id FROM pack WHERE last_named_at IS NULL", |row| {
+        let unused = rows(&manifest, "SELECT id FROM pack WHERE chunks IS NOT NULL", |row| {
             row.get::<_, [u8; 32]>(0)
         });
         assert_eq!(unused.len(), 0, "of {} packs", recorded.len());
