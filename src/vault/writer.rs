@@ -293,7 +293,7 @@ impl Writer {
     /// Appends to a copy of the journal, which counts once the transaction with the event lasts:
     /// an event that was not journaled must take no place in the ledger.
     fn append(&self, journal: &mut Journal, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
-        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event)
+        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event, Vec::new())
     }
 
     /// Delivers everything journaled.
