@@ -79,6 +79,17 @@ impl Auditor {
         Ok(Self { store, root, chain, problems })
     }
 
+    /// Returns itself if no later vault note is wrong: who signs the next one must overlook none.
+    ///
+    /// # Errors
+    /// What is wrong with the one behind the newest.
+    pub fn sound(mut self) -> Result<Self, Error> {
+        match self.problems.pop() {
+            Some((_, problem)) => Err(problem),
+            None => Ok(self),
+        }
+    }
+
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

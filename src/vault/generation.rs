@@ -23,6 +23,9 @@ use crate::manifest::{Manifest, Outgoing};
 /// The manifest's name for the id of the open generation.
 pub const OPEN_GENERATION: &str = "open generation";
 
+/// The manifest's name for what says that a recipient was removed since the generation was opened.
+pub const ROLL_DUE: &str = "roll due";
+
 /// A generation that is about to be opened.
 pub struct NewGeneration {
     /// What the host keeps of it.
@@ -112,8 +115,8 @@ impl Writer {
         let closed =
             EventPayload::GenerationClosed(GenerationRef { generation: self.generation().id });
         let id = new.open.id;
-        let note = (OPEN_GENERATION, id.to_string().into_bytes());
-        self.journal_generation(new.files, [closed, new.event], note)?;
+        let notes = [(OPEN_GENERATION, id.to_string().into_bytes()), (ROLL_DUE, Vec::new())];
+        self.journal_generation(new.files, [closed, new.event], notes)?;
         self.adopt_generation()?;
         Ok(id)
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Error;
 use crate::base::VaultId;
 use crate::crypto::digest::sha256;
-use crate::crypto::merkle::Frontier;
+use crate::crypto::merkle::{Frontier, TreeHead};
 use crate::crypto::signing::SigningKey;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -43,6 +43,11 @@ impl Journal {
         let Some(bytes) = manifest.note(FRONTIER)? else { return Ok(Self::empty()) };
         let frontier = Frontier::from_bytes(&bytes)?;
         Ok(Self { frontier })
+    }
+
+    /// Returns the size and the root of the log.
+    pub fn head(&self) -> TreeHead {
+        self.frontier.head()
     }
 
     /// Returns the frontier's bytes for the manifest.

@@ -37,6 +37,8 @@ pub struct GenerationSecrets {
 pub struct OpenedFile {
     /// Its very text.
     pub text: Zeroizing<Vec<u8>>,
+    /// SHA-256 of the stored file.
+    pub sha256: Digest,
     secrets: GenerationSecrets,
 }
 
@@ -185,7 +187,7 @@ impl Unlocked {
         }
         let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;
         let secrets = GenerationSecrets { identity, dedup_secret: Some(dedup_secret) };
-        Ok(OpenedFile { text: plain, secrets })
+        Ok(OpenedFile { text: plain, sha256: found, secrets })
     }
 
     /// Opens the body of a snapshot.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{Mirrors, put_or_recognise, receipt_row};
+use super::generation::ROLL_DUE;
 use super::journal::{FRONTIER, Journal};
 use super::pack_writer::FinishedPack;
 use super::state::{Anchor, OpenGeneration, StateDir};
@@ -272,15 +273,30 @@ impl Writer {
         &mut self,
         mut objects: Vec<Outgoing>,
         events: [EventPayload; 2],
-        note: (&str, Vec<u8>),
+        notes: [(&str, Vec<u8>); 2],
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
         for event in events {
             objects.extend(self.append(&mut journal, event)?);
         }
-        let notes = [(FRONTIER, journal.to_bytes()), note];
+        let notes: Vec<_> = notes.into_iter().chain([(FRONTIER, journal.to_bytes())]).collect();
         self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
+        Ok(())
+    }
+
+    /// Takes up a vault note that follows the one in force; that a roll is due is known before it is.
+    pub(super) fn adopt_note(
+        &mut self,
+        bytes: &[u8],
+        note: VaultNote,
+        must_roll: bool,
+    ) -> Result<(), Error> {
+        if must_roll {
+            self.manifest.set_note(ROLL_DUE, b"due")?;
+        }
+        self.state.set_vault_note(bytes)?;
+        self.note = note;
         Ok(())
     }
 
