@@ -15,11 +15,14 @@ use crate::format::ObjectKey;
 use crate::format::event::EventKind;
 
 impl Writer {
-    /// Takes up every vault note that follows the one in force in the primary store.
+    /// Takes up every vault note that follows the one in force in the primary store; a run looks once.
     ///
     /// # Errors
     /// If the state cannot be read or written.
     pub fn adopt_notes(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        if self.look_for_notes() {
+            return Ok(());
+        }
         let root: VerificationKey = self.root_key().parse()?;
         let sha256_of = sha256(&self.state().vault_note()?);
         let mut link = ChainLink { note: self.note().clone(), sha256: sha256_of };

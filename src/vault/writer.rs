@@ -44,6 +44,7 @@ pub struct Writer {
     generation: OpenGeneration,
     journal: Journal,
     outside: Outside,
+    looked_for_notes: bool,
 }
 
 impl Writer {
@@ -71,7 +72,19 @@ impl Writer {
             }
         }
         let mirrors = Mirrors::new(stores);
-        Ok(Self { state, anchor, note, manifest, mirrors, key, generation, journal, outside })
+        let looked_for_notes = false;
+        Ok(Self {
+            state,
+            anchor,
+            note,
+            manifest,
+            mirrors,
+            key,
+            generation,
+            journal,
+            outside,
+            looked_for_notes,
+        })
     }
 
     /// Returns the vault's id.
@@ -283,6 +296,11 @@ impl Writer {
         self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
         Ok(())
+    }
+
+    /// Tells whether newer vault notes have been looked for before, from now on they have.
+    pub(super) const fn look_for_notes(&mut self) -> bool {
+        std::mem::replace(&mut self.looked_for_notes, true)
     }
 
     /// Takes up a vault note that follows the one in force; that a roll is due is known before it is.
