@@ -3,11 +3,14 @@
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod generation;
 pub mod init;
 pub mod keygen;
 pub mod ledger;
+pub mod recipients;
 pub mod restore;
 pub mod show;
+pub mod signer;
 pub mod snapshot;
 pub mod snapshots;
 pub mod verify;
