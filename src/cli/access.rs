@@ -120,7 +120,11 @@ pub fn anchor(config: &Config, vault: &VaultConfig) -> Result<Anchor, Failure> {
     Ok(StateDir::new(&config.state_dir, &vault.name).anchor()?)
 }
 
-fn read_key(text: &str) -> Result<VerificationKey, Failure> {
+/// Reads a verification key, given as it is or in a file.
+///
+/// # Errors
+/// If it is neither.
+pub fn read_key(text: &str) -> Result<VerificationKey, Failure> {
     if Path::new(text).is_file() {
         let read = std::fs::read_to_string(text);
         let line = read.map_err(|error| Failure::system(format!("read {text}"), error))?;

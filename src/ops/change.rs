@@ -58,6 +58,14 @@ pub enum ChangeError {
         /// When it was retired, if it was.
         retired: Option<Timestamp>,
     },
+    /// The key is not that of a signer of this vault.
+    #[error("add signer {signer}: its key is {reason}")]
+    KeyForeign {
+        /// The signer.
+        signer: SignerId,
+        /// Whose key it is.
+        reason: &'static str,
+    },
     /// The vault note does not have the signer.
     #[error("retire signer {signer}: the vault note does not have it")]
     SignerUnknown {
@@ -124,6 +132,7 @@ impl Coded for ChangeError {
             | Self::NoneLeft
             | Self::TextMissing { .. } => Code::RecipientsRefused,
             Self::SignerThere { .. }
+            | Self::KeyForeign { .. }
             | Self::SignerUnknown { .. }
             | Self::SignerRetired { .. }
             | Self::SignerIsOperator { .. }

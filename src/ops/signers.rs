@@ -4,7 +4,7 @@ use super::Error;
 use super::change::ChangeError;
 use super::desk::Desk;
 use crate::base::{Code, Event, Observer, SignerId};
-use crate::crypto::signing::VerificationKey;
+use crate::crypto::signing::{KeyUse, VerificationKey};
 use crate::format::event::{EventKind, EventName};
 use crate::format::role::Role;
 use crate::format::vault_note::{Delegate, VaultNote};
@@ -52,6 +52,14 @@ pub fn add(
     observer: &dyn Observer,
 ) -> Result<SignerReport, Error> {
     let signer = key.signer_id();
+    let foreign = match key.usage() {
+        _ if key.vault() != desk.operator.vault() => Some("one of another vault"),
+        KeyUse::Root => Some("the root key, which signs vault notes"),
+        KeyUse::Signer => None,
+    };
+    if let Some(reason) = foreign {
+        return Err(ChangeError::KeyForeign { signer, reason }.into());
+    }
     let new = Delegate { events, ..Delegate::usual(signer, key, role) };
     let completed = match desk.operator.note().delegate(signer) {
         None => false,

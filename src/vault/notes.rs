@@ -2,8 +2,8 @@
 
 use super::Error;
 use super::state::StateDir;
-use crate::base::{SnapshotId, VaultId};
-use crate::crypto::signing::{KeyUse, SigningError, VerificationKey, verify};
+use crate::base::SnapshotId;
+use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::ObjectKey;
 use crate::format::event::EventKind;
 use crate::format::snapshot_note::SnapshotNote;
@@ -64,19 +64,6 @@ pub fn signer_keys(vault_note: &VaultNote) -> Result<Vec<VerificationKey>, Error
     let keys: Result<Vec<_>, _> =
         vault_note.signers.iter().map(|signer| parse(&signer.key)).collect();
     keys.map_err(|e| signature(ObjectKey::Vault(vault_note.number), &e))
-}
-
-/// Checks that a key is that of a signer of a vault.
-///
-/// # Errors
-/// If it is a root key, or of another vault.
-pub fn check_signer_key(key: &VerificationKey, vault: VaultId) -> Result<(), Error> {
-    let fail = |reason| SigningError::VerificationKey { text: key.to_string(), reason };
-    match key.usage() {
-        _ if key.vault() != vault => Err(fail("it is a key of another vault").into()),
-        KeyUse::Root => Err(fail("it is a root key, and signs vault notes").into()),
-        KeyUse::Signer => Ok(()),
-    }
 }
 
 /// Makes an error of a signer that signs what it was not delegated.

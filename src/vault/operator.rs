@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::Error;
 use super::auditor::{Auditor, ChainLink};
 use super::changes::{events_between, records};
 use super::delivery::{Mirrors, put_or_recognise};
@@ -15,13 +16,12 @@ use super::journal::{Journal, outgoing};
 use super::ledger::{self, SignerLog};
 use super::unlocked::Unlocked;
 use super::writer::Outside;
-use super::{Error, notes};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Coded, Event, Family, GenerationId, Observer, SignerId, VaultId};
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::{AskPassphrase, DataIdentities};
 use crate::crypto::recipient::DataRecipients;
-use crate::crypto::signing::{SigningKey, VerificationKey};
+use crate::crypto::signing::SigningKey;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::ResealedGeneration;
@@ -334,16 +334,6 @@ impl Operator {
             put_or_recognise(mirror, &key, Content::Bytes(&bytes), &found)?;
         }
         Ok(())
-    }
-
-    /// Parses the verification key of a signer that may be added to this vault.
-    ///
-    /// # Errors
-    /// If it is a key of another vault, or a root key.
-    pub fn signer_key(&self, text: &str) -> Result<VerificationKey, Error> {
-        let key: VerificationKey = text.trim().parse()?;
-        notes::check_signer_key(&key, self.vault())?;
-        Ok(key)
     }
 }
 

@@ -102,7 +102,7 @@ fn add(
     let operator = &open.desk.operator;
     let (key, written) = match whose {
         Whose::New(path) => (key_file(session, path, operator.vault())?, Some(path)),
-        Whose::Given(text) => (operator.signer_key(text)?, None),
+        Whose::Given(text) => (access::read_key(text)?, None),
     };
     let observer = session.progress.as_ref();
     let report = signers::add(&mut open.desk, &key, role, events, observer)?;
