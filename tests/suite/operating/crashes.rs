@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, SystemClock};
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::parameters::Parameters;
@@ -10,7 +10,7 @@ use idswyft_vault::format::role::Role;
 use idswyft_vault::ops::recipients::RecipientsChange;
 use idswyft_vault::ops::signers;
 use idswyft_vault::ops::verify::Level;
-use idswyft_vault::store::Content;
+use idswyft_vault::store::{Content, MemoryStore, Store};
 
 use super::{Person, change, desk, events_of_operator, fill, resealed_counts};
 use crate::support::vault::{TestVault, local};
@@ -27,9 +27,9 @@ fn a_change_killed_at_any_call_is_finished_by_running_it_again() {
 
 /// Adds a recipient with a primary store that dies at its `nth` call; returns whether it did.
 fn change_dies_at(nth: u64, mode: Mode) -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    let (primary, mirror) =
-        (local(&dir.path().join("s"), "local"), local(&dir.path().join("m"), "mirror"));
+    let memory =
+        |name| -> Arc<dyn Store> { Arc::new(MemoryStore::new(name, Arc::new(SystemClock))) };
+    let (primary, mirror) = (memory("local"), memory("mirror"));
     let stores = vec![primary.clone(), mirror.clone()];
     let mut vault = TestVault::with(|_| stores, Parameters::initial());
     fill(&vault);
