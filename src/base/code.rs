@@ -94,7 +94,7 @@ codes! {
         "check the verification key (`ledger key`); then restore the note from a mirror";
     /// A signer was not allowed to sign what it signed.
     SignerNotDelegated = "signer-not-delegated", Damaged, 1,
-        "the vault note does not delegate this; find out who holds that key";
+        "find out who holds that key; a host whose signer was retired gets a new one by `init --rejoin`";
     /// The signer of this host is not delegated yet.
     SignerPending = "signer-pending", Refused, 4,
         "have the operator run `signer add` with the key that `init --rejoin` printed";
@@ -207,7 +207,20 @@ codes! {
         "nothing was changed; change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
-        "what is signed stays in force; set the config back, this version cannot sign another";
+        "what is signed stays in force: set the config back, or sign other `recipients`";
+    /// The recipients cannot be changed so.
+    RecipientsRefused = "recipients-refused", Misuse, 2,
+        "nothing was changed; see `recipients list`";
+    /// The signers cannot be changed so.
+    SignerRefused = "signer-refused", Misuse, 2, "nothing was changed; see `signer list`";
+    /// No generation has that id.
+    GenerationUnknown = "generation-unknown", Misuse, 2, "list ids with `generation list`";
+    /// The directory given is not the vault's recovery kit, or cannot be written.
+    KitUnusable = "kit-unusable", Misuse, 2,
+        "give --kit a writable directory with this vault's root.age, as `init` wrote it";
+    /// Another operator changed the vault at the same time.
+    ChangedMeanwhile = "changed-meanwhile", Unavailable, 1,
+        "nothing of the other change is lost; run the same command again";
     /// An argument is wrong.
     UsageInvalid = "usage-invalid", Misuse, 2, "see --help";
     /// An id does not parse.

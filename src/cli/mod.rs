@@ -7,6 +7,7 @@ pub mod args;
 mod commands;
 pub mod config;
 pub mod demo_install;
+pub mod desk;
 pub mod passphrase;
 pub mod progress;
 pub mod report;
@@ -55,6 +56,9 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Verify(args) => commands::verify::run(args, session),
         Command::Ledger(args) => commands::ledger::run(args, session),
         Command::Manifest(args) => commands::manifest::run(args, session),
+        Command::Recipients(args) => commands::recipients::run(args, session),
+        Command::Signer(args) => commands::signer::run(args, session),
+        Command::Generation(args) => commands::generation::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }
 }

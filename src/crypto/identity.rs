@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::error::words_of;
 use super::seal::SealingRecipient;
+use crate::base::Digest;
 use crate::base::limits::SCRYPT_WORK_FACTOR_MAX;
 
 /// Asks a person, or the environment, for what a key needs.
@@ -33,7 +34,11 @@ impl AskPassphrase for NoPassphrase {
 }
 
 /// The operator's identities, ready to open generation files.
-pub struct DataIdentities(Vec<Box<dyn age::Identity + Send + Sync>>);
+pub struct DataIdentities {
+    all: Vec<Box<dyn age::Identity + Send + Sync>>,
+    /// Those of `all` that are X25519: one may be a generation's own, handed out.
+    native: Vec<age::x25519::Identity>,
+}
 
 impl DataIdentities {
     /// Parses the bytes of an age identity file: plain, or age-encrypted with a passphrase.
@@ -46,7 +51,7 @@ impl DataIdentities {
             let file = age::IdentityFile::from_buffer(BufReader::new(bytes))
                 .map_err(|_| invalid("not an age identity file".to_owned()))?
                 .with_callbacks(Callbacks(ask.clone()));
-            return Self::collect(name, file);
+            return Self::collect(name, bytes, file);
         }
         let decryptor = age::Decryptor::new(bytes).map_err(|e| invalid(e.to_string()))?;
         if !decryptor.is_scrypt() {
@@ -65,16 +70,20 @@ impl DataIdentities {
         let file = age::IdentityFile::from_buffer(BufReader::new(plain.as_slice()))
             .map_err(|_| invalid("what it encrypts is not an age identity file".to_owned()))?
             .with_callbacks(Callbacks(ask.clone()));
-        Self::collect(name, file)
+        Self::collect(name, &plain, file)
     }
 
-    fn collect<C: age::Callbacks>(name: &str, file: age::IdentityFile<C>) -> Result<Self, Error> {
+    fn collect<C: age::Callbacks>(
+        name: &str,
+        plain: &[u8],
+        file: age::IdentityFile<C>,
+    ) -> Result<Self, Error> {
         let name = name.to_owned();
         match file.into_identities() {
             Ok(identities) if identities.is_empty() => {
                 Err(Error::Identity { name, reason: "it holds no identity".to_owned() })
             }
-            Ok(identities) => Ok(Self(identities)),
+            Ok(all) => Ok(Self { all, native: native_of(plain) }),
             Err(error @ age::DecryptError::PluginResolve(_)) => {
                 let action = "read identity file";
                 Err(Error::Plugin { action, what: name, reason: words_of(&error) })
@@ -85,7 +94,15 @@ impl DataIdentities {
 
     /// Adds the identities of another file.
     pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.all.extend(other.all);
+        self.native.extend(other.native);
+    }
+
+    /// Returns the one that derives the recipient with this digest: a generation's own identity,
+    /// if that was handed out.
+    pub fn deriving(&self, recipient: &Digest) -> Option<GenerationIdentity> {
+        let own = self.native.iter().map(|native| GenerationIdentity(native.clone()));
+        own.into_iter().find(|own| own.recipient().digest() == *recipient)
     }
 
     /// Opens a small sealed object whole.
@@ -98,7 +115,7 @@ impl DataIdentities {
     pub fn open(&self, object: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let unreadable = |reason: String| Error::Unreadable { object: object.to_owned(), reason };
         let mut failed = None;
-        for identity in &self.0 {
+        for identity in &self.all {
             let decryptor = age::Decryptor::new(sealed).map_err(|e| unreadable(e.to_string()))?;
             let identity = identity.as_ref() as &dyn age::Identity;
             let mut reader = match decryptor.decrypt(std::iter::once(identity)) {
@@ -120,9 +137,16 @@ impl DataIdentities {
         let object = object.to_owned();
         Err(match failed {
             Some(reason) => Error::Plugin { action: "open", what: object, reason },
-            None => Error::NoMatch { object, count: self.0.len() },
+            None => Error::NoMatch { object, count: self.all.len() },
         })
     }
+}
+
+/// Returns the X25519 identities of an identity file's text.
+fn native_of(plain: &[u8]) -> Vec<age::x25519::Identity> {
+    let lines =
+        plain.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    lines.filter_map(|line| age::x25519::Identity::from_str(line.trim()).ok()).collect()
 }
 
 /// The X25519 identity of a generation, or of its index: what opens packs.
@@ -146,7 +170,7 @@ impl GenerationIdentity {
         age::x25519::Identity::from_str(text).map(Self)
     }
 
-    /// Returns the line, for the sealed generation file only.
+    /// Returns the line, for the sealed generation file, or for whoever is handed this one.
     pub fn to_secret_text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.0.to_string().expose_secret().to_owned())
     }

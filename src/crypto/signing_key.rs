@@ -173,6 +173,19 @@ impl SigningKey {
         Self { key, verification }
     }
 
+    /// Derives the vault's operator signer from this root key: whoever can open the recovery kit
+    /// keeps the one log of all changes, and there is no further key to keep.
+    ///
+    /// # Panics
+    /// Never for a root key; of any other key nothing is derived.
+    pub fn operator_signer(&self) -> Self {
+        let VerificationKey { vault, usage, .. } = self.verification;
+        assert_eq!(usage, KeyUse::Root, "only a root key derives the operator signer");
+        let context = "idswyft-vault/v1 operator signer";
+        let seed = Zeroizing::new(blake3::derive_key(context, self.key.as_bytes()));
+        Self::from_seed(vault, KeyUse::Signer, &seed)
+    }
+
     /// Parses the text that [`Self::to_secret_text`] made.
     ///
     /// # Errors
@@ -247,6 +260,16 @@ mod tests {
 
     fn signer(seed: u8) -> SigningKey {
         SigningKey::from_seed(VAULT, KeyUse::Signer, &[seed; SEED_LEN])
+    }
+
+    /// V-182
+    #[test]
+    fn the_operator_signer_is_derived_from_the_root_key_and_from_no_other() {
+        let root = SigningKey::from_seed(VAULT, KeyUse::Root, &[7; SEED_LEN]);
+        let seed = blake3::derive_key("idswyft-vault/v1 operator signer", &[7; SEED_LEN]);
+        let expected = SigningKey::from_seed(VAULT, KeyUse::Signer, &seed);
+        assert_eq!(*root.operator_signer().to_secret_text(), *expected.to_secret_text());
+        assert!(std::panic::catch_unwind(|| signer(7).operator_signer()).is_err());
     }
 
     #[test]

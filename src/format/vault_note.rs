@@ -43,6 +43,12 @@ pub struct Delegate {
 }
 
 impl Delegate {
+    /// Makes a signer that may append what is usual for its role; `key` is its verification key.
+    pub fn usual(id: SignerId, key: impl ToString, role: Role) -> Self {
+        let events = role.usual_events().into_iter().map(EventName::Known).collect();
+        Self { id, role, key: key.to_string(), events, retired: None }
+    }
+
     /// Tells whether the signer is delegated this kind of event, retired or not.
     pub fn may_append(&self, kind: EventKind) -> bool {
         self.events.contains(&EventName::Known(kind))

@@ -11,6 +11,9 @@ pub enum Error {
     /// The vault layer failed.
     #[error(transparent)]
     Vault(#[from] crate::vault::Error),
+    /// A change of recipients or signers is refused.
+    #[error(transparent)]
+    Change(#[from] super::change::ChangeError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -115,6 +118,7 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Vault(error) => error.code(),
+            Self::Change(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),

@@ -21,9 +21,10 @@ use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::{self, Manifest, Outgoing};
 use crate::store::{Listed, Store};
-use crate::vault::generation::OPEN_GENERATION;
+use crate::vault::generation::{OPEN_GENERATION, ROLL_DUE};
 use crate::vault::journal::{FRONTIER, Journal};
 use crate::vault::ledger::{self, SignerLog};
+use crate::vault::notes::newest_vault_note;
 use crate::vault::rebuild::{Replay, Replayed};
 use crate::vault::state::{GenerationSlot, OpenGeneration, StateDir};
 use crate::vault::writer::NEWEST_ELSEWHERE;
@@ -108,6 +109,7 @@ struct Known {
     root: VerificationKey,
     key: SigningKey,
     open: OpenGeneration,
+    note_number: u32,
     store: Arc<dyn Store>,
     log: SignerLog,
     opened: BTreeSet<GenerationId>,
@@ -132,7 +134,8 @@ impl Known {
             _ => None,
         });
         let open = open_generation(state, &opened)?;
-        Ok(Self { root, key, open, store, log, opened, closed })
+        let note_number = newest_vault_note(state, &root)?.number;
+        Ok(Self { root, key, open, note_number, store, log, opened, closed })
     }
 
     fn auditor(&self) -> Result<Auditor, Error> {
@@ -232,7 +235,7 @@ fn journal_lost(
     manifest: &mut Manifest,
 ) -> Result<Vec<SnapshotId>, Error> {
     let signer = known.key.signer_id();
-    let mut journal = Journal::after(known.log.frontier.clone());
+    let mut journal = Journal::following(known.log.frontier.clone());
     let mut objects: Vec<Outgoing> = Vec::new();
     let mut recorded: BTreeSet<SnapshotId> = BTreeSet::new();
     recorded.extend(known.log.events.iter().filter_map(|event| taken(&event.payload)));
@@ -245,10 +248,11 @@ fn journal_lost(
             EventPayload::GenerationClosed(event) => drop(closed.insert(event.generation)),
             other => recorded.extend(taken(other)),
         }
-        objects.extend(journal.append_leaf(&known.key, auditor.vault(), leaf)?);
+        objects.push(journal.append_leaf(&known.key, auditor.vault(), &leaf)?);
     }
     let now = outside.clock.now();
-    let mut append = |payload| journal.append(&known.key, auditor.vault(), now, payload);
+    let mut append =
+        |payload| journal.append(&known.key, auditor.vault(), now, payload, Vec::new());
     let lost: Vec<&SnapshotNote> = sound
         .values()
         .filter(|note| note.signer == signer && !recorded.contains(&note.snapshot))
@@ -267,11 +271,25 @@ fn journal_lost(
     let mut notes = vec![(FRONTIER, journal.to_bytes())];
     let elsewhere = sound.values().filter(|note| note.signer != signer).map(|note| note.snapshot);
     notes.extend(elsewhere.max().map(|id| (NEWEST_ELSEWHERE, id.to_string().into_bytes())));
+    if must_roll(known, auditor) {
+        notes.push((ROLL_DUE, b"due".to_vec()));
+    }
     if opened.contains(&known.open.id) {
         notes.push((OPEN_GENERATION, known.open.id.to_string().into_bytes()));
     }
     manifest.enqueue(&names, &objects, &notes)?;
     Ok(lost.into_iter().map(|note| note.snapshot).collect())
+}
+
+/// Tells whether a note that the host took up after it opened its generation dropped a recipient.
+fn must_roll(known: &Known, auditor: &Auditor) -> bool {
+    auditor.chain().windows(2).any(|links| {
+        let [before, after] = links else { return false };
+        let dropped = |digest| !after.note.recipients.contains(digest);
+        after.note.number <= known.note_number
+            && after.note.time >= known.open.opened
+            && before.note.recipients.iter().any(dropped)
+    })
 }
 
 fn taken(payload: &EventPayload) -> Option<SnapshotId> {

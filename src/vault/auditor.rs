@@ -22,8 +22,17 @@ use crate::store::{Listed, Store};
 pub struct Auditor {
     store: Arc<dyn Store>,
     root: VerificationKey,
-    note: VaultNote,
+    chain: Vec<ChainLink>,
     problems: Vec<(ObjectKey, Error)>,
+}
+
+/// A vault note of the chain, and the digest under which the next one and events name it.
+#[derive(Debug, Clone)]
+pub struct ChainLink {
+    /// What it says.
+    pub note: VaultNote,
+    /// SHA-256 of the stored note.
+    pub sha256: Digest,
 }
 
 /// Something in a store, and what was wrong with it if it did not verify.
@@ -41,7 +50,7 @@ impl Auditor {
     /// If the store fails or no note of number 1 verifies with the key.
     pub fn open(store: Arc<dyn Store>, root: VerificationKey) -> Result<Self, Error> {
         let mut problems = Vec::new();
-        let mut newest: Option<(VaultNote, Digest)> = None;
+        let mut chain: Vec<ChainLink> = Vec::new();
         for number in 1.. {
             let key = ObjectKey::Vault(number);
             let bytes = match store.get(&key, NOTE_LEN_MAX) {
@@ -54,8 +63,8 @@ impl Auditor {
                 }
                 Err(error) => return Err(error.into()),
             };
-            match check_link(&bytes, number, &root, newest.as_ref()) {
-                Ok(note) => newest = Some((note, sha256(&bytes))),
+            match check_link(&bytes, number, &root, chain.last()) {
+                Ok(link) => chain.push(link),
                 // The first note proves that the key is this vault's, so it must verify.
                 Err(error) if number == 1 => return Err(error),
                 Err(error) => {
@@ -64,10 +73,21 @@ impl Auditor {
                 }
             }
         }
-        let Some((note, _)) = newest else {
+        if chain.is_empty() {
             return Err(Error::NoVaultNote { store: store.name().to_owned() });
-        };
-        Ok(Self { store, root, note, problems })
+        }
+        Ok(Self { store, root, chain, problems })
+    }
+
+    /// Returns itself if no later vault note is wrong: who signs the next one must overlook none.
+    ///
+    /// # Errors
+    /// What is wrong with the one behind the newest.
+    pub fn sound(mut self) -> Result<Self, Error> {
+        match self.problems.pop() {
+            Some((_, problem)) => Err(problem),
+            None => Ok(self),
+        }
     }
 
     /// Returns the store.
@@ -82,12 +102,25 @@ impl Auditor {
 
     /// Returns the vault.
     pub const fn vault(&self) -> VaultId {
-        self.note.vault
+        self.root.vault()
     }
 
     /// Returns the newest vault note that verifies.
-    pub const fn note(&self) -> &VaultNote {
-        &self.note
+    pub fn note(&self) -> &VaultNote {
+        &self.newest().note
+    }
+
+    /// Returns the newest vault note that verifies, with its digest.
+    ///
+    /// # Panics
+    /// Never: the first note verified.
+    pub fn newest(&self) -> &ChainLink {
+        self.chain.last().expect("the first note verified")
+    }
+
+    /// Returns every vault note that verifies, from the first on.
+    pub fn chain(&self) -> &[ChainLink] {
+        &self.chain
     }
 
     /// Returns what was wrong with later vault notes.
@@ -119,7 +152,7 @@ impl Auditor {
     /// If it is missing or does not verify.
     pub fn snapshot(&self, id: SnapshotId) -> Result<SnapshotNote, Error> {
         let bytes = self.store.get(&ObjectKey::Note(id), NOTE_LEN_MAX)?;
-        check_snapshot_note(&bytes, id, &self.note)
+        check_snapshot_note(&bytes, id, self.note())
     }
 
     /// Reads an object that a note names and checks length and digest.
@@ -190,17 +223,21 @@ impl Auditor {
     }
 }
 
-fn check_link(
+/// Checks that a vault note is signed and follows the one before it.
+///
+/// # Errors
+/// If it does not.
+pub fn check_link(
     bytes: &[u8],
     number: u32,
     root: &VerificationKey,
-    before: Option<&(VaultNote, Digest)>,
-) -> Result<VaultNote, Error> {
+    before: Option<&ChainLink>,
+) -> Result<ChainLink, Error> {
     let note = check_vault_note(bytes, number, root)?;
-    if note.previous != before.map(|(_, digest)| *digest) {
+    if note.previous != before.map(|link| link.sha256) {
         let key = ObjectKey::Vault(number);
         let reason = "it does not follow the note before it".to_owned();
         return Err(Error::Mismatch { key, reason });
     }
-    Ok(note)
+    Ok(ChainLink { note, sha256: sha256(bytes) })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::base::{Code, Coded, Digest, GenerationId};
+use crate::base::{Code, Coded, Digest, GenerationId, SignerId};
 use crate::format::ObjectKey;
 
 /// A failure of the vault layer.
@@ -184,6 +184,22 @@ pub enum Error {
         /// Who signed what.
         reason: String,
     },
+    /// This host's signer was retired.
+    #[error("sign as {signer}: vault note {number} retired this host's signer at {retired}")]
+    SignerRetired {
+        /// The signer.
+        signer: SignerId,
+        /// From when on.
+        retired: jiff::Timestamp,
+        /// The vault note that says so.
+        number: u32,
+    },
+    /// Somebody else changed the vault while this run was changing it.
+    #[error("put {key}: another change was made at the same time")]
+    ChangedMeanwhile {
+        /// The object whose name was taken.
+        key: ObjectKey,
+    },
     /// A ledger is not an append-only log.
     #[error("verify {key}: {reason}")]
     Ledger {
@@ -265,7 +281,8 @@ impl Coded for Error {
             Self::RecipientsDiffer => Code::PolicyDiffers,
             Self::StoreForeign { .. } | Self::StoreUnknown { .. } => Code::StoreForeign,
             Self::Signature { .. } => Code::SignatureInvalid,
-            Self::NotDelegated { .. } => Code::SignerNotDelegated,
+            Self::NotDelegated { .. } | Self::SignerRetired { .. } => Code::SignerNotDelegated,
+            Self::ChangedMeanwhile { .. } => Code::ChangedMeanwhile,
             Self::Ledger { .. } => Code::LedgerBroken,
             Self::NoVaultNote { .. } => Code::ObjectMissing,
             Self::NoGenerationFile { cause, .. } => {

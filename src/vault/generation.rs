@@ -24,6 +24,9 @@ use crate::manifest::{Manifest, Outgoing};
 /// the state if the log does not record the generation in the state as opened (spec §9.4).
 pub const OPEN_GENERATION: &str = "open generation";
 
+/// The manifest's name for what says that a recipient was removed since the generation was opened.
+pub const ROLL_DUE: &str = "roll due";
+
 /// A generation that is about to be opened.
 pub struct NewGeneration {
     /// What the host keeps of it.
@@ -120,8 +123,8 @@ impl Writer {
         let closed = GenerationRef { generation: self.generation().id };
         let closed = self.generation_is_recorded().then_some(closed);
         let events = closed.map(EventPayload::GenerationClosed).into_iter().chain([new.event]);
-        let note = (OPEN_GENERATION, id.to_string().into_bytes());
-        self.journal_generation(new.files, events.collect(), note)?;
+        let notes = [(OPEN_GENERATION, id.to_string().into_bytes()), (ROLL_DUE, Vec::new())];
+        self.journal_generation(new.files, events.collect(), notes)?;
         self.adopt_generation()?;
         Ok(id)
     }

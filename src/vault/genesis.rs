@@ -19,7 +19,7 @@ use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::ObjectKey;
-use crate::format::event::{EventName, EventPayload};
+use crate::format::event::EventPayload;
 use crate::format::event_fields::NoteRef;
 use crate::format::parameters::Parameters;
 use crate::format::role::Role;
@@ -79,15 +79,18 @@ impl Genesis {
         let root = draw_key(vault, KeyUse::Root, outside);
         let writer = draw_key(vault, KeyUse::Signer, outside);
         let time = outside.clock.now();
-        let note = first_note(&plan, vault, time, &writer);
+        let operator = root.operator_signer();
+        let note =
+            first_note(&plan, vault, time, [(&writer, Role::Writer), (&operator, Role::Operator)]);
         let key = ObjectKey::Vault(1);
         let vault_note = root.sign(&note.compose().map_err(|e| Error::format(key, e))?)?;
         let generation = NewGeneration::prepare(vault, plan.recipients, ask, outside)?;
         let mut journal = Journal::empty();
         let note_sha256 = crate::crypto::digest::sha256(&vault_note);
         let created = EventPayload::VaultCreated(NoteRef { number: 1, note_sha256 });
-        let mut events = journal.append(&writer, vault, time, created)?;
-        events.extend(journal.append(&writer, vault, time, generation.event.clone())?);
+        let mut events = journal.append(&writer, vault, time, created, Vec::new())?;
+        let opened = generation.event.clone();
+        events.extend(journal.append(&writer, vault, time, opened, Vec::new())?);
         let root_text = Zeroizing::new(format!("{}\n", root.to_secret_text().as_str()));
         let sealed_root = plan.recipients.seal(root_text.as_bytes(), ask)?;
         let anchor = Anchor {
@@ -122,7 +125,7 @@ impl Genesis {
         let generation = NewGeneration::prepare(vault, rejoined.recipients, ask, outside)?;
         let mut journal = Journal::empty();
         let time = outside.clock.now();
-        let events = journal.append(&writer, vault, time, generation.event.clone())?;
+        let events = journal.append(&writer, vault, time, generation.event.clone(), Vec::new())?;
         let name = rejoined.name.to_owned();
         Ok(Self {
             anchor: Anchor { vault, name, root_key: rejoined.root.to_string() },
@@ -183,21 +186,22 @@ fn draw_key(vault: VaultId, usage: KeyUse, outside: &Outside) -> SigningKey {
     SigningKey::from_seed(vault, usage, &seed)
 }
 
-fn first_note(plan: &Plan<'_>, vault: VaultId, time: Timestamp, writer: &SigningKey) -> VaultNote {
-    let events = Role::Writer.usual_events().into_iter().map(EventName::Known);
+fn first_note(
+    plan: &Plan<'_>,
+    vault: VaultId,
+    time: Timestamp,
+    signers: [(&SigningKey, Role); 2],
+) -> VaultNote {
+    let delegate = |(key, role): (&SigningKey, Role)| {
+        Delegate::usual(key.signer_id(), key.verification_key(), role)
+    };
     VaultNote {
         vault,
         number: 1,
         previous: None,
         time,
         name: plan.name.to_owned(),
-        signers: vec![Delegate {
-            id: writer.signer_id(),
-            role: Role::Writer,
-            key: writer.verification_key().to_string(),
-            events: events.collect(),
-            retired: None,
-        }],
+        signers: signers.map(delegate).to_vec(),
         policy: plan.policy.clone(),
         parameters: plan.parameters.clone(),
         recipients: plan.recipients.digests(),

@@ -1,24 +1,24 @@
-//! Appending to the writer's own ledger. Spec: §8.
+//! Appending to a signer's own ledger. Spec: §8.
 //!
-//! Appending needs no read: the frontier is all that is needed, and it lasts in the transaction
-//! that journals the event. The exact bytes are what every store gets, now or later.
+//! Appending needs no read: the frontier is all that is needed, and a writer's lasts in the
+//! transaction that journals the event. The exact bytes are what every store gets, now or later.
 
 use jiff::Timestamp;
 
 use super::Error;
 use crate::base::VaultId;
 use crate::crypto::digest::sha256;
-use crate::crypto::merkle::Frontier;
+use crate::crypto::merkle::{Frontier, TreeHead};
 use crate::crypto::signing::SigningKey;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
-use crate::format::ledger::LedgerEvent;
+use crate::format::ledger::{LedgerEvent, SeenCheckpoint};
 use crate::manifest::{Manifest, Outgoing, Payload};
 
 /// The manifest's name for the frontier.
 pub const FRONTIER: &str = "ledger frontier";
 
-/// The writer's ledger, as far as appending needs it.
+/// A signer's ledger, as far as appending needs it.
 #[derive(Clone)]
 pub struct Journal {
     frontier: Frontier,
@@ -30,8 +30,8 @@ impl Journal {
         Self { frontier: Frontier::empty() }
     }
 
-    /// Goes on after the leaves of a log.
-    pub const fn after(frontier: Frontier) -> Self {
+    /// Goes on behind the events that a store has.
+    pub const fn following(frontier: Frontier) -> Self {
         Self { frontier }
     }
 
@@ -45,12 +45,18 @@ impl Journal {
         Ok(Self { frontier })
     }
 
+    /// Returns the size and the root of the log.
+    pub fn head(&self) -> TreeHead {
+        self.frontier.head()
+    }
+
     /// Returns the frontier's bytes for the manifest.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.frontier.to_bytes()
     }
 
-    /// Appends an event; returns it and the checkpoint after it, to be journaled.
+    /// Appends an event, which quotes the checkpoints that were `seen` of other logs; returns it and
+    /// the checkpoint after it, to be put in this order.
     ///
     /// # Errors
     /// If the event breaks a limit.
@@ -60,34 +66,32 @@ impl Journal {
         vault: VaultId,
         time: Timestamp,
         payload: EventPayload,
+        seen: Vec<SeenCheckpoint>,
     ) -> Result<Vec<Outgoing>, Error> {
         let signer = key.signer_id();
         let seq = self.frontier.head().size;
-        let event = LedgerEvent { vault, signer, seq, time, payload, seen: Vec::new() };
+        let event = LedgerEvent { vault, signer, seq, time, payload, seen };
         let event_key = ObjectKey::LedgerEvent(signer, seq);
         let leaf = event.compose().map_err(|e| Error::format(event_key, e))?;
-        self.append_leaf(key, vault, leaf)
+        let checkpoint = self.append_leaf(key, vault, &leaf)?;
+        Ok(vec![outgoing(event_key, leaf), checkpoint])
     }
 
-    /// Appends an event as it is stored; returns it and the checkpoint after it, to be journaled.
+    /// Appends an event that is stored already; returns the checkpoint after it.
     ///
     /// # Errors
-    /// If the key cannot sign.
+    /// If the checkpoint cannot be signed.
     pub fn append_leaf(
         &mut self,
         key: &SigningKey,
         vault: VaultId,
-        leaf: Vec<u8>,
-    ) -> Result<Vec<Outgoing>, Error> {
+        leaf: &[u8],
+    ) -> Result<Outgoing, Error> {
         let signer = key.signer_id();
         let seq = self.frontier.head().size;
-        self.frontier.append(&leaf);
+        self.frontier.append(leaf);
         let text = self.frontier.head().compose_checkpoint(vault, signer);
-        let checkpoint = key.sign(&text)?;
-        Ok(vec![
-            outgoing(ObjectKey::LedgerEvent(signer, seq), leaf),
-            outgoing(ObjectKey::LedgerCheckpoint(signer, seq), checkpoint),
-        ])
+        Ok(outgoing(ObjectKey::LedgerCheckpoint(signer, seq), key.sign(&text)?))
     }
 }
 

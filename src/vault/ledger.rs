@@ -1,6 +1,6 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::auditor::Auditor;
 use super::{Error, notes};
@@ -10,7 +10,7 @@ use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
-use crate::format::event_fields::GenerationOpened;
+use crate::format::event_fields::{GenerationOpened, GenerationRev};
 use crate::format::ledger::LedgerEvent;
 use crate::format::{Folder, ObjectKey};
 use crate::store::Listed;
@@ -162,18 +162,55 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns what was signed of every generation when a ledger opened it.
+/// Returns what is signed of every generation: what was when a ledger opened it, and the files that
+/// were sealed for other recipients since.
 ///
 /// # Errors
 /// If the store cannot be listed.
 pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
-    let mut generations = BTreeMap::new();
-    for log in read_all(auditor)? {
-        for event in log.events {
-            if let EventPayload::GenerationOpened(opened) = event.payload {
-                generations.entry(opened.generation).or_insert(opened);
+    Ok(generations_of(&read_all(auditor)?))
+}
+
+/// Returns what [`generations`] does, of logs that were read already. Their events were found to be
+/// delegated, so only who may change recipients has named further files.
+pub fn generations_of(logs: &[SignerLog]) -> BTreeMap<GenerationId, GenerationOpened> {
+    let mut generations: BTreeMap<GenerationId, GenerationOpened> = BTreeMap::new();
+    let events = || logs.iter().flat_map(|log| &log.events);
+    for event in events() {
+        if let EventPayload::GenerationOpened(opened) = &event.payload {
+            generations.entry(opened.generation).or_insert_with(|| opened.clone());
+        }
+    }
+    for event in events() {
+        let EventPayload::RecipientsChanged(changed) = &event.payload else { continue };
+        for sealed in &changed.generations {
+            if let Some(opened) = generations.get_mut(&sealed.generation) {
+                opened.revs.push(GenerationRev { rev: sealed.rev, sha256: sealed.sha256 });
             }
         }
     }
-    Ok(generations)
+    generations
+}
+
+/// Returns the generations whose secrets a log says were destroyed.
+pub fn shredded_of(logs: &[SignerLog]) -> BTreeSet<GenerationId> {
+    let events = logs.iter().flat_map(|log| &log.events);
+    let shredded = events.filter_map(|event| match &event.payload {
+        EventPayload::GenerationShredded(shredded) => Some(shredded.generation),
+        _ => None,
+    });
+    shredded.collect()
+}
+
+/// Returns the checkpoint of a log at a size, for whoever quotes it.
+///
+/// # Errors
+/// If it is missing, or its signer has not signed it.
+pub fn checkpoint(auditor: &Auditor, signer: SignerId, size: u64) -> Result<TreeHead, Error> {
+    let key = ObjectKey::LedgerCheckpoint(signer, size.saturating_sub(1));
+    let bytes = auditor.store().get(&key, NOTE_LEN_MAX)?;
+    let keys = notes::signer_keys(auditor.note())?;
+    let own: Vec<&VerificationKey> = keys.iter().filter(|key| key.signer_id() == signer).collect();
+    let text = verify(&bytes, &own).map_err(|e| notes::signature(key, &e))?;
+    Ok(TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)?)
 }

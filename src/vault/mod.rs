@@ -3,8 +3,11 @@
 //! - `Auditor`: the root verification key and a store; reads what is signed, opens nothing.
 //! - `Writer`: the host; seals, signs and delivers, and cannot read what it sealed.
 //! - `Unlocked`: an auditor with a data identity; opens bodies, trees and packs.
+//! - `Operator`: one with the root key as well; signs what the vault is.
 
+pub mod adopting;
 pub mod auditor;
+pub mod changes;
 pub mod delivery;
 pub mod directories;
 pub mod error;
@@ -13,9 +16,11 @@ pub mod genesis;
 pub mod journal;
 pub mod ledger;
 pub mod notes;
+pub mod operator;
 pub mod pack_reader;
 pub mod pack_writer;
 pub mod rebuild;
+pub mod resealing;
 pub mod sealed_file;
 pub mod sealed_reader;
 pub mod state;
@@ -25,5 +30,6 @@ pub mod writer;
 
 pub use auditor::Auditor;
 pub use error::Error;
+pub use operator::Operator;
 pub use unlocked::Unlocked;
 pub use writer::{Outside, Writer};

@@ -66,16 +66,21 @@ pub fn signer_keys(vault_note: &VaultNote) -> Result<Vec<VerificationKey>, Error
     keys.map_err(|e| signature(ObjectKey::Vault(vault_note.number), &e))
 }
 
+/// Makes an error of a signer that signs what it was not delegated.
+pub const fn not_delegated(key: ObjectKey, reason: String) -> Error {
+    Error::NotDelegated { key, reason }
+}
+
 /// Makes an error of a signature that does not verify.
 pub fn signature(key: ObjectKey, cause: &dyn std::error::Error) -> Error {
     Error::Signature { key, reason: cause.to_string() }
 }
 
 /// Reads the vault note that the host keeps, which it checks like any other.
-pub(super) fn newest_vault_note(
-    state: &StateDir,
-    root: &VerificationKey,
-) -> Result<VaultNote, Error> {
+///
+/// # Errors
+/// If it cannot be read or does not verify.
+pub fn newest_vault_note(state: &StateDir, root: &VerificationKey) -> Result<VaultNote, Error> {
     let bytes = state.vault_note()?;
     let number = note_number(&bytes).unwrap_or(1);
     check_vault_note(&bytes, number, root)

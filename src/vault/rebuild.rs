@@ -13,6 +13,7 @@ use super::{Auditor, Error, Unlocked};
 use crate::base::limits::NOTE_LEN_MAX;
 use crate::base::{Coded, Event, Family, Observer, PackId, SignerId};
 use crate::crypto::identity::GenerationIdentity;
+use crate::crypto::keys::DedupSecret;
 use crate::format::ObjectKey;
 use crate::format::segment::{SegmentHeader, SegmentPack, SegmentReader, SegmentRecord};
 use crate::format::snapshot_note::SnapshotNote;
@@ -156,7 +157,8 @@ impl Replay<'_> {
             return Ok(Some(self.open.dedup_secret.index_identity()));
         }
         let Some(unlocked) = self.unlocked else { return Ok(None) };
-        Ok(Some(unlocked.generation(note.generation)?.dedup_secret.index_identity()))
+        let secrets = unlocked.generation(note.generation)?;
+        Ok(secrets.dedup_secret.as_ref().map(DedupSecret::index_identity))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use zeroize::Zeroizing;
+
 use super::auditor::Auditor;
+use super::ledger::SignerLog;
 use super::pack_reader::OpenPack;
 use super::writer::pack_key;
 use super::{Error, ledger};
@@ -26,8 +29,17 @@ use crate::store::Listed;
 pub struct GenerationSecrets {
     /// Its identity, which opens packs.
     pub identity: GenerationIdentity,
-    /// Its dedup secret, which checks chunk ids.
-    pub dedup_secret: DedupSecret,
+    /// Its dedup secret, which checks chunk ids; none where only its identity was handed out.
+    pub dedup_secret: Option<DedupSecret>,
+}
+
+/// A generation file that opened and is the one that was signed.
+pub struct OpenedFile {
+    /// Its very text.
+    pub text: Zeroizing<Vec<u8>>,
+    /// SHA-256 of the stored file.
+    pub sha256: Digest,
+    secrets: GenerationSecrets,
 }
 
 /// A vault as an operator sees it in one store.
@@ -44,8 +56,14 @@ impl Unlocked {
     /// # Errors
     /// If the ledgers cannot be listed.
     pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
-        let signed = ledger::generations(&auditor)?;
-        Ok(Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), signed })
+        let logs = ledger::read_all(&auditor)?;
+        Ok(Self::with_logs(auditor, identities, &logs))
+    }
+
+    /// Does what [`Self::new`] does, with logs that were read already.
+    pub fn with_logs(auditor: Auditor, identities: DataIdentities, logs: &[SignerLog]) -> Self {
+        let signed = ledger::generations_of(logs);
+        Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), signed }
     }
 
     /// Returns the auditor.
@@ -62,12 +80,26 @@ impl Unlocked {
         if let Some(secrets) = opened.get(&id) {
             return Ok(Arc::clone(secrets));
         }
-        let secrets = Arc::new(self.open_generation(id)?);
+        let secrets = Arc::new(match self.handed_out(id) {
+            Some(secrets) => secrets,
+            None => self.open_file(id)?.secrets,
+        });
         opened.insert(id, Arc::clone(&secrets));
         Ok(secrets)
     }
 
-    fn open_generation(&self, id: GenerationId) -> Result<GenerationSecrets, Error> {
+    /// Returns a generation's own identity, if it is one of those that were given.
+    fn handed_out(&self, id: GenerationId) -> Option<GenerationSecrets> {
+        let recipient = self.signed.get(&id)?.recipient_sha256;
+        let identity = self.identities.deriving(&recipient)?;
+        Some(GenerationSecrets { identity, dedup_secret: None })
+    }
+
+    /// Returns every file of a generation that is in the store, in order.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub fn revs(&self, id: GenerationId) -> Result<Vec<u32>, Error> {
         let mut revs = Vec::new();
         for listed in self.auditor.store().list(Folder::Generations)? {
             if let Listed::Object(ObjectKey::Generation(generation, rev), _) = listed?
@@ -77,10 +109,19 @@ impl Unlocked {
             }
         }
         revs.sort_unstable();
+        Ok(revs)
+    }
+
+    /// Opens the first file of a generation that the identities open (V-54).
+    ///
+    /// # Errors
+    /// If none of them opens, or what opens is not what was signed.
+    pub fn open_file(&self, id: GenerationId) -> Result<OpenedFile, Error> {
+        let revs = self.revs(id)?;
         let mut reason: Option<(u8, Error)> = None;
         for rev in &revs {
             match self.open_rev(id, *rev) {
-                Ok(secrets) => return Ok(secrets),
+                Ok(file) => return Ok(file),
                 Err(error) => {
                     let weight = self.weight(id, *rev, &error);
                     if reason.as_ref().is_none_or(|(most, _)| weight >= *most) {
@@ -105,13 +146,22 @@ impl Unlocked {
         }
     }
 
+    /// Returns every generation that a ledger records, with its files.
+    pub const fn signed(&self) -> &BTreeMap<GenerationId, GenerationOpened> {
+        &self.signed
+    }
+
     /// Returns the SHA-256 that a ledger recorded of a generation's file.
-    fn signed_rev(&self, id: GenerationId, rev: u32) -> Option<Digest> {
+    pub fn signed_rev(&self, id: GenerationId, rev: u32) -> Option<Digest> {
         let opened = self.signed.get(&id)?;
         opened.revs.iter().find(|signed| signed.rev == rev).map(|signed| signed.sha256)
     }
 
-    fn open_rev(&self, id: GenerationId, rev: u32) -> Result<GenerationSecrets, Error> {
+    /// Opens one file of a generation.
+    ///
+    /// # Errors
+    /// If it does not open, or what it holds is not what was signed (V-49).
+    pub fn open_rev(&self, id: GenerationId, rev: u32) -> Result<OpenedFile, Error> {
         let key = ObjectKey::Generation(id, rev);
         let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
         let found = sha256(&sealed);
@@ -136,7 +186,8 @@ impl Unlocked {
             return Err(foreign().into());
         }
         let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;
-        Ok(GenerationSecrets { identity, dedup_secret })
+        let secrets = GenerationSecrets { identity, dedup_secret: Some(dedup_secret) };
+        Ok(OpenedFile { text: plain, sha256: found, secrets })
     }
 
     /// Opens the body of a snapshot.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{Mirrors, put_or_recognise, receipt_row};
+use super::generation::ROLL_DUE;
 use super::journal::{FRONTIER, Journal};
 use super::pack_writer::FinishedPack;
 use super::state::{Anchor, OpenGeneration, StateDir};
@@ -46,6 +47,7 @@ pub struct Writer {
     generation_is_recorded: bool,
     journal: Journal,
     outside: Outside,
+    looked_for_notes: bool,
 }
 
 impl Writer {
@@ -85,6 +87,7 @@ impl Writer {
             generation_is_recorded,
             journal,
             outside,
+            looked_for_notes: false,
         })
     }
 
@@ -300,15 +303,35 @@ impl Writer {
         &mut self,
         mut objects: Vec<Outgoing>,
         events: Vec<EventPayload>,
-        note: (&str, Vec<u8>),
+        notes: [(&str, Vec<u8>); 2],
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
         for event in events {
             objects.extend(self.append(&mut journal, event)?);
         }
-        let notes = [(FRONTIER, journal.to_bytes()), note];
+        let notes: Vec<_> = notes.into_iter().chain([(FRONTIER, journal.to_bytes())]).collect();
         self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
+        Ok(())
+    }
+
+    /// Tells whether newer vault notes have been looked for before, from now on they have.
+    pub(super) const fn look_for_notes(&mut self) -> bool {
+        std::mem::replace(&mut self.looked_for_notes, true)
+    }
+
+    /// Takes up a vault note that follows the one in force; that a roll is due is known before it is.
+    pub(super) fn adopt_note(
+        &mut self,
+        bytes: &[u8],
+        note: VaultNote,
+        must_roll: bool,
+    ) -> Result<(), Error> {
+        if must_roll {
+            self.manifest.set_note(ROLL_DUE, b"due")?;
+        }
+        self.state.set_vault_note(bytes)?;
+        self.note = note;
         Ok(())
     }
 
@@ -323,7 +346,7 @@ impl Writer {
     /// Appends to a copy of the journal, which counts once the transaction with the event lasts:
     /// an event that was not journaled must take no place in the ledger.
     fn append(&self, journal: &mut Journal, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
-        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event)
+        journal.append(&self.key, self.anchor.vault, self.outside.clock.now(), event, Vec::new())
     }
 
     /// Delivers everything journaled.

@@ -133,7 +133,7 @@ fn a_config_that_differs_from_what_is_signed_is_a_warning_that_names_what() {
             "in force",
         ],
     );
-    assert!(!warned.err.contains("recipient"), "{warned}");
+    assert!(!warned.err.contains("1 recipient"), "{warned}");
     let second = install.keygen("second.key");
     let config = fs::read_to_string(install.path("config.toml")).unwrap();
     let config = config.replacen("recipients = [", &format!("recipients = [\"{second}\", "), 1);

@@ -12,6 +12,7 @@ mod damage;
 mod faults;
 mod hard;
 mod leaning;
+mod operating;
 mod packs;
 mod plugins;
 mod rebuild;

@@ -66,7 +66,10 @@ fn try_rebuild(vault: &TestVault, identity: bool) -> Result<RebuildReport, ops::
 fn rows_of(path: &Path) -> BTreeMap<String, Vec<String>> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let tables = [
-        ("meta", "SELECT name, value FROM meta WHERE name <> 'identity' ORDER BY name"),
+        (
+            "meta",
+            "SELECT name, value FROM meta WHERE name <> 'identity' AND value <> x'' ORDER BY name",
+        ),
         ("pack", "SELECT * FROM pack ORDER BY number"),
         ("chunk", "SELECT * FROM chunk ORDER BY id"),
         ("snapshot", "SELECT * FROM snapshot ORDER BY id"),

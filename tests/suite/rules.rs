@@ -133,7 +133,8 @@ fn a_generation_is_in_the_ledger_before_a_snapshot_of_it_is() {
     let report = vault.snapshot();
     let auditor = vault.auditor(&vault.stores[0]);
     let note = auditor.snapshot(report.snapshot).unwrap();
-    let events = ledger::read_all(&auditor).unwrap().remove(0).events;
+    let logs = ledger::read_all(&auditor).unwrap().into_iter();
+    let events: Vec<_> = logs.flat_map(|log| log.events).collect();
     let opened = events.iter().find_map(|event| match &event.payload {
         EventPayload::GenerationOpened(opened) => Some((event.seq, opened)),
         _ => None,

@@ -83,7 +83,7 @@ fn stock_age_and_zstd_open_a_pack() {
         });
         let (profile, pack) = pack.unwrap();
         let secrets = unlocked.generation(body.generation).unwrap();
-        let ids = secrets.dedup_secret.chunk_id_key(profile);
+        let ids = secrets.dedup_secret.as_ref().unwrap().chunk_id_key(profile);
         let mut rest = raw.as_slice();
         for ChunkEntry { id, raw_len } in pack.chunks().unwrap() {
             let (chunk, tail) = rest.split_at(raw_len as usize);

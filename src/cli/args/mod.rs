@@ -4,6 +4,7 @@
 //! Every help text ends with an example.
 
 mod archive;
+mod change;
 mod check;
 mod keys;
 mod read;
@@ -15,6 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use archive::{InitArgs, SnapshotArgs};
+pub use change::{
+    GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
+};
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
@@ -143,6 +147,20 @@ pub enum Command {
     /// The manifest is the host's index of what it stored. It is a cache: losing it loses no
     /// snapshot.
     Manifest(ManifestArgs),
+    /// Show or change who can open the vault
+    ///
+    /// A change is signed with the root key, which --identity opens in the recovery kit. It needs a
+    /// config and the stores and runs on any machine: a host takes it up with its next snapshot.
+    Recipients(RecipientsArgs),
+    /// Show or change who signs for the vault
+    ///
+    /// Hosts, janitors and auditors sign with keys to which the root key delegates. A change is
+    /// signed as one of recipients is.
+    Signer(SignerArgs),
+    /// Show generations, open a new one, or hand out the identity of one
+    ///
+    /// A generation is a period with keys of its own: it opens, goes and is destroyed as a whole.
+    Generation(GenerationArgs),
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
@@ -168,6 +186,9 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Ledger(_) => "ledger",
             Self::Manifest(_) => "manifest",
+            Self::Recipients(_) => "recipients",
+            Self::Signer(_) => "signer",
+            Self::Generation(_) => "generation",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
@@ -236,6 +257,11 @@ mod tests {
             &["cat", "latest", "db"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
+            &["recipients", "add", "age1", "--kit", "kit"],
+            &["recipients", "remove", "3f2a", "age1", "--kit", "kit"],
+            &["signer", "add", "--role", "janitor", "-o", "x", "--event", "verified", "--kit", "k"],
+            &["signer", "add", "--role", "auditor", "--key", "x", "--kit", "kit"],
+            &["generation", "export", "2026", "-o", "x"],
             &["demo"],
             &["completions", "bash"],
         ] {

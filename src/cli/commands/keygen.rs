@@ -60,8 +60,13 @@ pub fn run(args: &KeygenArgs, session: &Session) -> Result<Ending, Failure> {
     Ok(Ending::Done)
 }
 
+/// Makes the failure of a file that is there already.
+pub(super) fn exists(path: &Path) -> Failure {
+    ExistsError { path: path.to_owned() }.into()
+}
+
 /// Creates a file that only its owner reads; leaves none if it cannot be written whole.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error| Failure::system(format!("write {}", path.display()), error);
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

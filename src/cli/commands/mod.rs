@@ -3,13 +3,16 @@
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod generation;
 pub mod init;
 pub mod keygen;
 pub mod ledger;
 pub mod manifest;
+pub mod recipients;
 mod rejoin;
 pub mod restore;
 pub mod show;
+pub mod signer;
 pub mod snapshot;
 pub mod snapshots;
 pub mod verify;

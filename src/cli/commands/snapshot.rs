@@ -36,7 +36,8 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
-        let writer = Writer::open(state, access::stores(vault)?, session.outside())?;
+        let mut writer = Writer::open(state, access::stores(vault)?, session.outside())?;
+        writer.adopt_notes(session.progress.as_ref())?;
         let recipients = DataRecipients::parse(&vault.recipients)?;
         warn_of_differences(vault, &recipients.digests(), writer.note(), session)?;
         jobs.push(VaultJob { writer, recipients });

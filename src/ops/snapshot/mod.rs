@@ -127,13 +127,16 @@ pub fn run(
     Ok(report)
 }
 
-/// Completes what an earlier run committed, then readies the vault if it is due.
+/// Takes up what an operator signed, completes what an earlier run committed, then readies the vault
+/// if it is due.
 fn ready(
     mut job: VaultJob,
     ask: &impl AskPassphrase,
     warnings: &Warnings,
     observer: &dyn Observer,
 ) -> Result<Option<Run>, Error> {
+    job.writer.adopt_notes(observer)?;
+    job.writer.check_standing(observer)?;
     let store = job.writer.mirrors().primary().name().to_owned();
     let undelivered = job.writer.manifest().undelivered(&store)?;
     job.writer.deliver(observer)?;
@@ -171,7 +174,7 @@ fn begin(
     }
     writer.clean_staging(time, observer)?;
     let can_go_on = writer.generation_is_recorded(); // I1
-    if !can_go_on || writer.generation_is_over() {
+    if !can_go_on || writer.generation_is_over() || writer.roll_is_due()? {
         match writer.roll(&recipients, ask) {
             Ok(generation) => observer.observe(Event::GenerationOpened { generation }),
             // The old generation goes on: a missing plugin must not cost a night. Any other failure

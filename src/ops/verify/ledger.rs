@@ -11,7 +11,7 @@ use crate::format::event::EventPayload;
 use crate::format::event_fields::GenerationOpened;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
-use crate::vault::{Auditor, ledger};
+use crate::vault::{Auditor, changes, ledger};
 
 type Notes = BTreeMap<SnapshotId, SnapshotNote>;
 
@@ -30,7 +30,10 @@ pub fn check(
     }
     let mut said = Said::default();
     let mut heads = Vec::new();
-    for log in ledger::read_all(auditor)? {
+    let logs = ledger::read_all(auditor)?;
+    let generations = ledger::generations_of(&logs);
+    let shredded = ledger::shredded_of(&logs);
+    for log in logs {
         let events = 2 * log.events.len() as u64;
         collector.saw(events, 0);
         heads.push(LedgerHead {
@@ -49,7 +52,9 @@ pub fn check(
     }
     collector.saw(checked.sound.len() as u64, 0);
     check_agreement(auditor, &checked.sound, &said, collector)?;
-    check_generations(auditor, &said, collector)?;
+    let standing = generations.values().filter(|opened| !shredded.contains(&opened.generation));
+    check_generations(auditor, standing, collector)?;
+    check_changes(auditor, &said, collector);
     Ok((heads, checked.sound))
 }
 
@@ -59,8 +64,8 @@ struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
     newest_taken: BTreeMap<SignerId, SnapshotId>,
     forgotten: std::collections::BTreeSet<SnapshotId>,
-    opened: Vec<GenerationOpened>,
-    shredded: std::collections::BTreeSet<crate::base::GenerationId>,
+    /// What rests on a vault note.
+    changes: Vec<EventPayload>,
 }
 
 impl Said {
@@ -74,10 +79,7 @@ impl Said {
             EventPayload::SnapshotForgotten(forgotten) => {
                 self.forgotten.insert(forgotten.snapshot);
             }
-            EventPayload::GenerationOpened(opened) => self.opened.push(opened),
-            EventPayload::GenerationShredded(shredded) => {
-                self.shredded.insert(shredded.generation);
-            }
+            change if changes::note_of(&change).is_some() => self.changes.push(change),
             _ => {}
         }
     }
@@ -131,13 +133,13 @@ fn check_unrecorded(notes: &Notes, said: &Said, collector: &Collector<'_>) {
     }
 }
 
-/// Checks that each generation's sealed files are there and are the ones that were opened.
-fn check_generations(
+/// Checks that each generation's sealed files are there and are the ones that were recorded.
+fn check_generations<'a>(
     auditor: &Auditor,
-    said: &Said,
+    standing: impl Iterator<Item = &'a GenerationOpened>,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    for opened in said.opened.iter().filter(|opened| !said.shredded.contains(&opened.generation)) {
+    for opened in standing {
         for rev in &opened.revs {
             let key = ObjectKey::Generation(opened.generation, rev.rev);
             match auditor.store().get(&key, crate::base::limits::GENERATION_FILE_LEN_MAX) {
@@ -153,4 +155,46 @@ fn check_generations(
         }
     }
     Ok(())
+}
+
+/// Checks that vault notes and the events that rest on them agree. An operator records a note right
+/// behind it and before the next one: so an interrupted one leaves the newest note unrecorded.
+fn check_changes(auditor: &Auditor, said: &Said, collector: &Collector<'_>) {
+    let chain = auditor.chain();
+    for (before, after) in chain.iter().zip(chain.iter().skip(1)) {
+        let is_said =
+            |change: &EventPayload| said.changes.iter().any(|said| changes::records(said, change));
+        let events = changes::events_between(&before.note, after, &[]);
+        let key = ObjectKey::Vault(after.note.number);
+        for event in events.iter().filter(|event| !is_said(event)) {
+            let name = event.name();
+            match after.note.number == auditor.note().number {
+                true => {
+                    let detail =
+                        format!("no ledger has its {name} yet; an operator's next run adds it");
+                    collector.add(Code::RecordPending, key, detail);
+                }
+                false => {
+                    let detail = format!("no ledger has its {name}");
+                    collector.add(Code::NoteMismatch, key, detail);
+                }
+            }
+        }
+    }
+    for rests in said.changes.iter().filter_map(changes::note_of) {
+        let key = ObjectKey::Vault(rests.number);
+        let found = chain.iter().find(|link| link.note.number == rests.number);
+        match found {
+            Some(link) if link.sha256 == rests.note_sha256 => {}
+            Some(_) => {
+                let detail = "its SHA-256 is not the one that a ledger recorded";
+                collector.add(Code::NoteMismatch, key, detail);
+            }
+            None => {
+                let detail =
+                    "a ledger records it, and no such note follows the newest that is there";
+                collector.add(Code::ObjectMissing, key, detail);
+            }
+        }
+    }
 }

@@ -86,7 +86,7 @@ pub struct VerifyReport {
     /// What is not as it must be.
     pub findings: Vec<Finding>,
     /// What this level does not cover.
-    pub not_covered: Vec<&'static str>,
+    pub not_covered: Vec<String>,
 }
 
 impl VerifyReport {
@@ -101,6 +101,7 @@ impl VerifyReport {
 struct Collector<'a> {
     observer: &'a dyn Observer,
     findings: Mutex<BTreeSet<Finding>>,
+    gaps: Mutex<BTreeSet<String>>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
@@ -110,6 +111,7 @@ impl<'a> Collector<'a> {
         Self {
             observer,
             findings: Mutex::new(BTreeSet::new()),
+            gaps: Mutex::new(BTreeSet::new()),
             object_count: 0.into(),
             read_len: 0.into(),
         }
@@ -135,6 +137,11 @@ impl<'a> Collector<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Records what this run could not look at.
+    fn leave_out(&self, gap: String) {
+        self.gaps.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(gap);
     }
 
     fn saw(&self, count: u64, read_len: u64) {
@@ -185,6 +192,7 @@ pub fn verify(
         contents::check(unlocked, &scope, &collector)?;
     }
     observer.observe(Event::PhaseFinished { phase: "verify" });
+    let gaps = collector.gaps.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok(VerifyReport {
         vault: auditor.vault().to_string(),
         store: auditor.store().name().to_owned(),
@@ -199,11 +207,11 @@ pub fn verify(
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .into_iter()
             .collect(),
-        not_covered: not_covered(level, only.is_some()),
+        not_covered: gaps.into_iter().chain(not_covered(level, only.is_some())).collect(),
     })
 }
 
-fn not_covered(level: Level, partial: bool) -> Vec<&'static str> {
+fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
     let mut gaps = Vec::new();
     if partial {
         gaps.push("snapshots that were not named");
@@ -220,5 +228,5 @@ fn not_covered(level: Level, partial: bool) -> Vec<&'static str> {
     gaps.push(
         "events after the newest checkpoint that you kept yourself, if a store was rolled back",
     );
-    gaps
+    gaps.into_iter().map(str::to_owned)
 }

@@ -58,13 +58,16 @@ pub fn vault_note() -> VaultNote {
         events: role.usual_events().into_iter().map(EventName::Known).collect(),
         retired: None,
     };
+    // Its key is derived from the root key of the vectors.
+    let key = root().operator_signer().verification_key().clone();
+    let operator = Delegate::usual(key.signer_id(), key, Role::Operator);
     VaultNote {
         vault: VAULT,
         number: 1,
         previous: None,
         time: snapshot().time(),
         name: "nightly".to_owned(),
-        signers: vec![delegate],
+        signers: vec![delegate, operator],
         policy: serde_json::from_str(r#"{"keep_daily":30,"time_zone":"UTC"}"#).expect("JSON"),
         parameters: Parameters::initial(),
         recipients: vec![Digest::from_bytes([0x33; 32])],

@@ -1,0 +1,85 @@
+//! The host takes up vault notes that an operator signed elsewhere. Spec: §8.2, §11.
+//!
+//! A host that may not read, or a store that does not answer, changes nothing: the note in force
+//! stays the one that the host has. A planted note is a warning (I8).
+
+use super::auditor::{ChainLink, check_link};
+use super::generation::ROLL_DUE;
+use super::writer::Writer;
+use super::{Error, notes};
+use crate::base::limits::NOTE_LEN_MAX;
+use crate::base::{Code, Coded, Event, Family, Observer};
+use crate::crypto::digest::sha256;
+use crate::crypto::signing::VerificationKey;
+use crate::format::ObjectKey;
+use crate::format::event::EventKind;
+
+impl Writer {
+    /// Takes up every vault note that follows the one in force in the primary store; a run looks once.
+    ///
+    /// # Errors
+    /// If the state cannot be read or written.
+    pub fn adopt_notes(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        if self.look_for_notes() {
+            return Ok(());
+        }
+        let root: VerificationKey = self.root_key().parse()?;
+        let sha256_of = sha256(&self.state().vault_note()?);
+        let mut link = ChainLink { note: self.note().clone(), sha256: sha256_of };
+        loop {
+            let number = link.note.number.saturating_add(1);
+            let key = ObjectKey::Vault(number);
+            let checked = match self.mirrors().primary().get(&key, NOTE_LEN_MAX) {
+                Ok(bytes) => check_link(&bytes, number, &root, Some(&link)).map(|n| (n, bytes)),
+                Err(crate::store::Error::Missing { .. }) => return Ok(()),
+                Err(error) if error.code().family() != Family::Damaged => return Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            let (next, bytes) = match checked {
+                Ok(next) => next,
+                Err(error) => {
+                    let detail = format!("vault note {number} is not taken up: {error}");
+                    observer.observe(Event::Warning { code: error.code(), detail });
+                    return Ok(());
+                }
+            };
+            let dropped = |digest| !next.note.recipients.contains(digest);
+            let must_roll = link.note.recipients.iter().any(dropped);
+            self.adopt_note(&bytes, next.note.clone(), must_roll)?;
+            link = next;
+        }
+    }
+
+    /// Tells whether a recipient was removed and the generation not rolled since.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn roll_is_due(&self) -> Result<bool, Error> {
+        Ok(self.manifest().note(ROLL_DUE)?.is_some_and(|due| !due.is_empty()))
+    }
+
+    /// Refuses to go on for a signer that was retired; one that was not added yet is warned of.
+    ///
+    /// # Errors
+    /// If the vault note in force has this host's signer retired.
+    pub fn check_standing(&self, observer: &dyn Observer) -> Result<(), Error> {
+        let (signer, number) = (self.key().signer_id(), self.note().number);
+        let Some(delegate) = self.note().delegate(signer) else {
+            let detail = format!(
+                "vault note {number} does not delegate to signer {signer} of this host yet: what \
+                 it takes is safe, and counts once an operator adds it"
+            );
+            observer.observe(Event::Warning { code: Code::SignerPending, detail });
+            return Ok(());
+        };
+        let now = self.outside().clock.now();
+        match delegate.retired.filter(|retired| *retired <= now) {
+            Some(retired) => Err(Error::SignerRetired { signer, retired, number }),
+            None if delegate.may_append(EventKind::SnapshotTaken) => Ok(()),
+            None => {
+                let reason = format!("signer {signer} of this host may not take snapshots");
+                Err(notes::not_delegated(ObjectKey::Vault(number), reason))
+            }
+        }
+    }
+}
