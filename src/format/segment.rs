@@ -327,7 +327,7 @@ mod tests {
         Ok(())
     }
 
-    /// V-130, V-200
+    /// V-130, V-193
     #[test]
     fn a_segment_reads_back_and_refuses_what_does_not_add_up() {
         let header = SegmentHeader {

@@ -3,6 +3,7 @@
 mod changes;
 mod crashes;
 mod hosts;
+mod rejoin;
 
 use std::sync::Arc;
 

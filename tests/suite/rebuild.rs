@@ -92,7 +92,7 @@ fn assert_sound(vault: &TestVault) {
     assert_eq!(report.findings, [], "{report:?}");
 }
 
-/// V-202
+/// V-195
 #[test]
 fn a_rebuilt_manifest_equals_the_old_one() {
     let stores = |dir: &Path| vec![local(&dir.join("a"), "a"), local(&dir.join("b"), "b")];
@@ -151,7 +151,7 @@ fn a_lost_manifest_is_not_begun_anew() {
     assert_sound(&vault);
 }
 
-/// V-204, V-205
+/// V-197, V-198
 #[test]
 fn a_manifest_lost_at_any_moment_of_a_night_costs_no_snapshot_and_no_record() {
     let mut recorded_count = 0;
@@ -190,7 +190,7 @@ fn a_manifest_lost_at_any_moment_of_a_night_costs_no_snapshot_and_no_record() {
     assert!(recorded_count > 0 && opened_count > 0, "{recorded_count} {opened_count}");
 }
 
-/// V-203
+/// V-196
 #[test]
 fn an_event_that_the_host_cannot_prove_is_never_signed() {
     let vault = TestVault::new();
@@ -218,7 +218,7 @@ fn an_event_that_the_host_cannot_prove_is_never_signed() {
     assert_sound(&vault);
 }
 
-/// V-202
+/// V-195
 #[test]
 fn the_longest_log_counts_and_every_store_gets_what_it_lacks() {
     let dir = tempfile::tempdir().unwrap();

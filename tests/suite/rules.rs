@@ -151,7 +151,7 @@ fn a_generation_is_in_the_ledger_before_a_snapshot_of_it_is() {
     }
 }
 
-/// V-132, V-201
+/// V-132, V-194
 #[test]
 fn a_segment_lists_what_its_snapshot_names_first() {
     let vault = filled();

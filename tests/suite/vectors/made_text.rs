@@ -105,9 +105,9 @@ fn segments() -> Vec<Vector> {
     vec![
         vector("sound", "V-130", "A pack of two chunks.", bytes.clone()).releases(&bytes),
         vector("sum", "V-130", "The chunks do not add up.", with(chunks_at + 32, 8)),
-        vector("cut", "V-200", "It ends within its last use.", bytes[..bytes.len() - 1].to_vec()),
-        vector("record", "V-200", "Its record is not JSON.", with(90, b'[')),
-        vector("more", "V-200", "A byte follows.", [&bytes[..], b"x"].concat()),
+        vector("cut", "V-193", "It ends within its last use.", bytes[..bytes.len() - 1].to_vec()),
+        vector("record", "V-193", "Its record is not JSON.", with(90, b'[')),
+        vector("more", "V-193", "A byte follows.", [&bytes[..], b"x"].concat()),
         vector("version", "V-131", "Version 2.", with(8, 2)).refused(Code::FormatTooNew),
     ]
 }
