@@ -94,7 +94,7 @@ codes! {
         "check the verification key (`ledger key`); then restore the note from a mirror";
     /// A signer was not allowed to sign what it signed.
     SignerNotDelegated = "signer-not-delegated", Damaged, 1,
-        "find out who holds that key; a host whose signer was retired gets a new one by `init --rejoin`";
+        "find out who holds that key; a retired host gets a new one by `init --rejoin`";
     /// A ledger has a gap, a fork or a rewritten event.
     LedgerBroken = "ledger-broken", Damaged, 1,
         "compare with a mirror and with checkpoints you kept; do not prune before that";
