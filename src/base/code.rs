@@ -94,7 +94,7 @@ codes! {
         "check the verification key (`ledger key`); then restore the note from a mirror";
     /// A signer was not allowed to sign what it signed.
     SignerNotDelegated = "signer-not-delegated", Damaged, 1,
-        "find out who holds that key; a host whose signer was retired gets a new one by `init --rejoin`";
+        "find out who holds that key; a retired host gets a new one by `init --rejoin`";
     /// The signer of this host is not delegated yet.
     SignerPending = "signer-pending", Refused, 4,
         "have the operator run `signer add` with the key that `init --rejoin` printed";

@@ -100,8 +100,8 @@ impl OpenKit {
         tried.map_err(|e| self.unusable(format!("it cannot be written: {e}")))
     }
 
-    /// Replaces the sealed root key. Each file is replaced whole: one that an interrupted run left as
-    /// it was opens for those for whom it was sealed.
+    /// Replaces the sealed root key. Each file is replaced whole: one that an interrupted run left
+    /// as it was opens for those for whom it was sealed.
     ///
     /// # Errors
     /// If a file cannot be written.

@@ -15,7 +15,8 @@ use crate::format::ObjectKey;
 use crate::format::event::EventKind;
 
 impl Writer {
-    /// Takes up every vault note that follows the one in force in the primary store; a run looks once.
+    /// Takes up every vault note that follows the one in force in the primary store. A run looks
+    /// once.
     ///
     /// # Errors
     /// If the state cannot be read or written.

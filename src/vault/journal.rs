@@ -55,8 +55,8 @@ impl Journal {
         self.frontier.to_bytes()
     }
 
-    /// Appends an event, which quotes the checkpoints that were `seen` of other logs; returns it and
-    /// the checkpoint after it, to be put in this order.
+    /// Appends an event, which quotes the checkpoints that were `seen` of other logs; returns it
+    /// and the checkpoint after it, to be put in this order.
     ///
     /// # Errors
     /// If the event breaks a limit.

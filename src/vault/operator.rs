@@ -2,8 +2,8 @@
 //!
 //! - Its key is derived from the root key, so whoever can open the recovery kit goes on with the
 //!   one log of changes, on whatever machine.
-//! - A change is: generation files sealed again, then the note, then its events. Nothing of it is in
-//!   force before the note is there; what an interrupted run left behind it, the next one completes.
+//! - A change is: generation files sealed again, then the note, then its events. Nothing of it is
+//!   in force before the note is there; what an interrupted run left, the next one completes.
 //! - It never signs an event that it did not derive itself from two notes.
 
 use std::sync::Arc;
@@ -227,7 +227,7 @@ impl Operator {
     /// Signs the next vault note, changed as told, and records it.
     ///
     /// # Errors
-    /// If a store fails, the change contradicts itself, or another note was signed at the same time.
+    /// If a store fails, the change contradicts itself, or another note was signed meanwhile.
     pub fn publish(
         &mut self,
         revs: &[ResealedGeneration],
@@ -284,8 +284,8 @@ impl Operator {
         }
     }
 
-    /// Gives every mirror what it lacks of generation files, vault notes and the operator's log: the
-    /// same bytes, in the same order. One that fails gets it the next time.
+    /// Gives every mirror what it lacks of generation files, vault notes and the operator's log:
+    /// the same bytes, in the same order. One that fails gets it the next time.
     pub fn copy_to_mirrors(&mut self, observer: &dyn Observer) {
         for mirror in self.mirrors.mirrors() {
             match self.copy_to(mirror.as_ref()) {

@@ -320,7 +320,7 @@ impl Writer {
         std::mem::replace(&mut self.looked_for_notes, true)
     }
 
-    /// Takes up a vault note that follows the one in force; that a roll is due is known before it is.
+    /// Takes up a vault note that follows the one in force; that a roll is due is known before.
     pub(super) fn adopt_note(
         &mut self,
         bytes: &[u8],

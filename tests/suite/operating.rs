@@ -1,4 +1,4 @@
-//! Changes that an operator signs: recipients, signers, generations; and what a crash leaves of them.
+//! Changes that an operator signs, of recipients and signers, and what a crash leaves of them.
 
 mod changes;
 mod crashes;

@@ -35,9 +35,9 @@ Example:
     },
     /// Let more recipients open the vault, everything in it included
     ///
-    /// Seals each generation's secrets again, signs the new set, and seals the kit's root key again.
-    /// No pack is written. Then add them to `recipients` in the config. Run it again if it was
-    /// interrupted.
+    /// Seals each generation's secrets again, signs the new set, and seals the kit's root key
+    /// again. No pack is written. Then add them to `recipients` in the config. Run it again if it
+    /// was interrupted.
     #[command(after_help = "\
 Example:
   idswyft-vault recipients add age1… --kit /media/usb/kit --identity operator.key")]
@@ -51,10 +51,10 @@ Example:
     },
     /// Let recipients open nothing that is sealed from now on
     ///
-    /// It takes nothing back: whoever was a recipient can open what was sealed before, from any copy
-    /// of a store, and may have kept the root key from an old kit. The generation is rolled: at once
-    /// on the host itself, else by its next snapshot. Then remove them from `recipients` in the
-    /// config. Run it again if it was interrupted.
+    /// It takes nothing back: whoever was a recipient can open what was sealed before, from any
+    /// copy of a store, and may have kept the root key from an old kit. The generation is rolled:
+    /// at once on the host itself, else by its next snapshot. Then remove them from `recipients`
+    /// in the config. Run it again if it was interrupted.
     #[command(after_help = "\
 Example:
   idswyft-vault recipients remove 3f2a9c01 --kit /media/usb/kit --identity operator.key")]
@@ -128,8 +128,8 @@ Example:
     /// Delegate to a new signer
     ///
     /// Makes a key in a new file that only you can read, or takes a verification key that was made
-    /// elsewhere. What it may append to its log is what is usual for the role, and what --event adds
-    /// within the role's bound. Run it again if it was interrupted.
+    /// elsewhere. What it may append to its log is what is usual for the role, and what --event
+    /// adds within the role's bound. Run it again if it was interrupted.
     #[command(after_help = "\
 Example:
   idswyft-vault signer add --role janitor -o janitor.key --kit /media/usb/kit -i operator.key")]

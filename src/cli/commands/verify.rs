@@ -121,7 +121,7 @@ fn text_of(report: &VerifyReport) -> String {
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }
-    for ledger in &report.ledgers {
+    for ledger in report.ledgers.iter().filter(|ledger| ledger.size > 0) {
         let line =
             format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
         text.push_str(&line);

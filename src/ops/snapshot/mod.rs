@@ -127,8 +127,8 @@ pub fn run(
     Ok(report)
 }
 
-/// Takes up what an operator signed, completes what an earlier run committed, then readies the vault
-/// if it is due.
+/// Takes up what an operator signed, completes what an earlier run committed, then readies the
+/// vault if it is due.
 fn ready(
     mut job: VaultJob,
     ask: &impl AskPassphrase,

@@ -32,7 +32,6 @@ fn change_dies_at(nth: u64, mode: Mode) -> bool {
     let (primary, mirror) = (memory("local"), memory("mirror"));
     let stores = vec![primary.clone(), mirror.clone()];
     let mut vault = TestVault::with(|_| stores, Parameters::initial());
-    fill(&vault);
     let new = Person::new();
     let (texts, add) = ([vault.recipient.clone()], [new.recipient.clone()]);
     let faulty = Arc::new(FaultyStore::new(primary.clone()).fail_nth(nth, mode, Then::IsDead));
