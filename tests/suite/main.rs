@@ -17,6 +17,7 @@ mod plugins;
 mod rebuild;
 mod review;
 mod rules;
+mod simulation;
 mod sources;
 mod standard_files;
 mod support;
