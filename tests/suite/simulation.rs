@@ -7,6 +7,7 @@
 mod change;
 mod check;
 mod creation;
+mod defects;
 mod determinism;
 mod dump;
 mod faults;

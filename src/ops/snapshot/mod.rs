@@ -189,8 +189,11 @@ fn begin(
     let usable = writer.usable_packs()?.into_iter().map(|pack| pack.number);
     let usable = Arc::new(UsablePacks::new(usable, first_new));
     let random = entropy::draw(writer.outside().entropy.as_ref());
+    // After a clock went back, the newest of all is of another second.
+    let known = writer.manifest().snapshots()?.into_iter().map(|snapshot| snapshot.id);
+    let before = known.chain(newest).filter(|id| id.time() <= time).max();
     Ok(Run {
-        snapshot: SnapshotId::following(newest, time, random),
+        snapshot: SnapshotId::following(before, time, random),
         usable,
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,
