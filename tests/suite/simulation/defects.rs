@@ -1,6 +1,12 @@
 //! What the simulation found, each as a test of its own.
 
+use std::sync::Arc;
+
+use idswyft_vault::format::ObjectKey;
+use idswyft_vault::ops::verify::Level;
+
 use crate::support::vault::{TestVault, noise};
+use crate::support::{Call, FaultyStore, Mode};
 
 #[test]
 fn snapshots_of_one_second_sort_in_their_order_also_after_the_clock_went_back() {
@@ -11,4 +17,24 @@ fn snapshots_of_one_second_sort_in_their_order_also_after_the_clock_went_back() 
     let taken: Vec<_> =
         (0..6).map(|_| vault.try_snapshot(&vault.sources()).unwrap().snapshot).collect();
     assert!(taken.is_sorted(), "{taken:?}");
+}
+
+/// V-155
+#[test]
+fn a_record_on_its_way_is_no_damage_also_after_the_clock_went_back() {
+    let mut vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 1000));
+    vault.snapshot();
+    vault.clock.pass_hours(-30);
+    vault.try_snapshot(&vault.sources()).unwrap();
+    vault.clock.pass_hours(1);
+    let whole = std::mem::take(&mut vault.stores);
+    let is_record = |call: &Call| matches!(call, Call::PutNew(ObjectKey::LedgerEvent(..)));
+    let failing = FaultyStore::new(whole[0].clone()).fail_calls(Mode::NotDone, is_record);
+    vault.stores = vec![Arc::new(failing)];
+    vault.try_snapshot(&vault.sources()).unwrap_err();
+    vault.stores = whole;
+    let report = vault.verify(Level::Ledger);
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!((report.findings.len(), report.snapshot_count), (1, 3));
 }
