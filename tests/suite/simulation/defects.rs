@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::format::ObjectKey;
-use idswyft_vault::ops::verify::Level;
+use idswyft_vault::ops::verify::{self, Level};
+use idswyft_vault::store::Store;
 
 use crate::support::vault::{TestVault, noise};
 use crate::support::{Call, FaultyStore, Mode};
@@ -37,4 +39,17 @@ fn a_record_on_its_way_is_no_damage_also_after_the_clock_went_back() {
     let report = vault.verify(Level::Ledger);
     assert!(report.is_sound(), "{:?}", report.findings);
     assert_eq!((report.findings.len(), report.snapshot_count), (1, 3));
+}
+
+#[test]
+fn a_store_that_does_not_say_whether_a_checkpoint_is_there_is_no_pending_record() {
+    let vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 1000));
+    vault.snapshot();
+    let is_asked = |call: &Call| matches!(call, Call::Stat(ObjectKey::LedgerCheckpoint(..)));
+    let store = FaultyStore::new(vault.stores[0].clone()).fail_calls(Mode::NotDone, is_asked);
+    let store: Arc<dyn Store> = Arc::new(store);
+    let verified =
+        verify::verify(&vault.auditor(&store), None, Level::Ledger, None, vault.events.as_ref());
+    assert_eq!(verified.unwrap_err().code(), Code::StoreUnavailable);
 }
