@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, Observer};
+use idswyft_vault::crypto::identity::NoPassphrase;
+use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
+use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
 use idswyft_vault::ops::verify::{self, Level};
 use idswyft_vault::store::Store;
 
@@ -52,4 +55,26 @@ fn a_store_that_does_not_say_whether_a_checkpoint_is_there_is_no_pending_record(
     let verified =
         verify::verify(&vault.auditor(&store), None, Level::Ledger, None, vault.events.as_ref());
     assert_eq!(verified.unwrap_err().code(), Code::StoreUnavailable);
+}
+
+#[test]
+fn what_a_run_warns_of_one_vault_is_not_kept_in_another() {
+    let vaults = [TestVault::new(), TestVault::new()];
+    vaults[0].write("a.jpg", &noise(1, 1000));
+    vaults[0].snapshot();
+    vaults[0].clock.pass_hours(-30);
+    let job = |vault: &TestVault| {
+        let recipients = DataRecipients::parse(&[&vault.recipient]).unwrap();
+        VaultJob { writer: vault.writer(), recipients }
+    };
+    let (jobs, observer) = (vaults.iter().map(job).collect(), vaults[0].events.clone());
+    let observer: Arc<dyn Observer> = observer;
+    let sources = vaults[0].sources();
+    let report = snapshot::run(jobs, &sources, &[], &NoPassphrase, &observer).unwrap();
+    let kept = |(vault, taken): (&TestVault, &SnapshotReport)| {
+        let note = vault.auditor(&vault.stores[0]).snapshot(taken.snapshot).unwrap();
+        vault.unlocked().body(&note).unwrap().warnings.len()
+    };
+    let kept: Vec<usize> = vaults.iter().zip(&report.taken).map(kept).collect();
+    assert_eq!(kept, [1, 0]);
 }
