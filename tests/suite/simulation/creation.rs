@@ -9,14 +9,13 @@ use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::ops;
 use idswyft_vault::ops::init::{self, InitReport, Kit, NewVault};
 use idswyft_vault::policy::{Policy, PolicyFields};
-use idswyft_vault::store::Store;
 
 use super::dump::Database;
 use super::faults::{Crash, Faults, Scope};
 use super::uploads::Uploads;
-use super::world::{Archive, Place, Vault, World};
+use super::world::{Archive, Met, Place, Vault, World};
 use crate::support::vault::{Events, FixedClock};
-use crate::support::{FaultyStore, Random, SeededEntropy};
+use crate::support::{Random, SeededEntropy};
 
 impl World {
     /// Makes the world of a seed in an empty directory.
@@ -48,16 +47,14 @@ impl World {
         let parameters = draw_parameters(&mut self.random);
         let crash = Crash::draw(self.faults.init_percent, &mut self.random);
         let attempt = self.attempt(crash, Scope::Every);
-        let mut stores = self.stores(vault, &attempt);
-        let mut created = self.try_init(vault, &stores, &parameters);
+        let met = self.meet(vault, &attempt);
+        let mut created = self.try_init(vault, &met, &parameters);
         if attempt.is_dead() || created.is_err() {
-            let faults = stores.iter().map(|store| store.fault_count()).sum::<u64>();
-            assert!(faults > 0, "init failed by itself: {created:?}");
+            assert!(met.fault_count() > 0, "init failed by itself: {created:?}");
             self.step_count += 1;
             let again = self.attempt(None, Scope::Every);
             let faults = std::mem::replace(&mut self.faults, Faults::none());
-            stores = self.stores(vault, &again);
-            created = self.try_init(vault, &stores, &parameters);
+            created = self.try_init(vault, &self.meet(vault, &again), &parameters);
             self.faults = faults;
         }
         let root_key = match created {
@@ -76,7 +73,7 @@ impl World {
     fn try_init(
         &self,
         vault: usize,
-        stores: &[Arc<FaultyStore>],
+        met: &Met,
         parameters: &Parameters,
     ) -> Result<InitReport, ops::Error> {
         let recipients = self.recipients();
@@ -87,7 +84,7 @@ impl World {
             policy: &Policy::new(PolicyFields { every, ..PolicyFields::default() }).unwrap(),
             parameters: parameters.clone(),
             recipients: &recipients,
-            stores: stores.iter().map(|store| Arc::clone(store) as Arc<dyn Store>).collect(),
+            stores: met.stores(),
         };
         let state = self.root.join("state");
         let kit = Kit {
@@ -96,7 +93,7 @@ impl World {
             identities: Vec::new(),
             config: None,
         };
-        let outside = self.outside(vault);
+        let outside = self.outside(vault, &met.disk);
         init::create(new, &state, &kit, &NoPassphrase, &outside, self.events.as_ref())
     }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded, Observer};
+use idswyft_vault::base::{Code, Coded, Observer, OpenGate};
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
+use idswyft_vault::manifest;
+use idswyft_vault::ops::rebuild::{self, Rebuild};
 use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
 use idswyft_vault::ops::verify::{self, Level};
 use idswyft_vault::store::Store;
+use idswyft_vault::vault::state::StateDir;
 
 use crate::support::vault::{TestVault, noise};
 use crate::support::{Call, FaultyStore, Mode};
@@ -77,4 +80,26 @@ fn what_a_run_warns_of_one_vault_is_not_kept_in_another() {
     };
     let kept: Vec<usize> = vaults.iter().zip(&report.taken).map(kept).collect();
     assert_eq!(kept, [1, 0]);
+}
+
+#[test]
+fn a_note_that_the_store_does_not_give_is_not_left_out_of_a_rebuilt_manifest() {
+    let mut vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 1000));
+    let first = vault.snapshot().snapshot;
+    vault.snapshot();
+    let path = vault.path("state/nightly/manifest.sqlite");
+    manifest::remove(&path, &OpenGate::shared()).unwrap();
+    let is_asked = move |call: &Call| *call == Call::Get(ObjectKey::Note(first));
+    let store = FaultyStore::new(vault.stores[0].clone()).fail_calls(Mode::NotDone, is_asked);
+    vault.stores = vec![Arc::new(store)];
+    let recipients = DataRecipients::parse(&[&vault.recipient]).unwrap();
+    let request = Rebuild {
+        state: StateDir::new(&vault.path("state"), "nightly"),
+        stores: vault.stores.clone(),
+        recipients: &recipients,
+        identities: None,
+    };
+    let rebuilt = rebuild::rebuild(request, &NoPassphrase, &vault.outside(), vault.events.as_ref());
+    assert_eq!(rebuilt.unwrap_err().code(), Code::StoreUnavailable);
 }

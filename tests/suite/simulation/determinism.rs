@@ -35,7 +35,7 @@ fn the_same_seed_is_the_same_history_and_the_same_bytes() {
     }
     let mut random = Random::new();
     let mut seed = random.seed();
-    for _ in 0..if is_long() { 200 } else { 3 } {
+    for _ in 0..if is_long() { 200 } else { 2 } {
         let dir = scratch();
         let lived = THREAD_COUNTS.map(|count| live_in_child(seed, dir.path(), count));
         assert!(lived[0].lines().count() > 50);

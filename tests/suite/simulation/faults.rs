@@ -1,8 +1,10 @@
 //! What goes wrong, as configuration: how often, and in which way.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use idswyft_vault::base::{Gate, Step};
 use idswyft_vault::store::Store;
 
 use crate::support::{Call, FaultyStore, Mode, Random, sha256};
@@ -54,12 +56,13 @@ impl Faults {
     }
 }
 
-/// Where an attempt dies: at which of its calls of any store, and in which way.
+/// Where an attempt dies: at which of its calls of any store and steps of the host's own state,
+/// and in which way.
 #[derive(Debug, Clone, Copy)]
 pub struct Crash {
-    /// The call's index, counted from 0.
+    /// Its index, counted from 0.
     pub at: u64,
-    /// What becomes of that call.
+    /// What becomes of it.
     pub mode: Mode,
 }
 
@@ -68,7 +71,7 @@ impl Crash {
     pub fn draw(percent: u64, random: &mut Random) -> Option<Self> {
         let strikes = random.below(100) < percent;
         // Early calls decide most; late ones must be reached too.
-        let (at, mode) = (random.below(45).min(random.below(45)), *random.pick(&MODES));
+        let (at, mode) = (random.below(90).min(random.below(90)), *random.pick(&MODES));
         strikes.then_some(Self { at, mode })
     }
 }
@@ -78,7 +81,8 @@ impl Crash {
 pub enum Scope {
     /// All of them.
     Every,
-    /// All but those that store packs: two vaults store theirs at the same time, in any order.
+    /// Calls of stores, but for those that store packs: two vaults store theirs, and take their own
+    /// steps for it, at the same time and in any order.
     InOrder,
 }
 
@@ -86,6 +90,7 @@ pub enum Scope {
 ///
 /// Whether a call fails depends on the call and the seed alone, not on when it is made: several
 /// threads may make it.
+#[derive(Debug)]
 pub struct Attempt {
     seed: u64,
     crash: Option<Crash>,
@@ -129,7 +134,11 @@ impl Attempt {
     }
 
     fn dies_at(&self, index: u64, call: &Call) -> bool {
-        if !self.is_counted(call) || self.call_count.fetch_add(1, Ordering::SeqCst) != index {
+        self.is_counted(call) && self.counts_to(index)
+    }
+
+    fn counts_to(&self, index: u64) -> bool {
+        if self.call_count.fetch_add(1, Ordering::SeqCst) != index {
             return false;
         }
         self.is_dead.store(true, Ordering::SeqCst);
@@ -144,5 +153,55 @@ impl Attempt {
         let mut drawn =
             Random::from_seed(u64::from_le_bytes(digest.as_bytes()[..8].try_into().unwrap()));
         (drawn.below(1000) < permille).then(|| *drawn.pick(&MODES))
+    }
+}
+
+/// The host's own disk under one vault, as an attempt meets it.
+#[derive(Debug)]
+pub struct Disk {
+    attempt: Arc<Attempt>,
+    // Whether the step under way is done and is to be reported as failed.
+    is_struck: AtomicBool,
+    fault_count: AtomicU64,
+}
+
+impl Disk {
+    /// Makes the disk of an attempt.
+    pub fn new(attempt: &Arc<Attempt>) -> Arc<Self> {
+        let (is_struck, fault_count) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { attempt: Arc::clone(attempt), is_struck, fault_count })
+    }
+
+    /// Returns how many steps failed.
+    pub fn fault_count(&self) -> u64 {
+        self.fault_count.load(Ordering::SeqCst)
+    }
+
+    fn fail(&self) -> io::Result<()> {
+        self.fault_count.fetch_add(1, Ordering::SeqCst);
+        Err(io::Error::other("injected fault"))
+    }
+}
+
+impl Gate for Disk {
+    fn before(&self, _step: Step<'_>) -> io::Result<()> {
+        if self.attempt.is_dead() {
+            return self.fail();
+        }
+        let crash = self.attempt.crash.filter(|_| self.attempt.scope == Scope::Every);
+        match crash {
+            Some(crash) if self.attempt.counts_to(crash.at) => match crash.mode {
+                Mode::DoneButReported => {
+                    self.is_struck.store(true, Ordering::SeqCst);
+                    Ok(())
+                }
+                Mode::NotDone | Mode::Torn => self.fail(),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn after(&self, _step: Step<'_>) -> io::Result<()> {
+        if self.is_struck.swap(false, Ordering::SeqCst) { self.fail() } else { Ok(()) }
     }
 }

@@ -2,10 +2,10 @@
 
 use idswyft_vault::base::GenerationId;
 use idswyft_vault::crypto::identity::NoPassphrase;
-use idswyft_vault::vault::{Error, Writer};
+use idswyft_vault::vault::Error;
 
 use super::faults::{Crash, Scope};
-use super::world::World;
+use super::world::{Met, Vault, World};
 
 /// One roll.
 #[derive(Debug)]
@@ -25,31 +25,25 @@ impl Roll {
     /// Rolls; what fails, the next run finishes or has never begun.
     pub fn apply(&self, world: &mut World) -> String {
         let attempt = world.attempt(self.crash, Scope::Every);
-        let stores = world.stores(self.vault, &attempt);
+        let met = world.meet(self.vault, &attempt);
         let before = open_generation(world, self.vault);
-        let rolled = self.roll(world, world.writer(self.vault, &stores));
-        let faults = stores[0].fault_count();
+        let rolled = self.roll(world, &met);
+        let faults = met.fatal_count();
         assert_eq!(rolled.is_err(), faults > 0, "{rolled:?}, {faults} faults");
         world.events.warnings();
         let now_open = open_generation(world, self.vault);
         assert!(rolled.is_err() || rolled.is_ok_and(|id| id == now_open && id != before));
-        let vault = &mut world.vaults[self.vault];
-        for (place, store) in vault.places.iter_mut().zip(&stores) {
-            place.is_clean &= store.fault_count() == 0;
-            // Mirrors come behind the primary store.
-            place.lags = faults > 0 || store.fault_count() > 0;
-        }
-        let (auditor, pending) = (
-            world.auditor(self.vault, world.store(self.vault, 0)).unwrap(),
-            world.vaults[self.vault].archive.pending.as_ref(),
-        );
-        if pending.is_some_and(|(id, _)| auditor.snapshot(*id).is_ok()) {
-            world.vaults[self.vault].archive.settle();
+        let auditor = world.auditor(self.vault, world.store(self.vault, 0)).unwrap();
+        let Vault { archive, places, .. } = &mut world.vaults[self.vault];
+        met.mark(places, true);
+        if archive.pending.as_ref().is_some_and(|(id, _)| auditor.snapshot(*id).is_ok()) {
+            archive.settle();
         }
         format!("{now_open} is open after {before}")
     }
 
-    fn roll(&self, world: &World, mut writer: Writer) -> Result<GenerationId, Error> {
+    fn roll(&self, world: &World, met: &Met) -> Result<GenerationId, Error> {
+        let mut writer = world.writer(self.vault, met)?;
         writer.deliver(world.events.as_ref())?;
         let id = writer.roll(&world.recipients(), &NoPassphrase)?;
         writer.deliver(world.events.as_ref())?;
@@ -59,6 +53,6 @@ impl Roll {
 
 /// Returns the generation that the next run begins with.
 fn open_generation(world: &World, vault: usize) -> GenerationId {
-    let stores = world.stores(vault, &world.attempt(None, Scope::Every));
-    world.writer(vault, &stores).generation().id
+    let met = world.meet(vault, &world.attempt(None, Scope::Every));
+    world.writer(vault, &met).unwrap().generation().id
 }

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Clock, Code, SnapshotId};
+use idswyft_vault::base::{Clock, Code, OpenGate, SnapshotId};
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::manifest::Manifest;
 use idswyft_vault::ops::snapshot::{
     self, RunReport, SnapshotReport, Sources, UploadsPath, VaultJob,
 };
 use idswyft_vault::ops::{self};
+use idswyft_vault::source::StreamSource;
 use jiff::Timestamp;
 
-use super::dump::{Ending, MemoryDump};
+use super::dump::{Database, Ending, MemoryDump};
 use super::faults::{Crash, Scope};
-use super::world::{Expected, World};
-use crate::support::FaultyStore;
+use super::uploads::Uploads;
+use super::world::{Expected, Met, World};
 
 /// One run over one vault, or over all of them at once.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Snapshot {
 /// What a vault's part of a run was, as the run and the stores told it.
 struct Part<'a> {
     vault: usize,
-    stores: &'a [Arc<FaultyStore>],
+    met: &'a Met,
     /// Whether the vault admitted a snapshot.
     is_due: bool,
     /// The newest snapshot before it was taken.
@@ -61,17 +62,17 @@ impl Snapshot {
     pub fn apply(&self, world: &mut World) -> String {
         let scope = if self.vaults.len() > 1 { Scope::InOrder } else { Scope::Every };
         let attempt = world.attempt(self.crash, scope);
-        let stores: Vec<_> = self.vaults.iter().map(|&at| world.stores(at, &attempt)).collect();
+        let met: Vec<_> = self.vaults.iter().map(|&at| world.meet(at, &attempt)).collect();
         let before: Vec<_> = self.vaults.iter().map(|&at| is_due(world, at)).collect();
         let now = world.clock.now();
-        let ran = self.run(world, &stores);
+        let ran = self.run(world, &met);
         let told = world.events.warnings();
-        let primary_faults = stores.iter().map(|stores| stores[0].fault_count()).sum();
+        let faults = met.iter().map(Met::fatal_count).sum();
         let mut outcomes = Vec::new();
         let mut expected = Vec::new();
-        for ((&vault, stores), (newest, is_due)) in self.vaults.iter().zip(&stores).zip(before) {
-            let part = Part::of(world, vault, stores, (newest, is_due), &ran);
-            part.check_outcome(self.dump, primary_faults, &ran);
+        for ((&vault, met), (newest, is_due)) in self.vaults.iter().zip(&met).zip(before) {
+            let part = Part::of(world, vault, met, (newest, is_due), &ran);
+            part.check_outcome(self.dump, faults, &ran);
             expected.extend(part.expected_warnings(now));
             let outcome = part.settle(world, self);
             outcomes.push(format!("{}: {outcome}", world.vaults[vault].name));
@@ -90,24 +91,17 @@ impl Snapshot {
         outcomes.join("; ")
     }
 
-    fn run(
-        &self,
-        world: &World,
-        stores: &[Vec<Arc<FaultyStore>>],
-    ) -> Result<RunReport, ops::Error> {
-        let job = |(&vault, stores): (&usize, &Vec<Arc<FaultyStore>>)| VaultJob {
-            writer: world.writer(vault, stores),
-            recipients: world.recipients(),
+    fn run(&self, world: &World, met: &[Met]) -> Result<RunReport, ops::Error> {
+        let job = |(&vault, met): (&usize, &Met)| {
+            let writer = world.writer(vault, met)?;
+            Ok(VaultJob { writer, recipients: world.recipients() })
         };
-        let jobs = self.vaults.iter().zip(stores).map(job).collect();
-        let dump =
-            |database: &super::dump::Database| -> Box<dyn idswyft_vault::source::StreamSource> {
-                Box::new(MemoryDump::new(database.dump(), self.dump))
-            };
-        let path = |uploads: &super::uploads::Uploads| UploadsPath {
-            root: uploads.root.clone(),
-            exclusions: Vec::new(),
+        let jobs = self.vaults.iter().zip(met).map(job).collect::<Result<_, ops::Error>>()?;
+        let dump = |database: &Database| -> Box<dyn StreamSource> {
+            Box::new(MemoryDump::new(database.dump(), self.dump))
         };
+        let path =
+            |uploads: &Uploads| UploadsPath { root: uploads.root.clone(), exclusions: Vec::new() };
         let sources = Sources {
             database: world.database.as_ref().map(dump),
             uploads: world.uploads.as_ref().map(path),
@@ -119,7 +113,7 @@ impl Snapshot {
     fn expected(&self, world: &World, warnings: Vec<Code>) -> Expected {
         let database = world.database.as_ref();
         Expected {
-            dump: database.map(super::dump::Database::dump),
+            dump: database.map(Database::dump),
             row_count: database.map_or(0, |database| database.rows.len() as u64),
             uploads: world.uploads.as_ref().map(|uploads| Arc::new(uploads.tree.clone())),
             tags: self.tags.clone(),
@@ -147,7 +141,7 @@ impl<'a> Part<'a> {
     fn of(
         world: &World,
         vault: usize,
-        stores: &'a [Arc<FaultyStore>],
+        met: &'a Met,
         (newest, is_due): (Option<SnapshotId>, bool),
         ran: &'a Result<RunReport, ops::Error>,
     ) -> Self {
@@ -160,12 +154,12 @@ impl<'a> Part<'a> {
             Err(_) => (None, None),
         };
         let failed = failed.map(|(_, error)| error.to_string());
-        Self { vault, stores, is_due, newest, taken, failed }
+        Self { vault, met, is_due, newest, taken, failed }
     }
 
     /// A run says that all went well exactly if it did.
     fn check_outcome(&self, dump: Ending, faults_of_all: u64, ran: &Result<RunReport, ops::Error>) {
-        let faults = self.stores[0].fault_count();
+        let faults = self.met.fatal_count();
         match ran {
             Ok(_) => {
                 assert_eq!(self.failed.is_some(), faults > 0, "{:?}, {faults} faults", self.failed);
@@ -180,7 +174,7 @@ impl<'a> Part<'a> {
     }
 
     fn expected_warnings(&self, now: Timestamp) -> Vec<Code> {
-        let mirrors = self.stores[1..].iter().filter(|store| store.fault_count() > 0);
+        let mirrors = self.met.stores[1..].iter().filter(|store| store.fault_count() > 0);
         let lagging = mirrors.map(|_| Code::MirrorLagging);
         self.anomalies(now).into_iter().chain(lagging).collect()
     }
@@ -194,15 +188,10 @@ impl<'a> Part<'a> {
     fn settle(&self, world: &mut World, step: &Snapshot) -> String {
         let expected = step.expected(world, self.anomalies(world.clock.now()));
         let (new, listed) = (newly_committed(world, self.vault), listed(world, self.vault));
-        let all_well = self.stores[0].fault_count() == 0;
+        let all_well = self.met.fatal_count() == 0;
         let vault = &mut world.vaults[self.vault];
-        for (place, store) in vault.places.iter_mut().zip(self.stores) {
-            // What a source that failed left is in packs that nothing names.
-            let is_whole = self.taken.is_some() || !self.is_due;
-            place.is_clean &= is_whole && store.fault_count() == 0;
-            // Mirrors come behind the primary store.
-            place.lags = !all_well || store.fault_count() > 0;
-        }
+        // What a source that failed left is in packs that nothing names.
+        self.met.mark(&mut vault.places, self.taken.is_some() || !self.is_due);
         assert!(new.len() <= 1, "one run committed {new:?}");
         if let Some(id) = new.first() {
             vault.archive.commit(*id, expected.clone());
@@ -246,7 +235,8 @@ fn newly_committed(world: &World, vault: usize) -> BTreeSet<SnapshotId> {
         archive.durable.contains_key(id)
             || archive.pending.as_ref().is_some_and(|(pending, _)| pending == id)
     };
-    let manifest = Manifest::open(&world.state(vault).file("manifest.sqlite")).unwrap();
+    let manifest =
+        Manifest::open(&world.state(vault).file("manifest.sqlite"), &OpenGate::shared()).unwrap();
     let snapshots = manifest.snapshots().unwrap().into_iter().map(|snapshot| snapshot.id);
     snapshots.filter(|id| !known(id)).collect()
 }

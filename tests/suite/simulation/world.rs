@@ -12,7 +12,7 @@ use idswyft_vault::vault::state::StateDir;
 use idswyft_vault::vault::{Auditor, Outside, Unlocked, Writer};
 
 use super::dump::Database;
-use super::faults::{Attempt, Crash, Faults, Scope};
+use super::faults::{Attempt, Crash, Disk, Faults, Scope};
 use super::tree::{Time, Tree};
 use super::uploads::Uploads;
 use crate::support::vault::{Events, FixedClock, local};
@@ -40,8 +40,8 @@ pub struct Archive {
     pub durable: BTreeMap<SnapshotId, Expected>,
     /// The one that is committed and on its way there.
     pub pending: Option<(SnapshotId, Expected)>,
-    /// The snapshot that was committed last.
-    pub last: Option<SnapshotId>,
+    /// All snapshots, in the order in which they were committed.
+    pub order: Vec<SnapshotId>,
     /// Those whose ids sort before that of the one before them: the clock had gone back.
     pub behind: BTreeSet<SnapshotId>,
 }
@@ -56,16 +56,23 @@ impl Archive {
     /// Takes note that a snapshot was committed; what was committed before is delivered by then.
     pub fn commit(&mut self, id: SnapshotId, expected: Expected) {
         self.settle();
-        if self.last.is_some_and(|last| id < last) {
+        if self.order.last().is_some_and(|last| id < *last) {
             self.behind.insert(id);
         }
-        self.last = Some(id);
+        self.order.push(id);
         self.pending = Some((id, expected));
     }
 
     /// Takes note that the pending one is in the primary store.
     pub fn settle(&mut self) {
         self.durable.extend(self.pending.take());
+    }
+
+    /// Takes note that what was on its way is lost.
+    pub fn forget_pending(&mut self) {
+        if self.pending.take().is_some() {
+            self.order.pop();
+        }
     }
 }
 
@@ -95,6 +102,40 @@ pub struct Vault {
     pub places: Vec<Place>,
     /// What it is to hold.
     pub archive: Archive,
+}
+
+/// What an attempt to write meets of one vault.
+pub struct Met {
+    /// Its stores, the primary first.
+    pub stores: Vec<Arc<FaultyStore>>,
+    /// The host's own disk.
+    pub disk: Arc<Disk>,
+}
+
+impl Met {
+    /// Returns the stores for the program.
+    pub fn stores(&self) -> Vec<Arc<dyn Store>> {
+        self.stores.iter().map(|store| Arc::clone(store) as Arc<dyn Store>).collect()
+    }
+
+    /// Returns how many faults no run can end well with: those of mirrors are none.
+    pub fn fatal_count(&self) -> u64 {
+        self.stores[0].fault_count() + self.disk.fault_count()
+    }
+
+    /// Returns how many faults there were.
+    pub fn fault_count(&self) -> u64 {
+        self.disk.fault_count() + self.stores.iter().map(|store| store.fault_count()).sum::<u64>()
+    }
+
+    /// Takes note of what the stores of a vault may lack, and may have too much of.
+    pub fn mark(&self, places: &mut [Place], left_nothing: bool) {
+        for (place, store) in places.iter_mut().zip(&self.stores) {
+            place.is_clean &= left_nothing && self.fatal_count() + store.fault_count() == 0;
+            // Mirrors come behind the primary store.
+            place.lags = self.fatal_count() + store.fault_count() > 0;
+        }
+    }
 }
 
 /// Everything.
@@ -144,12 +185,12 @@ impl World {
         Random::from_seed(self.seed ^ (self.step_count << 20) ^ (purpose << 56)).next()
     }
 
-    /// Returns time and randomness for one vault in this step.
+    /// Returns time, randomness and disk for one vault in this step.
     ///
     /// Each vault draws from a stream of its own: two work at the same time, in any order.
-    pub fn outside(&self, vault: usize) -> Outside {
-        let entropy = SeededEntropy::new(self.step_seed(1 + vault as u64));
-        Outside { clock: self.clock.clone(), entropy: Arc::new(entropy) }
+    pub fn outside(&self, vault: usize, disk: &Arc<Disk>) -> Outside {
+        let entropy = Arc::new(SeededEntropy::new(self.step_seed(1 + vault as u64)));
+        Outside { clock: self.clock.clone(), entropy, gate: disk.clone() }
     }
 
     /// Starts an attempt to write.
@@ -157,8 +198,8 @@ impl World {
         Attempt::new(self.step_seed(0), crash, scope)
     }
 
-    /// Returns the stores of a vault as an attempt to write meets them.
-    pub fn stores(&self, vault: usize, attempt: &Arc<Attempt>) -> Vec<Arc<FaultyStore>> {
+    /// Returns what an attempt to write meets of a vault.
+    pub fn meet(&self, vault: usize, attempt: &Arc<Attempt>) -> Met {
         let meet = |(index, place): (usize, &Place)| {
             let permille = match (place.is_up, index) {
                 (false, _) => 1000,
@@ -167,7 +208,8 @@ impl World {
             };
             attempt.meet(local(&place.dir, place.name), permille)
         };
-        self.vaults[vault].places.iter().enumerate().map(meet).collect()
+        let stores = self.vaults[vault].places.iter().enumerate().map(meet).collect();
+        Met { stores, disk: Disk::new(attempt) }
     }
 
     /// Returns a store of a vault without faults.
@@ -182,9 +224,11 @@ impl World {
     }
 
     /// Opens the host's side of a vault.
-    pub fn writer(&self, vault: usize, stores: &[Arc<FaultyStore>]) -> Writer {
-        let stores = stores.iter().map(|store| Arc::clone(store) as Arc<dyn Store>).collect();
-        Writer::open(self.state(vault), stores, self.outside(vault)).unwrap()
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn writer(&self, vault: usize, met: &Met) -> Result<Writer, idswyft_vault::vault::Error> {
+        Writer::open(self.state(vault), met.stores(), self.outside(vault, &met.disk))
     }
 
     /// Returns to whom generations are sealed.
