@@ -1,6 +1,6 @@
-//! The one place that draws random bytes for this crate's own keys and ids.
+//! The one place that draws random bytes for this crate's own keys, nonces and ids.
 //!
-//! The `age` crate draws its ephemeral X25519 keys itself.
+//! The `age` crate draws itself what it needs to seal to data recipients.
 
 /// Draws random bytes, so that tests can choose them.
 pub trait Entropy: Send + Sync {

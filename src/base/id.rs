@@ -186,7 +186,7 @@ impl SnapshotId {
     /// Makes an id that sorts behind those of the same second that were made before it, so that
     /// the latest snapshot is the one that was taken last.
     ///
-    /// `newest` is the newest of them; one of another second changes nothing.
+    /// `newest` is the newest of those until `time`; one of another second changes nothing.
     pub fn following(newest: Option<Self>, time: Timestamp, random: [u8; 4]) -> Self {
         let drawn = Self::new(time, random);
         let Some(newest) = newest.filter(|newest| newest.second == drawn.second) else {

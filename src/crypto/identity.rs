@@ -11,6 +11,7 @@ use super::error::words_of;
 use super::seal::SealingRecipient;
 use crate::base::Digest;
 use crate::base::limits::SCRYPT_WORK_FACTOR_MAX;
+use crate::base::{Entropy, entropy};
 
 /// Asks a person, or the environment, for what a key needs.
 pub trait AskPassphrase: Clone + Send + Sync + 'static {
@@ -153,13 +154,17 @@ fn native_of(plain: &[u8]) -> Vec<age::x25519::Identity> {
 pub struct GenerationIdentity(age::x25519::Identity);
 
 impl GenerationIdentity {
-    /// Draws a new identity (the `age` crate draws it).
-    pub fn generate() -> Self {
-        Self(age::x25519::Identity::generate())
+    /// Draws a new identity.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self::from_secret(&Zeroizing::new(entropy::draw(entropy)))
     }
 
-    pub(super) const fn from_age(identity: age::x25519::Identity) -> Self {
-        Self(identity)
+    /// Makes the identity of a secret, any 32 bytes; `age` takes it as text only.
+    pub(super) fn from_secret(secret: &[u8; 32]) -> Self {
+        let prefix = bech32::Hrp::parse("age-secret-key-").expect("the prefix is valid Bech32");
+        let text = Zeroizing::new(age_core::primitives::bech32_encode(prefix, secret));
+        let text = Zeroizing::new(text.to_uppercase());
+        Self::parse(&text).expect("any 32 bytes are an X25519 identity")
     }
 
     /// Parses an `AGE-SECRET-KEY-1…` line.

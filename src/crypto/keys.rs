@@ -9,8 +9,6 @@
 //!
 //! The host holds the dedup secret while the generation is open and erases it when it closes.
 
-use std::str::FromStr;
-
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::identity::GenerationIdentity;
@@ -64,13 +62,8 @@ impl DedupSecret {
 
     /// Derives the identity that opens the host's own index segments.
     pub fn index_identity(&self) -> GenerationIdentity {
-        let bytes = Zeroizing::new(blake3::derive_key("idswyft-vault/v1 index identity", &self.0));
-        let prefix = bech32::Hrp::parse("age-secret-key-").expect("the prefix is valid Bech32");
-        let text = Zeroizing::new(age_core::primitives::bech32_encode(prefix, bytes.as_slice()));
-        let text = Zeroizing::new(text.to_uppercase());
-        let identity =
-            age::x25519::Identity::from_str(&text).expect("any 32 bytes are an X25519 identity");
-        GenerationIdentity::from_age(identity)
+        let secret = blake3::derive_key("idswyft-vault/v1 index identity", &self.0);
+        GenerationIdentity::from_secret(&Zeroizing::new(secret))
     }
 }
 

@@ -10,5 +10,6 @@ pub mod recipient;
 pub mod seal;
 pub mod signing;
 mod signing_key;
+mod stanza;
 
 pub use error::Error;

@@ -12,7 +12,6 @@
 
 use std::sync::Mutex;
 
-use age::Recipient;
 use age::secrecy::ExposeSecret;
 use age_core::format::{FileKey, Stanza};
 use base64::Engine;
@@ -22,10 +21,11 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use rayon::prelude::*;
 use sha2::Sha256;
+use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
-use super::Error;
 use super::identity::GenerationIdentity;
+use super::{Error, stanza};
 use crate::base::limits::{SEALED_HEADER_LEN, SEALED_PIECE_LEN, SEALED_TAG_LEN};
 use crate::base::{Digest, Entropy, entropy};
 
@@ -50,6 +50,12 @@ impl SealingRecipient {
             text: text.chars().take(100).collect(),
             reason: reason.to_owned(),
         })
+    }
+
+    /// Returns the X25519 public key, which `age` gives as text only.
+    pub(super) fn public_key(&self) -> PublicKey {
+        let (_, key) = bech32::decode(&self.to_string()).expect("age composed the text");
+        PublicKey::from(<[u8; 32]>::try_from(key).expect("age checked that it has 32 bytes"))
     }
 
     /// Returns the SHA-256 of the recipient's text, which is all that a store may hold of it.
@@ -79,44 +85,22 @@ pub struct PayloadKey(ChaCha20Poly1305);
 /// Starts a sealed object: returns its header and nonce, and the key for its pieces.
 ///
 /// # Errors
-/// Never for an X25519 recipient.
+/// If the recipient is a point of small order.
 pub fn begin(
     recipient: &SealingRecipient,
     entropy: &dyn Entropy,
 ) -> Result<([u8; SEALED_HEADER_LEN], PayloadKey), Error> {
     let file_key = FileKey::new(Box::new(entropy::draw(entropy)));
     let nonce: [u8; NONCE_LEN] = entropy::draw(entropy);
-    let (stanzas, _) =
-        recipient.0.wrap_file_key(&file_key).map_err(|e| Error::Wrap(e.to_string()))?;
-    let mut bytes = header(&stanzas, &file_key);
+    let mut bytes = header(&stanza::wrap(recipient, &file_key, entropy)?, &file_key);
     bytes.extend_from_slice(&nonce);
     let bytes = bytes.try_into().expect("an X25519 header has exactly this length");
     Ok((bytes, PayloadKey::derive(&file_key, &nonce)))
 }
 
-/// `header[file key](stanzas)` of the age specification, unarmored and without grease.
-fn header(stanzas: &[Stanza], file_key: &FileKey) -> Vec<u8> {
-    let mut text = String::from("age-encryption.org/v1\n");
-    for stanza in stanzas {
-        text.push_str("-> ");
-        text.push_str(&stanza.tag);
-        for argument in &stanza.args {
-            text.push(' ');
-            text.push_str(argument);
-        }
-        text.push('\n');
-        let body = STANDARD_NO_PAD.encode(&stanza.body);
-        let mut rest = body.as_str();
-        while rest.len() >= 64 {
-            let (line, tail) = rest.split_at(64);
-            text.push_str(line);
-            text.push('\n');
-            rest = tail;
-        }
-        text.push_str(rest);
-        text.push('\n');
-    }
-    text.push_str("---");
+/// `header[file key](stanza)` of the age specification, unarmored and without grease.
+fn header(stanza: &str, file_key: &FileKey) -> Vec<u8> {
+    let mut text = format!("age-encryption.org/v1\n{stanza}---");
     let key = expand(&[], file_key.expose_secret(), b"header");
     let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key.as_slice())
         .expect("HMAC takes a key of any length");
@@ -127,7 +111,7 @@ fn header(stanzas: &[Stanza], file_key: &FileKey) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn expand(salt: &[u8], key: &[u8], label: &[u8]) -> Zeroizing<[u8; 32]> {
+pub(super) fn expand(salt: &[u8], key: &[u8], label: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut out = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(Some(salt), key)
         .expand(label, out.as_mut_slice())
@@ -296,7 +280,7 @@ pub fn plain_len(sealed_len: u64) -> Option<u64> {
 /// Seals a small object whole.
 ///
 /// # Errors
-/// Never for an X25519 recipient.
+/// If the recipient is a point of small order.
 pub fn seal(
     recipient: &SealingRecipient,
     plain: &[u8],
@@ -337,7 +321,7 @@ mod tests {
     /// V-17
     #[test]
     fn the_age_crate_opens_what_we_seal_and_its_length_is_the_formula() {
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(&SystemEntropy);
         for len in LENS {
             let plain = pattern(len);
             let sealed = seal(&identity.recipient(), &plain, &SystemEntropy).unwrap();
@@ -351,7 +335,7 @@ mod tests {
     /// V-25
     #[test]
     fn a_run_of_pieces_opens_on_its_own() {
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(&SystemEntropy);
         let plain = pattern(400_000);
         let sealed = seal(&identity.recipient(), &plain, &SystemEntropy).unwrap();
         let key = open_header("x", &sealed, &identity).unwrap();
@@ -365,7 +349,7 @@ mod tests {
     /// V-22
     #[test]
     fn any_flipped_bit_truncation_or_extension_is_refused() {
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(&SystemEntropy);
         let sealed = seal(&identity.recipient(), &pattern(70_000), &SystemEntropy).unwrap();
         for at in (0..SEALED_HEADER_LEN).chain([300, 65_000, 66_000, sealed.len() - 1]) {
             let mut damaged = sealed.clone();
@@ -381,10 +365,27 @@ mod tests {
     }
 
     #[test]
+    fn the_same_entropy_seals_the_same_bytes() {
+        struct Counting(std::sync::atomic::AtomicU8);
+        impl Entropy for Counting {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+            }
+        }
+        let sealed = || {
+            let entropy = Counting(1.into());
+            let recipient = GenerationIdentity::generate(&entropy).recipient();
+            seal(&recipient, &pattern(70_000), &entropy).unwrap()
+        };
+        assert_eq!(sealed(), sealed());
+    }
+
+    #[test]
     fn an_object_sealed_to_another_key_is_unreadable() {
         let sealed =
-            seal(&GenerationIdentity::generate().recipient(), b"x", &SystemEntropy).unwrap();
-        let error = open("x", &sealed, &GenerationIdentity::generate()).unwrap_err();
+            seal(&GenerationIdentity::generate(&SystemEntropy).recipient(), b"x", &SystemEntropy)
+                .unwrap();
+        let error = open("x", &sealed, &GenerationIdentity::generate(&SystemEntropy)).unwrap_err();
         assert!(matches!(error, Error::Unreadable { .. }));
     }
 }

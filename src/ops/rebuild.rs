@@ -240,7 +240,7 @@ fn journal_lost(
     let mut recorded: BTreeSet<SnapshotId> = BTreeSet::new();
     recorded.extend(known.log.events.iter().filter_map(|event| taken(&event.payload)));
     let (mut opened, mut closed) = (known.opened.clone(), known.closed.clone());
-    let sound = auditor.snapshots()?.sound;
+    let sound = auditor.sound_snapshots()?;
     if let Some(seq) = known.log.pending {
         let (event, leaf) = provable(known, auditor, seq)?;
         match &event.payload {

@@ -98,7 +98,7 @@ fn settle(
         name: request.name,
         root: &request.root,
         vault_note: primary.get(&ObjectKey::Vault(signed.number), NOTE_LEN_MAX)?,
-        newest: auditor.snapshots()?.sound.into_keys().next_back(),
+        newest: auditor.sound_snapshots()?.into_keys().next_back(),
         recipients: request.recipients,
     };
     let genesis = Genesis::rejoin(rejoined, ask, outside)?;

@@ -146,6 +146,20 @@ impl Auditor {
         Ok(checked)
     }
 
+    /// Reads every snapshot note that verifies, for whoever concludes something from what is not
+    /// there.
+    ///
+    /// # Errors
+    /// If the store does not answer about one of them: it may be there and sound.
+    pub fn sound_snapshots(&self) -> Result<BTreeMap<SnapshotId, SnapshotNote>, Error> {
+        let Checked { sound, problems } = self.snapshots()?;
+        let is_silent = |error: &Error| error.code().family() == Family::Unavailable;
+        match problems.into_iter().find(|(_, error)| is_silent(error)) {
+            Some((_, error)) => Err(error),
+            None => Ok(sound),
+        }
+    }
+
     /// Reads one snapshot note.
     ///
     /// # Errors

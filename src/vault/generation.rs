@@ -50,7 +50,7 @@ impl NewGeneration {
     ) -> Result<Self, Error> {
         let opened = outside.clock.now();
         let id = GenerationId::new(opened, entropy::draw(outside.entropy.as_ref()));
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(outside.entropy.as_ref());
         let dedup_secret = DedupSecret::generate(outside.entropy.as_ref());
         let file = GenerationFile {
             vault,

@@ -82,9 +82,18 @@ fn read_log(
         return log;
     };
     for seq in 0..size {
-        if seq + 1 == size && lacks_checkpoint(auditor, signer, seq) {
-            log.pending = Some(seq);
-            break;
+        if seq + 1 == size {
+            match lacks_checkpoint(auditor, signer, seq) {
+                Ok(false) => {}
+                Ok(true) => {
+                    log.pending = Some(seq);
+                    break;
+                }
+                Err(problem) => {
+                    log.problems.push(*problem);
+                    break;
+                }
+            }
         }
         if let Err(problem) = read_step(auditor, key, seq, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
@@ -98,9 +107,19 @@ fn read_log(
 
 /// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
 /// second, and it alone is signed, so until it is there the event says nothing.
-fn lacks_checkpoint(auditor: &Auditor, signer: SignerId, seq: u64) -> bool {
-    let found = |key| auditor.store().stat(&key).ok().flatten().is_some();
-    found(ObjectKey::LedgerEvent(signer, seq)) && !found(ObjectKey::LedgerCheckpoint(signer, seq))
+///
+/// A store that does not say so proves neither.
+fn lacks_checkpoint(
+    auditor: &Auditor,
+    signer: SignerId,
+    seq: u64,
+) -> Result<bool, Box<(ObjectKey, Error)>> {
+    let found = |key| match auditor.store().stat(&key) {
+        Ok(stat) => Ok(stat.is_some()),
+        Err(error) => Err(Box::new((key, error.into()))),
+    };
+    Ok(found(ObjectKey::LedgerEvent(signer, seq))?
+        && !found(ObjectKey::LedgerCheckpoint(signer, seq))?)
 }
 
 /// Reads one event and the checkpoint after it.

@@ -61,7 +61,7 @@ impl Replay<'_> {
         let mut replayed = Replayed::default();
         let mut numbers: HashMap<PackId, PackNumber> = HashMap::new();
         let mut generation = None;
-        let own = self.auditor.snapshots()?.sound;
+        let own = self.auditor.sound_snapshots()?;
         for note in own.values().filter(|note| note.signer == self.signer) {
             if generation.replace(note.generation).is_some_and(|last| last != note.generation) {
                 manifest.roll(&[], &[], &[])?;

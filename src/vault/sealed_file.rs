@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_file_sealed_in_steps_opens_whole_and_has_the_recorded_digest() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(&SystemEntropy);
         for (index, len) in
             [0, 1, BATCH_LEN - 1, BATCH_LEN, BATCH_LEN + 1, 3 * BATCH_LEN].into_iter().enumerate()
         {
@@ -167,7 +167,7 @@ mod tests {
     fn an_unfinished_file_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        let recipient = GenerationIdentity::generate().recipient();
+        let recipient = GenerationIdentity::generate(&SystemEntropy).recipient();
         drop(SealedFile::create(path.clone(), &recipient, &SystemEntropy).unwrap());
         assert!(!path.exists());
     }

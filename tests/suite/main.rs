@@ -18,6 +18,7 @@ mod plugins;
 mod rebuild;
 mod review;
 mod rules;
+mod simulation;
 mod sources;
 mod standard_files;
 mod support;

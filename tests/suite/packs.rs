@@ -179,7 +179,7 @@ fn stored(
     plain: &[u8],
     folder: fn(&str) -> String,
 ) -> (MemoryStore, ObjectKey, GenerationIdentity) {
-    let identity = GenerationIdentity::generate();
+    let identity = GenerationIdentity::generate(&SystemEntropy);
     let sealed = seal::seal(&identity.recipient(), plain, &SystemEntropy).expect("it seals");
     let digest = sha256(&sealed);
     let key = folder(&digest.to_string()).parse().expect("the name is well formed");
@@ -227,7 +227,7 @@ fn a_pack_of_another_owner_or_profile_is_foreign() {
 /// V-18
 #[test]
 fn two_seals_of_the_same_bytes_share_no_key() {
-    let recipient = GenerationIdentity::generate().recipient();
+    let recipient = GenerationIdentity::generate(&SystemEntropy).recipient();
     let seal = || seal::seal(&recipient, b"content", &SystemEntropy).unwrap();
     let (first, second) = (seal(), seal());
     for part in [32..75, 76..119, 168..184, 184..first.len()] {
@@ -239,7 +239,7 @@ fn two_seals_of_the_same_bytes_share_no_key() {
 #[test]
 fn a_length_that_no_plaintext_has_is_refused() {
     let plain = plaintext(Profile::Stream, &[&noise(70_000)]);
-    let identity = GenerationIdentity::generate();
+    let identity = GenerationIdentity::generate(&SystemEntropy);
     let mut sealed = seal::seal(&identity.recipient(), &plain, &SystemEntropy).unwrap();
     let whole_len = 184 + 65_552;
     sealed.truncate(whole_len + 8);

@@ -322,7 +322,7 @@ fn a_pack_sealed_to_somebody_else_is_a_finding_and_costs_only_what_needs_it() {
     let list = auditor.list(&auditor.snapshot(report.snapshot).unwrap()).unwrap();
     let uploads = list.iter().max_by_key(|entry| entry.stored_len).unwrap();
     let plain = vec![0; usize::try_from(seal::plain_len(uploads.stored_len).unwrap()).unwrap()];
-    let stranger = GenerationIdentity::generate().recipient();
+    let stranger = GenerationIdentity::generate(&SystemEntropy).recipient();
     let planted = seal::seal(&stranger, &plain, &SystemEntropy).unwrap();
     fs::write(vault.path("store").join(uploads.key.to_string()), planted).unwrap();
     let target = vault.path("restored");

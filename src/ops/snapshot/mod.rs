@@ -72,6 +72,8 @@ struct Run {
     uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
     used: HashMap<PackNumber, u64>,
     cache: Option<FileCache>,
+    /// What concerns this vault alone.
+    warnings: Warnings,
 }
 
 /// What became of a run.
@@ -102,7 +104,7 @@ pub fn run(
     let mut runs = Vec::new();
     for job in jobs {
         let name = job.writer.name().to_owned();
-        match ready(job, ask, &warnings, observer.as_ref()) {
+        match ready(job, ask, observer) {
             Ok(run) => runs.extend(run),
             Err(error) => report.failed.push((name, error)),
         }
@@ -132,19 +134,18 @@ pub fn run(
 fn ready(
     mut job: VaultJob,
     ask: &impl AskPassphrase,
-    warnings: &Warnings,
-    observer: &dyn Observer,
+    observer: &Arc<dyn Observer>,
 ) -> Result<Option<Run>, Error> {
     job.writer.adopt_notes(observer)?;
     job.writer.check_standing(observer)?;
     let store = job.writer.mirrors().primary().name().to_owned();
     let undelivered = job.writer.manifest().undelivered(&store)?;
-    job.writer.deliver(observer)?;
+    job.writer.deliver(observer.as_ref())?;
     for snapshot in undelivered {
         observer.observe(Event::SnapshotCompleted { snapshot, store: store.clone() });
     }
     match is_due(&job.writer)? {
-        true => begin(job, ask, warnings, observer).map(Some), // I1, I9
+        true => begin(job, ask, observer).map(Some), // I1, I9
         false => Ok(None),
     }
 }
@@ -160,10 +161,10 @@ fn is_due(writer: &Writer) -> Result<bool, Error> {
 fn begin(
     job: VaultJob,
     ask: &impl AskPassphrase,
-    warnings: &Warnings,
-    observer: &dyn Observer,
+    observer: &Arc<dyn Observer>,
 ) -> Result<Run, Error> {
     let VaultJob { mut writer, recipients } = job;
+    let warnings = Warnings::new(Arc::clone(observer));
     let time = writer.outside().clock.now();
     let newest = writer.newest_snapshot()?;
     if let Some(last) = newest.map(|id| id.time())
@@ -172,7 +173,7 @@ fn begin(
         let detail = format!("the newest snapshot is of {last}, the clock says {time}");
         warnings.warn(Code::ClockAnomaly, detail);
     }
-    writer.clean_staging(time, observer)?;
+    writer.clean_staging(time, observer.as_ref())?;
     let can_go_on = writer.generation_is_recorded(); // I1
     if !can_go_on || writer.generation_is_over() || writer.roll_is_due()? {
         match writer.roll(&recipients, ask) {
@@ -186,20 +187,24 @@ fn begin(
             }
             Err(error) => return Err(error.into()),
         }
-        writer.deliver(observer)?;
+        writer.deliver(observer.as_ref())?;
     }
     let first_new = writer.manifest().next_pack_number()?;
     let usable = writer.usable_packs()?.into_iter().map(|pack| pack.number);
     let usable = Arc::new(UsablePacks::new(usable, first_new));
     let random = entropy::draw(writer.outside().entropy.as_ref());
+    // After a clock went back, the newest of all is of another second.
+    let known = writer.manifest().snapshots()?.into_iter().map(|snapshot| snapshot.id);
+    let before = known.chain(newest).filter(|id| id.time() <= time).max();
     Ok(Run {
-        snapshot: SnapshotId::following(newest, time, random),
+        snapshot: SnapshotId::following(before, time, random),
         usable,
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,
         uploads: None,
         used: HashMap::new(),
         cache: None,
+        warnings,
         writer: Mutex::new(writer),
     })
 }
@@ -367,7 +372,7 @@ fn finish(
         database: run.database.take(),
         uploads: run.uploads.take(),
         used: std::mem::take(&mut run.used),
-        warnings: warnings.kept(),
+        warnings: [run.warnings.kept(), warnings.kept()].concat(),
     };
     let (snapshot, cache) = (run.snapshot, run.cache.take());
     let writer = run.writer();

@@ -62,7 +62,8 @@ pub fn check(
 #[derive(Default)]
 struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
-    newest_taken: BTreeMap<SignerId, SnapshotId>,
+    /// The last that each signer recorded; after a clock went back it is not the newest.
+    last_taken: BTreeMap<SignerId, SnapshotId>,
     forgotten: std::collections::BTreeSet<SnapshotId>,
     /// What rests on a vault note.
     changes: Vec<EventPayload>,
@@ -72,8 +73,7 @@ impl Said {
     fn take(&mut self, signer: SignerId, payload: EventPayload) {
         match payload {
             EventPayload::SnapshotTaken(taken) => {
-                let newest = self.newest_taken.entry(signer).or_insert(taken.snapshot);
-                *newest = taken.snapshot.max(*newest);
+                self.last_taken.insert(signer, taken.snapshot);
                 self.taken.insert(taken.snapshot, taken.note_sha256);
             }
             EventPayload::SnapshotForgotten(forgotten) => {
@@ -111,17 +111,17 @@ fn check_agreement(
 }
 
 /// Checks the notes that no ledger records. A run journals the record with the note and delivers it
-/// right behind, before anything of the next run: so an interrupted one leaves the newest snapshot
-/// of its signer unrecorded, and never a second one.
+/// right behind, before anything of the next run: so an interrupted one leaves the last snapshot of
+/// its signer unrecorded, and never a second one.
 fn check_unrecorded(notes: &Notes, said: &Said, collector: &Collector<'_>) {
     let mut unrecorded: BTreeMap<SignerId, Vec<SnapshotId>> = BTreeMap::new();
     for (id, note) in notes.iter().filter(|(id, _)| !said.taken.contains_key(id)) {
         unrecorded.entry(note.signer).or_default().push(*id);
     }
     for (signer, ids) in unrecorded {
-        let newest = said.newest_taken.get(&signer);
+        let last = said.last_taken.get(&signer);
         match ids[..] {
-            [id] if newest.is_none_or(|newest| id > *newest) => {
+            [id] if last.is_none_or(|last| id > *last) => {
                 let detail = "no ledger records it yet; the next run of its host does";
                 collector.add(Code::RecordPending, ObjectKey::Note(id), detail);
             }

@@ -24,7 +24,7 @@ fn the_open_generation_reads_back_and_is_private() {
     let generation = OpenGeneration {
         id: "20261122T023000Z-00000001".parse().unwrap(),
         opened: Timestamp::UNIX_EPOCH,
-        recipient: GenerationIdentity::generate().recipient(),
+        recipient: GenerationIdentity::generate(&SystemEntropy).recipient(),
         dedup_secret: DedupSecret::generate(&SystemEntropy),
     };
     state.set_generation(GenerationSlot::Open, &generation).unwrap();

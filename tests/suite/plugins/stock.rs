@@ -28,7 +28,7 @@ fn age(args: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 fn generation(dir: &Path) -> (GenerationIdentity, String, String) {
-    let identity = GenerationIdentity::generate();
+    let identity = GenerationIdentity::generate(&SystemEntropy);
     let key = dir.join("generation.key");
     fs::write(&key, identity.to_secret_text().as_bytes()).unwrap();
     let recipient = identity.recipient().to_string();
@@ -65,7 +65,7 @@ fn we_open_what_stock_age_seals_in_our_form() {
 fn any_other_form_that_stock_age_writes_is_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let (identity, _, recipient) = generation(dir.path());
-    let other = GenerationIdentity::generate().recipient().to_string();
+    let other = GenerationIdentity::generate(&SystemEntropy).recipient().to_string();
     let plain = noise(3, 100_000);
     let two = age(&["-r", &recipient, "-r", &other], &plain);
     let armored = age(&["-a", "-r", &recipient], &plain);

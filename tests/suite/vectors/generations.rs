@@ -81,7 +81,7 @@ impl Opened {
 /// V-54
 #[test]
 fn a_rev_that_does_not_open_hides_no_other() {
-    let identity = GenerationIdentity::generate();
+    let identity = GenerationIdentity::generate(&SystemEntropy);
     let opened = Opened::of(&identity);
     let other = NewIdentity::generate(snapshot().time());
     opened.put(ObjectKey::Generation(generation(), 1), b"not an age file");
@@ -94,7 +94,7 @@ fn a_rev_that_does_not_open_hides_no_other() {
 /// V-49
 #[test]
 fn an_identity_that_does_not_derive_the_signed_recipient_is_foreign() {
-    let opened = Opened::of(&GenerationIdentity::generate());
-    opened.put_rev(1, &opened.operator.recipient, &GenerationIdentity::generate());
+    let opened = Opened::of(&GenerationIdentity::generate(&SystemEntropy));
+    opened.put_rev(1, &opened.operator.recipient, &GenerationIdentity::generate(&SystemEntropy));
     assert_eq!(opened.open().unwrap_err().code(), Code::ObjectForeign);
 }
