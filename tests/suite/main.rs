@@ -12,6 +12,7 @@ mod hard;
 mod leaning;
 mod packs;
 mod plugins;
+mod reference;
 mod review;
 mod rules;
 mod sources;

@@ -6,7 +6,7 @@
 
 mod age_writer;
 mod auditing;
-mod file;
+pub mod file;
 mod generations;
 mod limits;
 mod made_packs;
@@ -24,6 +24,15 @@ use idswyft_vault::crypto::digest::sha256;
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+/// Every vector as it is in the directory.
+pub fn all() -> Vec<Vector> {
+    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|path| Vector::parse(&name(path), &fs::read(path).unwrap())).collect()
 }
 
 /// Every vector as this program's tests make it.
