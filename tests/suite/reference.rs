@@ -8,4 +8,4 @@ mod structures;
 mod vaults;
 mod vectors;
 
-pub use agreement::{agrees, agrees_on};
+pub use agreement::{agrees, agrees_on, compare};

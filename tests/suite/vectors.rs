@@ -9,11 +9,13 @@ mod auditing;
 pub mod file;
 mod generations;
 mod limits;
+mod made_age;
 mod made_packs;
 mod made_sealed;
 mod made_signed;
 mod made_text;
 mod reading;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,6 +40,7 @@ pub fn all() -> Vec<Vector> {
 /// Every vector as this program's tests make it.
 fn made() -> Vec<Vector> {
     let mut all = made_sealed::vectors();
+    all.extend(made_age::vectors());
     all.extend(made_packs::vectors());
     all.extend(made_signed::vectors());
     all.extend(made_text::vectors());

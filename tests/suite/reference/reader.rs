@@ -208,7 +208,6 @@ impl Reference {
     /// §5.2, §5.4: the identity and the dedup secret of a generation.
     fn generation(&self, id: &str) -> Checked<(Identity, [u8; 32])> {
         let opened = self.events("generation.opened").find(|opened| opened["generation"] == id);
-        let opened = opened.ok_or_else(|| refused(MISMATCH, id))?;
         let signed: BTreeMap<String, &Value> = self.revs(id).collect();
         let listed = self.names(&format!("generations/{id}"), ".age").into_iter();
         let listed = listed.map(|rev| format!("generations/{id}/{rev}.age"));
@@ -219,7 +218,8 @@ impl Reference {
                 ensure(is_signed, "object-altered", "")?;
                 let (vault, found, identity, secret) = generation(&self.open_secrets(&sealed)?)?;
                 let is_its_own = vault == self.vault && found == id;
-                let is_recipient = is_recipient(&identity, &opened["recipient_sha256"]);
+                let is_recipient = opened
+                    .is_none_or(|opened| is_recipient(&identity, &opened["recipient_sha256"]));
                 ensure(is_its_own && is_recipient, FOREIGN, "").map(|()| (identity, secret))
             });
             match secrets {
@@ -255,9 +255,7 @@ impl Reference {
 
     /// Returns everything of a snapshot, every chunk, stream and file of it checked.
     pub fn snapshot(&self, id: &str) -> Checked<Contents> {
-        let note = self.notes.get(id).ok_or_else(|| refused("snapshot-unknown", id))?;
-        let listed = self.list(id, note)?;
-        let (body, packs) = self.body(id, note, &listed)?;
+        let (body, packs) = self.packs(id)?;
         let table: Vec<&str> = items(&body["packs"]).map(text).collect();
         let is_listed = table.iter().all(|pack| packs.contains_key(*pack));
         ensure(is_listed && table.len() == packs.len(), MISMATCH, &format!("snapshots/{id}.age"))?;
@@ -295,12 +293,9 @@ impl Reference {
     }
 
     /// §7.1: the body, and the packs of the list by id.
-    fn body(
-        &self,
-        id: &str,
-        note: &Value,
-        listed: &BTreeMap<String, u64>,
-    ) -> Checked<(Value, BTreeMap<String, Pack>)> {
+    pub fn packs(&self, id: &str) -> Checked<(Value, BTreeMap<String, Pack>)> {
+        let note = self.notes.get(id).ok_or_else(|| refused("snapshot-unknown", id))?;
+        let listed = self.list(id, note)?;
         let (name, generation) = (format!("snapshots/{id}.age"), text(&note["generation"]));
         let (identity, secret) = self.generation(generation)?;
         let sealed = self.signed(&name, &note["body"])?;
@@ -311,7 +306,7 @@ impl Reference {
         let tags = sha(&[&salt, body["tags"].to_string().as_bytes()].concat());
         ensure(note["tags_digest"] == tags, MISMATCH, &name)?;
         let mut packs = BTreeMap::new();
-        for (name, len) in listed {
+        for (name, len) in &listed {
             let signed = serde_json::json!({"sha256": name[9..], "len": len});
             let sealed = self.signed(name, &signed)?;
             let pack = unseal(&sealed, &identity).and_then(|plain| Pack::parse(&plain));
@@ -332,19 +327,22 @@ impl Reference {
         Ok((body, packs))
     }
 
+    /// Returns a segment as it is stored, once it is the one that was signed.
+    pub fn sealed_segment(&self, id: &str) -> Checked<Vec<u8>> {
+        let note = self.notes.get(id).ok_or_else(|| refused("snapshot-unknown", id))?;
+        self.signed(&format!("segments/{id}"), &note["segment"])
+    }
+
     /// §9.1: the chunks of the packs that a snapshot is the first to name.
     pub fn segment(&self, id: &str) -> Checked<Vec<(String, Chunks)>> {
-        let note = self.notes.get(id).ok_or_else(|| refused("snapshot-unknown", id))?;
-        let (name, generation) = (format!("segments/{id}"), text(&note["generation"]));
-        let secret =
-            blake3::derive_key("idswyft-vault/v1 index identity", &self.generation(generation)?.1);
+        let sealed = self.sealed_segment(id)?;
+        let generation = text(&self.notes[id]["generation"]);
+        let secret = self.generation(generation)?.1;
+        let index = blake3::derive_key("idswyft-vault/v1 index identity", &secret);
         let prefix = bech32::Hrp::parse("age-secret-key-")?;
-        let index = bech32::encode::<bech32::Bech32>(prefix, &secret)?.to_uppercase();
-        let index: Identity = index.parse().map_err(|error| refused(FOREIGN, error))?;
-        let sealed = self.signed(&name, &note["segment"])?;
+        let index = bech32::encode::<bech32::Bech32>(prefix, &index)?.to_uppercase();
+        let index = index.parse().map_err(|error| refused(FOREIGN, error))?;
         let places = [self.vault.as_str(), generation, id];
-        let parsed =
-            unseal(&sealed, &index).and_then(|plain| segment(&document(&plain, 1 << 30)?, places));
-        parsed.map_err(|error| error.of(&name))
+        segment(&document(&unseal(&sealed, &index)?, 1 << 30)?, places)
     }
 }

@@ -27,11 +27,13 @@ pub fn int(value: &Value) -> usize {
     value.as_u64().and_then(|int| usize::try_from(int).ok()).unwrap_or(usize::MAX)
 }
 
-/// §8.2: tells whether a signer may append an event at a time.
+/// §8.2, §8.5: tells whether a signer may append an event at a time; it may what nobody knows.
 pub fn may(signer: &Value, event: &Value, time: &Value) -> bool {
     let at = |time: &Value| text(time).parse::<jiff::Timestamp>().ok();
-    let is_retired = at(&signer["retired"]).is_some_and(|retired| at(time) > Some(retired));
-    items(&signer["events"]).any(|delegated| delegated == event) && !is_retired
+    let is_retired = at(&signer["retired"]).is_some_and(|retired| at(time) >= Some(retired));
+    let is_known = SHAPES["events"].get(text(event)).is_some();
+    let is_delegated = items(&signer["events"]).any(|delegated| delegated == event);
+    (is_delegated || !is_known) && !is_retired
 }
 
 /// §8.2

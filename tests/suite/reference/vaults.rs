@@ -81,6 +81,20 @@ fn assert_is(reference: &Reference, id: &str, copy: &Path) {
     assert!(contents.db == db, "{id}: the database is not what was dumped");
 }
 
+/// Asserts that every pack is in the segment of exactly one snapshot, with its chunks.
+fn assert_segments(reference: &Reference) {
+    let mut indexed = BTreeMap::new();
+    for id in reference.snapshots() {
+        for (pack, chunks) in reference.segment(&id).unwrap() {
+            assert!(indexed.insert(pack, chunks).is_none(), "{id}: a pack is indexed again");
+        }
+        let (_, packs) = reference.packs(&id).unwrap();
+        for (pack, found) in packs {
+            assert_eq!(indexed.get(&pack), Some(&found.chunks), "{pack}");
+        }
+    }
+}
+
 /// A vault with a history: edits, removals, renames, a new generation, no uploads, no database.
 fn churned() -> (TestVault, BTreeMap<String, PathBuf>) {
     let vault = mirrored();
@@ -127,6 +141,7 @@ fn the_reference_reader_reads_everything_that_the_program_writes() {
     for (id, copy) in &copies {
         assert_is(&reference, id, copy);
     }
+    assert_segments(&reference);
     let what = "Snapshots that program and reference reader read the same, of a churned vault";
     Figure { what, test: "the_reference_reader_reads_everything" }.record(agreed);
 }
