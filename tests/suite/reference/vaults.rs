@@ -146,8 +146,10 @@ fn the_reference_reader_reads_everything_that_the_program_writes() {
     Figure { what, test: "the_reference_reader_reads_everything" }.record(agreed);
 }
 
-/// Ways to damage an object, given the bytes of another one of its folder.
-const DAMAGES: [fn(&mut Vec<u8>, &[u8]); 6] = [
+/// A way to damage an object, given the bytes of another one of its folder.
+type Damage = fn(&mut Vec<u8>, &[u8]);
+
+const DAMAGES: [Damage; 6] = [
     |bytes, _| {
         let at = bytes.len() / 2;
         bytes[at] ^= 1;
