@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::ops::verify::Level;
 
+use crate::reference::agrees;
 use crate::support::vault::{TestVault, assert_same_tree, dump_of, noise};
 
 fn fill(vault: &TestVault) {
@@ -42,6 +43,7 @@ fn a_snapshot_restores_byte_for_byte() {
         serde_json::from_slice(&fs::read(target.join("facts.json")).unwrap()).unwrap();
     assert_eq!(facts["database"]["rows"]["public.users"], 30_000);
     assert_eq!(vault.events.warnings(), []);
+    assert_eq!(agrees(&vault), 1);
 }
 
 #[test]

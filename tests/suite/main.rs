@@ -5,6 +5,7 @@
 mod archive;
 mod bounds;
 mod by_hand;
+mod compat;
 mod conformance;
 mod crafted;
 mod crash;
@@ -16,6 +17,7 @@ mod operating;
 mod packs;
 mod plugins;
 mod rebuild;
+mod reference;
 mod review;
 mod rules;
 mod simulation;

@@ -6,14 +6,20 @@
 
 mod age_writer;
 mod auditing;
-mod file;
+pub mod file;
 mod generations;
 mod limits;
+mod made_age;
+mod made_events;
+mod made_frames;
+mod made_lines;
+mod made_notes;
 mod made_packs;
 mod made_sealed;
 mod made_signed;
 mod made_text;
 mod reading;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,9 +32,23 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
+/// Every vector as it is in the directory.
+pub fn all() -> Vec<Vector> {
+    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|path| Vector::parse(&name(path), &fs::read(path).unwrap())).collect()
+}
+
 /// Every vector as this program's tests make it.
 fn made() -> Vec<Vector> {
     let mut all = made_sealed::vectors();
+    all.extend(made_age::vectors());
+    all.extend(made_events::vectors());
+    all.extend(made_frames::vectors());
+    all.extend(made_lines::vectors());
+    all.extend(made_notes::vectors());
     all.extend(made_packs::vectors());
     all.extend(made_signed::vectors());
     all.extend(made_text::vectors());

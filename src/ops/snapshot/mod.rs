@@ -136,8 +136,8 @@ fn ready(
     ask: &impl AskPassphrase,
     observer: &Arc<dyn Observer>,
 ) -> Result<Option<Run>, Error> {
-    job.writer.adopt_notes(observer)?;
-    job.writer.check_standing(observer)?;
+    job.writer.adopt_notes(observer.as_ref())?;
+    job.writer.check_standing(observer.as_ref())?;
     let store = job.writer.mirrors().primary().name().to_owned();
     let undelivered = job.writer.manifest().undelivered(&store)?;
     job.writer.deliver(observer.as_ref())?;

@@ -11,6 +11,8 @@ use idswyft_vault::crypto::identity::NewIdentity;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::reference;
+
 /// What a dump begins with, up to its first row.
 pub const DUMP_HEAD: &str = "--\n-- PostgreSQL database dump\n--\n\n\
     -- Dumped from database version 15.8\n-- Dumped by pg_dump version 15.8\n\n\
@@ -129,7 +131,7 @@ impl Program {
     }
 
     /// Asserts that verifying everything finds nothing wrong; objects that nothing names yet are
-    /// not wrong.
+    /// not wrong. The reference reader has to say the same.
     pub fn assert_sound(&self) {
         let args = ["verify", "--json", "--level", "contents", "-i", "operator.key"];
         let ran = self.run(&args);
@@ -139,6 +141,10 @@ impl Program {
         let left_over = ["object-unreferenced", "record-pending"].map(Value::from);
         let damage = findings.iter().filter(|finding| !left_over.contains(&finding["code"]));
         assert_eq!(damage.count(), 0, "{ran:?}");
+        let state = fs::read(self.state.join("nightly/vault.json")).unwrap();
+        let state: Value = serde_json::from_slice(&state).unwrap();
+        let identity = fs::read_to_string(self.path("operator.key")).unwrap();
+        reference::agrees_on(&self.store, state["root_key"].as_str().unwrap(), &identity);
     }
 
     /// Returns how many files the newest snapshot has.

@@ -25,6 +25,8 @@ use idswyft_vault::vault::{Auditor, Outside, Unlocked, Writer};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::reference;
+
 /// A clock that stands still until it is told to go on.
 pub struct FixedClock(AtomicI64);
 
@@ -227,8 +229,11 @@ impl TestVault {
         restore::restore(&self.unlocked(), &request, self.events.as_ref())
     }
 
-    /// Verifies the primary store.
+    /// Verifies the primary store; the reference reader has to say the same of its contents.
     pub fn verify(&self, level: Level) -> VerifyReport {
+        if level == Level::Contents && self.path("store").is_dir() {
+            reference::compare(&self.path("store"), &self.report.root_key, &self.identity);
+        }
         let unlocked = self.unlocked();
         verify::verify(unlocked.auditor(), Some(&unlocked), level, None, self.events.as_ref())
             .unwrap()

@@ -9,7 +9,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-const FILE_KEY: [u8; 16] = [0x42; 16];
+/// The file key of every vector.
+pub const FILE_KEY: [u8; 16] = [0x42; 16];
 const NONCE: [u8; 16] = [0x17; 16];
 const TAG_LEN: usize = 16;
 
@@ -43,14 +44,28 @@ impl KeyPair {
 
     /// Returns a stanza that wraps the file key to this pair.
     pub fn stanza(&self, ephemeral_seed: u8) -> String {
-        let ephemeral = Self::of(ephemeral_seed);
-        let salt = [ephemeral.public(), self.public()].concat();
-        let key = expand(&salt, &ephemeral.shared_with(self), b"age-encryption.org/v1/X25519");
-        let body = encrypt(&key, &[0; 12], &FILE_KEY);
-        let (share, body) =
-            (STANDARD_NO_PAD.encode(ephemeral.public()), STANDARD_NO_PAD.encode(body));
-        format!("-> X25519 {share}\n{body}\n")
+        let (share, body) = self.wrap(ephemeral_seed, &FILE_KEY);
+        stanza_of(&share, &body)
     }
+
+    /// Returns a share, and a file key wrapped to this pair.
+    pub fn wrap(&self, ephemeral_seed: u8, file_key: &[u8]) -> ([u8; 32], Vec<u8>) {
+        let ephemeral = Self::of(ephemeral_seed);
+        let (share, shared) = (ephemeral.public(), ephemeral.shared_with(self));
+        (share, self.wrap_with(&share, &shared, file_key))
+    }
+
+    /// Returns a file key wrapped to this pair under any share and shared secret.
+    pub fn wrap_with(&self, share: &[u8; 32], shared: &[u8; 32], file_key: &[u8]) -> Vec<u8> {
+        let salt = [*share, self.public()].concat();
+        encrypt(&expand(&salt, shared, b"age-encryption.org/v1/X25519"), &[0; 12], file_key)
+    }
+}
+
+/// Returns a stanza of a share and a body, in the format's one spelling.
+pub fn stanza_of(share: &[u8], body: &[u8]) -> String {
+    let (share, body) = (STANDARD_NO_PAD.encode(share), STANDARD_NO_PAD.encode(body));
+    format!("-> X25519 {share}\n{body}\n")
 }
 
 fn expand(salt: &[u8], key: &[u8], info: &[u8]) -> [u8; 32] {
@@ -70,12 +85,18 @@ fn encrypt(key: &[u8; 32], nonce: &[u8; 12], plain: &[u8]) -> Vec<u8> {
 
 /// Returns a header of these stanzas with its MAC, and the payload nonce.
 pub fn header(stanzas: &[String]) -> Vec<u8> {
-    let text = format!("age-encryption.org/v1\n{}---", stanzas.concat());
-    let key = expand(&[], &FILE_KEY, b"header");
+    finish(&format!("age-encryption.org/v1\n{}---", stanzas.concat()), &FILE_KEY, |mac| {
+        format!(" {mac}")
+    })
+}
+
+/// Returns a header that begins so, whatever follows the three hyphens, and the payload nonce.
+pub fn finish(text: &str, file_key: &[u8], after: impl FnOnce(&str) -> String) -> Vec<u8> {
+    let key = expand(&[], file_key, b"header");
     let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&key).expect("any length");
     mac.update(text.as_bytes());
     let mac = STANDARD_NO_PAD.encode(mac.finalize().into_bytes());
-    [text.as_bytes(), b" ", mac.as_bytes(), b"\n", &NONCE].concat()
+    [text.as_bytes(), after(&mac).as_bytes(), b"\n", &NONCE].concat()
 }
 
 /// Returns one sealed piece.

@@ -87,6 +87,11 @@ impl Vector {
         self
     }
 
+    /// Returns what stock `age` does with it: `ok` or `refuse`, where that is told.
+    pub fn stock(&self) -> Option<&str> {
+        self.context.iter().find(|(name, _)| name == "stock").map(|(_, verdict)| verdict.as_str())
+    }
+
     /// Returns what the reader must know under a key.
     pub fn context<T: std::str::FromStr>(&self, key: &str) -> T {
         let value = self.context.iter().find(|(name, _)| name == key);

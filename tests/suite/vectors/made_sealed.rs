@@ -15,7 +15,7 @@ pub fn owner() -> KeyPair {
 }
 
 /// Plaintext that is easy to tell apart.
-fn pattern(len: usize) -> Vec<u8> {
+pub fn pattern(len: usize) -> Vec<u8> {
     b"idswyft-vault ".iter().copied().cycle().take(len).collect()
 }
 
