@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod init;
+mod misread;
 pub mod read;
 mod readers;
 pub mod restore;

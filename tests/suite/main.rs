@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod archive;
+mod bombs;
 mod bounds;
 mod by_hand;
 mod conformance;
@@ -12,6 +13,7 @@ mod faults;
 mod hard;
 mod leaning;
 mod packs;
+mod parsers;
 mod plugins;
 mod review;
 mod rules;
