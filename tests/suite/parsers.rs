@@ -10,7 +10,7 @@ use crate::support::{Figure, Random, is_long};
 use targets::{TARGETS, Target};
 
 /// Mutations of each target in a usual run, and at length.
-const MUTATION_COUNT: usize = 1_000;
+const MUTATION_COUNT: usize = 600;
 const MUTATION_COUNT_LONG: usize = 100_000;
 /// Longest input that is made larger.
 const INPUT_LEN_MAX: usize = 1 << 17;
