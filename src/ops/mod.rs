@@ -6,6 +6,7 @@ pub mod error;
 pub mod generations;
 pub mod init;
 pub mod kit;
+mod misread;
 pub mod read;
 mod readers;
 pub mod rebuild;

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::Error;
 use crate::base::{Profile, SnapshotId};
 use crate::format::recipe::Piece;
+use crate::format::tree::Lines;
 use crate::format::{Kind, TreeEntry};
 use crate::vault::stream::{PieceReader, read_stream};
 use crate::vault::{self, Unlocked};
@@ -45,17 +46,11 @@ pub fn visit_tree(
     let missing = || Error::NotInSnapshot { what: "uploads".to_owned(), snapshot };
     let uploads = body.uploads.as_ref().ok_or_else(missing)?;
     let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
-    let mut line = Vec::new();
-    read_stream(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                visit(TreeEntry::parse_line(&line)?)?;
-                line.clear();
-            }
-        }
-        Ok(())
-    })
+    let mut lines = Lines::new();
+    read_stream::<Error>(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
+        lines.push(bytes, |line| visit(TreeEntry::parse_line(line)?))
+    })?;
+    Ok(lines.finish()?)
 }
 
 /// Writes one file of the uploads to `out`; a further name of a file counts as the file.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use idswyft_vault::base::{ChunkId, Code, Digest, PackId, Profile, SnapshotId, SystemEntropy};
 use idswyft_vault::crypto::digest::sha256;
@@ -19,7 +20,13 @@ use idswyft_vault::ops::verify::Level;
 use idswyft_vault::store::Content;
 use idswyft_vault::vault::Writer;
 
+use crate::support::program::run_measured;
 use crate::support::vault::TestVault;
+
+/// A tree of two gibibytes.
+const ENDLESS_TREE_PIECE_COUNT: usize = 2048;
+/// Greatest resident size of whoever reads it: a line may have 64 MiB.
+const ENDLESS_TREE_PEAK_KIB_MAX: u64 = 300 * 1024;
 
 const CONTENT: &[u8] = b"a picture, and what follows it";
 
@@ -31,6 +38,8 @@ enum Wrong {
     UnlistedPack,
     TreeNamesAnother,
     ExtentsBeyondSize,
+    TreeLine,
+    TreeWithoutEnd,
 }
 
 /// A host that puts what it wants.
@@ -89,7 +98,7 @@ impl Host {
         if wrong == Wrong::UnlistedPack {
             packs.push(PackId::from_bytes([5; 32]));
         }
-        let body = self.put(ObjectKey::Body(self.snapshot), &self.body(packs, &tree));
+        let body = self.put(ObjectKey::Body(self.snapshot), &self.body(packs, &tree, wrong));
         let vault = self.writer.vault();
         let (list, totals) =
             list::compose(vault, self.snapshot, [file, trees]).expect("packs come before trees");
@@ -114,9 +123,10 @@ impl Host {
         self.put(ObjectKey::Note(self.snapshot), &signed);
     }
 
-    fn body(&self, packs: Vec<PackId>, tree: &[u8]) -> Vec<u8> {
-        let recipe: Recipe =
-            [Piece { pack: 1, offset: 0, len: tree.len() as u64 }].into_iter().collect();
+    fn body(&self, packs: Vec<PackId>, tree: &[u8], wrong: Wrong) -> Vec<u8> {
+        let times = if wrong == Wrong::TreeWithoutEnd { ENDLESS_TREE_PIECE_COUNT } else { 1 };
+        let piece = Piece { pack: 1, offset: 0, len: tree.len() as u64 };
+        let recipe: Recipe = std::iter::repeat_n(piece, times).collect();
         let b3 = Digest::from_bytes(*blake3::hash(tree).as_bytes());
         let body = Body {
             vault: self.writer.vault(),
@@ -133,7 +143,7 @@ impl Host {
                 dir_count: 1,
                 other_count: 0,
                 content_len: CONTENT.len() as u64,
-                tree: Stream { len: tree.len() as u64, b3, recipe },
+                tree: Stream { len: (tree.len() * times) as u64, b3, recipe },
             }),
             facts: serde_json::Map::new(),
             warnings: Vec::new(),
@@ -175,8 +185,17 @@ fn tree(pack: PackId, wrong: Wrong) -> Vec<u8> {
         mtime: Time { sec: 1_700_000_000, nsec: 0 },
         xattrs: BTreeMap::new(),
     };
-    let lines = [entry(b"", Kind::Dir, 0o755), entry(b"a.jpg", Kind::File(content), 0o644)];
-    lines.iter().flat_map(|line| line.to_line().expect("a reader takes it")).collect()
+    if wrong == Wrong::TreeWithoutEnd {
+        return vec![b' '; 1024 * 1024];
+    }
+    let line = |entry: &TreeEntry| entry.to_line().expect("a reader takes it");
+    let mut lines = line(&entry(b"", Kind::Dir, 0o755));
+    if wrong == Wrong::TreeLine {
+        lines.extend_from_slice(b"{\"path\":\"Lost\"}\n");
+        lines.extend(line(&entry(b"Lost/a.jpg", Kind::File(content.clone()), 0o644)));
+    }
+    lines.extend(line(&entry(b"a.jpg", Kind::File(content), 0o644)));
+    lines
 }
 
 fn findings(wrong: Wrong) -> Vec<(Code, String)> {
@@ -229,5 +248,51 @@ fn a_file_whose_extents_exceed_its_size_is_found_and_not_restored() {
     if host.vault.try_restore(host.snapshot, &target).is_ok() {
         let restored = fs::read(target.join("uploads/a.jpg")).unwrap_or_default();
         assert!(restored.len() <= 9, "{} bytes were restored", restored.len());
+    }
+}
+
+/// V-136
+#[test]
+fn a_line_of_a_tree_that_cannot_be_read_is_found_and_the_others_are_checked() {
+    let host = Host::new();
+    host.put_snapshot(Wrong::TreeLine);
+    let object = format!("{} (tree)", ObjectKey::Body(host.snapshot));
+    assert_eq!(host.findings(), [(Code::FormatInvalid, object)]);
+    let report = host.vault.verify(Level::Contents);
+    let detail = report.findings.iter().find(|finding| finding.object.ends_with("(tree)"));
+    assert!(detail.unwrap().detail.starts_with("line 2: "), "{detail:?}");
+}
+
+/// V-148
+#[test]
+fn a_line_of_a_tree_that_cannot_be_read_costs_only_what_it_holds() {
+    let host = Host::new();
+    host.put_snapshot(Wrong::TreeLine);
+    let target = host.vault.path("restored");
+    let report = host.vault.try_restore(host.snapshot, &target).unwrap();
+    let losses: Vec<&str> = report.losses.iter().map(|loss| loss.what.as_str()).collect();
+    assert_eq!(losses, ["uploads/Lost/a.jpg", "uploads (some lines of the tree)"]);
+    assert!(report.losses[1].detail.starts_with("line 2: "), "{:?}", report.losses);
+    assert_eq!(fs::read(target.join("uploads/a.jpg")).unwrap(), CONTENT);
+}
+
+/// V-81
+#[test]
+fn a_tree_without_an_end_of_line_ends_in_bounded_memory() {
+    let host = Host::new();
+    host.put_snapshot(Wrong::TreeWithoutEnd);
+    fs::write(host.vault.path("key"), &host.vault.identity).unwrap();
+    fs::write(host.vault.path("vault.key"), &host.vault.report.root_key).unwrap();
+    let store = format!("file://{}", host.vault.path("store").display());
+    let (snapshot, target) = (host.snapshot.to_string(), host.vault.path("restored"));
+    let verify = ["verify", "--level", "contents"];
+    let restore = ["restore", &snapshot, "--target", target.to_str().unwrap()];
+    for arguments in [&verify[..], &restore] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idswyft-vault"));
+        command.current_dir(host.vault.dir.path()).args(arguments).arg("--json");
+        command.args(["--store", &store, "--vault-key", "vault.key", "-i", "key"]);
+        let (ran, peak) = run_measured(command);
+        assert!(ran.stdout.contains("limit-exceeded"), "{ran:?}");
+        assert!(peak < ENDLESS_TREE_PEAK_KIB_MAX, "{arguments:?}: {peak} KiB");
     }
 }

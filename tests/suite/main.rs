@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod archive;
+mod bombs;
 mod bounds;
 mod by_hand;
 mod compat;
@@ -15,6 +16,7 @@ mod hard;
 mod leaning;
 mod operating;
 mod packs;
+mod parsers;
 mod plugins;
 mod rebuild;
 mod reference;

@@ -5,12 +5,14 @@
 //! - A line is at most `TREE_LINE_LEN_MAX` bytes, and reading a hostile one never panics.
 
 mod line;
+mod lines;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+pub use self::lines::Lines;
 use super::extent::Extent;
 use crate::base::limits::{JSON_INTEGER_MAX, TREE_LINE_LEN_MAX};
 use crate::base::{Code, Coded};
@@ -137,11 +139,14 @@ pub enum TreeError {
     /// The line is too long.
     #[error("read a tree line of {len} bytes: at most {max} are allowed")]
     TooLong {
-        /// Its length.
-        len: usize,
+        /// Its length, or how much of it was read.
+        len: u64,
         /// The limit.
-        max: usize,
+        max: u64,
     },
+    /// The last line has no newline.
+    #[error("read a tree: its last line has no end")]
+    Unfinished,
     /// The line is not the JSON that it must be.
     #[error("read a tree line as JSON")]
     Json(#[from] serde_json::Error),
@@ -167,7 +172,9 @@ impl Coded for TreeError {
     fn code(&self) -> Code {
         match self {
             Self::TooLong { .. } => Code::LimitExceeded,
-            Self::Json(_) | Self::Path { .. } | Self::Field { .. } => Code::FormatInvalid,
+            Self::Json(_) | Self::Path { .. } | Self::Field { .. } | Self::Unfinished => {
+                Code::FormatInvalid
+            }
         }
     }
 }
@@ -202,9 +209,7 @@ impl TreeEntry {
     /// are ignored.
     pub fn parse_line(line: &[u8]) -> Result<Self, TreeError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        if line.len() >= TREE_LINE_LEN_MAX {
-            return Err(TreeError::TooLong { len: line.len(), max: TREE_LINE_LEN_MAX });
-        }
+        check_line_len(line.len() as u64 + 1)?;
         let entry = line::parse(line)?;
         check_entry(&entry)?;
         Ok(entry)
@@ -217,10 +222,17 @@ impl TreeEntry {
 /// When the line would be longer than a reader accepts.
 pub fn to_line_with(head: &[u8], extents: &[Extent]) -> Result<Vec<u8>, TreeError> {
     let line = line::join(head, extents);
-    if line.len() > TREE_LINE_LEN_MAX {
-        return Err(TreeError::TooLong { len: line.len(), max: TREE_LINE_LEN_MAX });
-    }
+    check_line_len(line.len() as u64)?;
     Ok(line)
+}
+
+/// Checks the length of a line, newline included.
+///
+/// # Errors
+/// [`TreeError::TooLong`] if it is longer than the format allows.
+pub fn check_line_len(len: u64) -> Result<(), TreeError> {
+    let max = TREE_LINE_LEN_MAX as u64;
+    if len <= max { Ok(()) } else { Err(TreeError::TooLong { len, max }) }
 }
 
 /// Compares paths as a tree is sorted: by components, each bytewise.

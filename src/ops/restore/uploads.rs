@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
@@ -14,10 +14,12 @@ use super::{Loss, PathFilter, RestoreReport, Staging};
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Profile};
 use crate::format::body::{Body, UploadsTree};
+use crate::format::tree::{TreeError, check_line_len};
 use crate::format::{Kind, TreeEntry, tree};
 use crate::ops::Error;
+use crate::ops::misread::Misread;
 use crate::source::Target;
-use crate::source::target::{Existing, NotRestored};
+use crate::source::target::{Existing, NotRestored, TargetError};
 use crate::vault::stream::{PieceReader, read_stream};
 use crate::vault::{self, Unlocked};
 
@@ -57,7 +59,7 @@ pub fn restore(
     let (mut spool, lines) = spool_tree(unlocked, body, uploads, &staging.path)?;
     let target = Target::open(&staging.path.join("uploads"), Existing::Refuse)?;
     let mut plan = Plan::default();
-    place_all(&mut spool, lines, filter, &target, &mut plan, observer)?;
+    report.losses.extend(place_all(&mut spool, lines, filter, &target, &mut plan, observer)?);
     let files = Files {
         target: &target,
         spool: &spool,
@@ -104,13 +106,18 @@ fn spool_tree(
     read_stream::<Error>(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
         for (position, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
             let end = at + position as u64 + 1;
+            check_line_len(end - start)?;
             let len = u32::try_from(end - start).map_err(|_| Error::Closed)?;
             index.push(Line { offset: start, len });
             start = end;
         }
         at += bytes.len() as u64;
+        check_line_len(at - start)?;
         out.write_all(bytes).map_err(wrap)
     })?;
+    if start != at {
+        return Err(TreeError::Unfinished.into());
+    }
     out.flush().map_err(wrap)?;
     drop(out);
     Ok((Spool { lines, files: Vec::new(), place: staging.to_owned() }, index))
@@ -155,7 +162,7 @@ impl Plan {
     }
 }
 
-/// Places every chosen entry and the directories above it.
+/// Places every chosen entry and the directories above it; returns what the tree does not say.
 fn place_all(
     spool: &mut Spool,
     lines: Vec<Line>,
@@ -163,10 +170,17 @@ fn place_all(
     target: &Target,
     plan: &mut Plan,
     observer: &dyn Observer,
-) -> Result<(), Error> {
+) -> Result<Vec<Loss>, Error> {
     let mut above: Vec<TreeEntry> = Vec::new();
-    for line in lines {
-        let entry = spool.read(line)?;
+    let (mut losses, mut misread) = (Vec::new(), None);
+    for (number, line) in (1..).zip(lines) {
+        let entry = match spool.read(line) {
+            Err(Error::Tree(error)) => {
+                Misread::add(&mut misread, number, error);
+                continue;
+            }
+            read => read?,
+        };
         above.retain(|dir| is_below(&entry.path, &dir.path));
         if filter.is_some_and(|filter| !filter.matches(&entry.path)) {
             if entry.kind == Kind::Dir {
@@ -177,35 +191,66 @@ fn place_all(
         for dir in above.drain(..) {
             place(target, &dir, observer)?;
         }
+        if let Kind::Hardlink { link } = &entry.kind
+            && filter.is_some_and(|filter| !filter.matches(link))
+        {
+            let detail = format!(
+                "{:?} is a further name of {:?}, which was not chosen",
+                String::from_utf8_lossy(&entry.path),
+                String::from_utf8_lossy(link)
+            );
+            observer.observe(Event::Warning { code: Code::MetadataNotRestored, detail });
+            continue;
+        }
+        if place(target, &entry, observer)? == Place::Missing {
+            losses.push(without_directory(&entry));
+            continue;
+        }
         if let Kind::Hardlink { link } = &entry.kind {
-            if filter.is_some_and(|filter| !filter.matches(link)) {
-                let detail = format!(
-                    "{:?} is a further name of {:?}, which was not chosen",
-                    String::from_utf8_lossy(&entry.path),
-                    String::from_utf8_lossy(link)
-                );
-                observer.observe(Event::Warning { code: Code::MetadataNotRestored, detail });
-                continue;
-            }
             plan.links.entry(link.clone()).or_default().push(entry.path.clone());
         }
-        place(target, &entry, observer)?;
         if matches!(entry.kind, Kind::File(_)) {
             plan.add_file(&entry, spool.files.len())?;
             spool.files.push(line);
         }
     }
-    Ok(())
+    losses.extend(misread.map(|misread| Loss {
+        what: "uploads (some lines of the tree)".to_owned(),
+        code: misread.code(),
+        detail: misread.to_string(),
+    }));
+    Ok(losses)
+}
+
+/// Returns the loss of an entry whose directory's own line could not be read.
+fn without_directory(entry: &TreeEntry) -> Loss {
+    let what = format!("uploads/{}", String::from_utf8_lossy(&entry.path));
+    let detail = "the tree has no directory for it".to_owned();
+    Loss { what, code: Code::FormatInvalid, detail }
+}
+
+/// Where an entry went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Made,
+    /// There is no directory for it.
+    Missing,
 }
 
 fn is_below(path: &[u8], dir: &[u8]) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
-fn place(target: &Target, entry: &TreeEntry, observer: &dyn Observer) -> Result<(), Error> {
-    let placed = target.place(entry)?;
+fn place(target: &Target, entry: &TreeEntry, observer: &dyn Observer) -> Result<Place, Error> {
+    let placed = match target.place(entry) {
+        // Below a directory of our own nothing else is ever missing.
+        Err(TargetError::Unavailable { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+            return Ok(Place::Missing);
+        }
+        placed => placed?,
+    };
     placed.problems.iter().for_each(|problem| warn(problem, observer));
-    Ok(())
+    Ok(Place::Made)
 }
 
 /// Writes contents to placed files.

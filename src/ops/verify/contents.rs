@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Collector, Scope};
-use crate::base::{Code, Digest, GenerationId, PackId, Profile};
+use crate::base::{Code, Coded, Digest, GenerationId, PackId, Profile};
 use crate::crypto::keys::ChunkIdKey;
 use crate::format::body::Body;
 use crate::format::recipe::Piece;
 use crate::format::snapshot_note::SnapshotNote;
+use crate::format::tree::Lines;
 use crate::format::{Kind, ObjectKey, TreeEntry};
 use crate::ops::Error;
+use crate::ops::misread::Misread;
 use crate::ops::readers::read_each;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::stream::{PieceReader, read_stream};
@@ -151,21 +153,18 @@ fn check_streams(
     let Some(uploads) = &body.uploads else { return Ok(()) };
     let mut files = Files::new(unlocked, body);
     let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
-    let mut line = Vec::new();
+    let mut lines = Lines::new();
     let read = read_stream::<Error>(&mut reader, &uploads.tree, "the tree", |bytes| {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                files.check(&line, proven, collector)?;
-                line.clear();
-            }
-        }
-        Ok(())
+        lines.push(bytes, |line| files.check(line, proven, collector))
     });
-    match read {
-        Err(Error::Vault(error)) => collector.add_error(format!("{key} (tree)"), error),
+    let object = format!("{key} (tree)");
+    if let Some(misread) = &files.misread {
+        collector.add(misread.code(), &object, misread);
+    }
+    match read.and_then(|()| Ok(lines.finish()?)) {
+        Err(Error::Vault(error)) => collector.add_error(object, error),
         Err(Error::Tree(error)) => {
-            collector.add(Code::FormatInvalid, format!("{key} (tree)"), error);
+            collector.add(error.code(), object, error);
             Ok(())
         }
         other => other,
@@ -178,13 +177,15 @@ struct Files<'a> {
     body: &'a Body,
     index: BTreeMap<PackId, u32>,
     reader: PieceReader<'a>,
+    line_count: u64,
+    misread: Option<Misread>,
 }
 
 impl<'a> Files<'a> {
     fn new(unlocked: &'a Unlocked, body: &'a Body) -> Self {
         let index = (0..).zip(&body.packs).map(|(index, id)| (*id, index)).collect();
         let reader = PieceReader::new(unlocked, body.generation, Profile::File, &body.packs);
-        Self { unlocked, body, index, reader }
+        Self { unlocked, body, index, reader, line_count: 0, misread: None }
     }
 
     /// Checks one line's file, unless a snapshot before had the same file in the same extents.
@@ -194,7 +195,14 @@ impl<'a> Files<'a> {
         proven: &mut BTreeSet<Vec<u8>>,
         collector: &Collector<'_>,
     ) -> Result<(), Error> {
-        let entry = TreeEntry::parse_line(line)?;
+        self.line_count += 1;
+        let entry = match TreeEntry::parse_line(line) {
+            Ok(entry) => entry,
+            Err(error) => {
+                Misread::add(&mut self.misread, self.line_count, error);
+                return Ok(());
+            }
+        };
         let Kind::File(content) = &entry.kind else { return Ok(()) };
         let mut identity = content.b3.as_bytes().to_vec();
         for extent in &content.extents {

@@ -182,7 +182,9 @@ const OBJECTS: [Damage; 14] = [
     }),
     ("a flipped pack", 8, |s| s.flip(&s.files("packs")[0])),
     ("a missing pack", 8, |s| s.remove(&s.files("packs")[0])),
-    ("a truncated pack", 8, |s| s.change(&s.files("packs")[0], |bytes| drop(bytes.pop()))),
+    ("a truncated pack", 8, |s| {
+        s.change(&s.files("packs")[0], |bytes| bytes.truncate(bytes.len() - 1))
+    }),
     ("two packs swapped", 8, |s| s.swap(&s.files("packs")[0], &s.files("packs")[1])),
     ("a flipped tree object", 8, |s| s.flip(&s.files("trees")[0])),
 ];
