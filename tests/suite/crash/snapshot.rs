@@ -1,5 +1,5 @@
-//! Snapshots that die: the first one, one after much changed, one with a mirror to catch up, and
-//! one that opens a new generation.
+//! Snapshots that die: the first one, one after much changed and with a mirror to catch up, and one
+//! that opens a new generation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,7 +71,9 @@ impl Stage {
         self.vault.stores = stores.iter().map(|store| crash.store(store.clone())).collect();
         self.vault.gate = crash.clone();
         let died = self.vault.try_snapshot(&self.vault.sources());
-        assert_eq!(died.is_err(), crash.is_dead(), "{mode:?} at {at}: {died:?}");
+        // Where the mirror alone was left to be served, its failure is none of the run's.
+        let failed = died.as_ref().map_or(true, |report| !report.lagging.is_empty());
+        assert_eq!(failed, crash.is_dead(), "{mode:?} at {at}: {died:?}");
         if let Some(image) = crash.image() {
             image.put_back();
         }
@@ -155,19 +157,6 @@ fn a_first_snapshot_that_dies_at_any_step_is_taken_by_the_next_run() {
     record("a first snapshot", "a_first_snapshot_that_dies", swept);
 }
 
-/// V-138, V-139
-#[test]
-fn a_snapshot_of_changes_that_dies_at_any_step_is_taken_by_the_next_run() {
-    let (vault, mut snapshots) = (fresh(&["local"]), BTreeMap::new());
-    fill(&vault, 0);
-    take(&vault, &mut snapshots);
-    fill(&vault, 2);
-    fs::remove_file(vault.path("uploads/documents/0.jpg")).unwrap();
-    vault.clock.pass_hours(1);
-    let swept = Stage::new(vault, snapshots).sweep();
-    record("a snapshot of changes", "a_snapshot_of_changes_that_dies", swept);
-}
-
 /// The mirror did not answer in the run before, so it has to catch up from the spool too.
 ///
 /// V-138, V-139, V-141
@@ -181,6 +170,7 @@ fn a_snapshot_to_a_mirror_that_dies_at_any_step_is_taken_by_the_next_run() {
     take(&vault, &mut snapshots);
     vault.stores[1] = mirror;
     fill(&vault, 2);
+    fs::remove_file(vault.path("uploads/documents/0.jpg")).unwrap();
     vault.clock.pass_hours(1);
     let swept = Stage::new(vault, snapshots).sweep();
     record("a snapshot to a mirror", "a_snapshot_to_a_mirror_that_dies", swept);
