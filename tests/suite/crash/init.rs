@@ -24,6 +24,9 @@ use crate::support::invariants::{Invariants, objects_of};
 use crate::support::vault::{Events, FixedClock, TestVault, local};
 use crate::support::{Figure, Mode, is_long};
 
+/// Where the kit goes: none of these directories is there before.
+const KIT: &str = "kit/for/this/vault";
+
 /// What follows an `init` that was finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -81,7 +84,7 @@ impl Beginning {
         };
         let state = self.path("state");
         let kit = Kit {
-            dir: &self.path("kit"),
+            dir: &self.path(KIT),
             forbidden: vec![state.clone()],
             identities: Vec::new(),
             config: None,
@@ -142,7 +145,7 @@ impl Beginning {
 
     /// Exactly one kit is of the vault, and it gives the root key back.
     fn assert_kit(&self, root_key: &str) {
-        let kits = fs::read_dir(self.path("kit")).unwrap().map(|kit| kit.unwrap().path());
+        let kits = fs::read_dir(self.path(KIT)).unwrap().map(|kit| kit.unwrap().path());
         let named = |kit: &PathBuf| {
             fs::read_to_string(kit.join("vault.key")).unwrap_or_default().trim_end() == root_key
         };
