@@ -73,7 +73,7 @@ fn sweep(mut vault: TestVault, invariants: &Invariants) -> (usize, usize) {
 }
 
 fn record(what: &str, test: &str, (cut_count, image_count): (usize, usize)) {
-    println!("{what}: power cut at {cut_count} places, {image_count} different disks");
+    Figure { what: &format!("places of power cuts in {what}"), test }.record(cut_count);
     Figure { what: &format!("disks after power cuts in {what}"), test }.record(image_count);
 }
 
