@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{GenerationId, SignerId};
+use crate::base::{Coded, Family, GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
@@ -82,39 +82,52 @@ fn read_log(
         return log;
     };
     for seq in 0..size {
-        if seq + 1 == size {
-            match lacks_checkpoint(auditor, signer, seq) {
-                Ok(false) => {}
-                Ok(true) => {
-                    log.pending = Some(seq);
-                    break;
-                }
-                Err(problem) => {
-                    log.problems.push(*problem);
-                    break;
-                }
+        match read_entry(auditor, key, seq, size, &mut log) {
+            Ok(Entry::Read) => log.head = log.frontier.head(),
+            Ok(Entry::Pending) => {
+                log.pending = Some(seq);
+                break;
             }
-        }
-        if let Err(problem) = read_step(auditor, key, seq, &mut log) {
             // What follows a gap or a fork cannot be tied to what came before it.
-            log.problems.push(*problem);
-            break;
+            Err(problem) => {
+                log.problems.push(*problem);
+                break;
+            }
         }
         log.head = log.frontier.head();
     }
     log
 }
 
+/// What was found under one number of a log.
+enum Entry {
+    Read,
+    Pending,
+}
+
+/// Reads one event and its checkpoint, or tells that the last event waits for its own.
+fn read_entry(
+    auditor: &Auditor,
+    key: &VerificationKey,
+    seq: u64,
+    size: u64,
+    log: &mut SignerLog,
+) -> Result<Entry, Box<(ObjectKey, Error)>> {
+    if seq + 1 == size && lacks_checkpoint(auditor, log.signer, seq)? {
+        return Ok(Entry::Pending);
+    }
+    read_step(auditor, key, seq, log).map(|()| Entry::Read)
+}
+
 /// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
 /// second, and it alone is signed, so until it is there the event says nothing.
-///
-/// A store that does not say so proves neither.
 fn lacks_checkpoint(
     auditor: &Auditor,
     signer: SignerId,
     seq: u64,
 ) -> Result<bool, Box<(ObjectKey, Error)>> {
-    let found = |key| match auditor.store().stat(&key) {
+    // That a store does not answer is no sign that something is missing.
+    let found = |key: ObjectKey| match auditor.store().stat(&key) {
         Ok(stat) => Ok(stat.is_some()),
         Err(error) => Err(Box::new((key, error.into()))),
     };
@@ -185,9 +198,16 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
 /// were sealed for other recipients since.
 ///
 /// # Errors
-/// If the store cannot be listed.
+/// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
 pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
-    Ok(generations_of(&read_all(auditor)?))
+    let mut logs = read_all(auditor)?;
+    let silent = |(_, error): &(ObjectKey, Error)| error.code().family() == Family::Unavailable;
+    for log in &mut logs {
+        if let Some(at) = log.problems.iter().position(silent) {
+            return Err(log.problems.swap_remove(at).1);
+        }
+    }
+    Ok(generations_of(&logs))
 }
 
 /// Returns what [`generations`] does, of logs that were read already. Their events were found to be

@@ -6,7 +6,7 @@ use idswyft_vault::base::{PackId, Profile, SystemClock, SystemEntropy};
 use idswyft_vault::crypto::identity::GenerationIdentity;
 use idswyft_vault::crypto::seal::{self, Ending, PayloadKey};
 use idswyft_vault::format::pack::PackOwner;
-use idswyft_vault::format::segment::{SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::SegmentReader;
 use idswyft_vault::format::{Folder, ObjectKey, frame};
 use idswyft_vault::store::{MemoryStore, Store as _};
 use idswyft_vault::vault::pack_reader::OpenPack;
@@ -17,7 +17,7 @@ use super::{DOCUMENT_LEN_MAX, generation, read_body, vault};
 fn sealing() -> &'static (GenerationIdentity, Vec<u8>, PayloadKey) {
     static SEALING: OnceLock<(GenerationIdentity, Vec<u8>, PayloadKey)> = OnceLock::new();
     SEALING.get_or_init(|| {
-        let identity = GenerationIdentity::generate();
+        let identity = GenerationIdentity::generate(&SystemEntropy);
         let begun = seal::begin(&identity.recipient(), &SystemEntropy);
         let (header, key) = begun.expect("an X25519 recipient takes a file key");
         (identity, header.to_vec(), key)
@@ -79,12 +79,11 @@ pub fn segment_after_decryption(data: &[u8]) {
     let (identity, ..) = sealing();
     for plain in [data.to_vec(), frame::encode_document(data, 1)] {
         let opened = seal::open("fuzz", &seal_plain(&plain), identity).expect("it was sealed");
-        let Ok(mut stream) = zstd::Decoder::with_buffer(opened.as_slice()) else { continue };
-        let Ok(header) = SegmentHeader::read(&mut stream) else { continue };
-        for _ in 0..header.pack_count {
-            if SegmentPack::read(&mut stream).is_err() {
-                break;
-            }
+        let Ok(stream) = zstd::Decoder::with_buffer(opened.as_slice()) else { continue };
+        let Ok(mut reader) = SegmentReader::open(stream) else { continue };
+        let mut packs = std::iter::from_fn(|| reader.next_pack().transpose());
+        if packs.by_ref().all(|pack| pack.is_ok()) {
+            while let Ok(Some(_)) = reader.next_use() {}
         }
     }
 }

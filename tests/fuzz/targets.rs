@@ -21,7 +21,7 @@ use idswyft_vault::format::list;
 use idswyft_vault::format::pack::{self, Blocks, Footer};
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::recipe::Recipe;
-use idswyft_vault::format::segment::{SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::{SegmentHeader, SegmentReader};
 use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::tree::{TreeEntry, check_path, compare_paths, sort_key};
 use idswyft_vault::format::vault_note::VaultNote;
@@ -286,15 +286,17 @@ fn document(data: &[u8]) {
 }
 
 fn segment(data: &[u8]) {
-    let mut rest = data;
-    let Ok(header) = SegmentHeader::read(&mut rest) else { return };
-    let mut composed = header.compose();
-    for _ in 0..header.pack_count {
-        let Ok(pack) = SegmentPack::read(&mut rest) else { return };
+    let Ok(mut reader) = SegmentReader::open(data) else { return };
+    let (header, record) = (reader.header().clone(), reader.record().clone());
+    let record_bytes = record.compose().expect("it was read");
+    let record_len = u32::try_from(record_bytes.len()).expect("a record is bounded");
+    let mut composed = SegmentHeader { record_len, ..header }.compose();
+    composed.extend(record_bytes);
+    while let Ok(Some(pack)) = reader.next_pack() {
         composed.extend(pack.compose());
     }
-    let mut again = composed.as_slice();
-    assert_eq!(SegmentHeader::read(&mut again).expect("ours"), header);
+    let again = SegmentReader::open(composed.as_slice()).expect("ours");
+    assert_eq!(*again.record(), record);
 }
 
 fn identity_file(data: &[u8]) {

@@ -16,7 +16,7 @@ use idswyft_vault::format::frame::{FrameError, decode_block, decode_document};
 use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::pack::{Blocks, DirectoryBuilder, FOOTER_LEN, Footer, PackOwner};
 use idswyft_vault::format::recipe::{Piece, Recipe};
-use idswyft_vault::format::segment::{SegmentHeader, SegmentPack};
+use idswyft_vault::format::segment::{SegmentHeader, SegmentPack, SegmentReader};
 use idswyft_vault::format::tree::TreeEntry;
 use idswyft_vault::format::{Extent, list, note, snapshot_note};
 
@@ -84,6 +84,8 @@ fn segments_that_claim_much() {
         generation: generation(),
         snapshot: snapshot(),
         pack_count: u32::MAX,
+        use_count: u32::MAX,
+        record_len: u32::MAX,
     };
     let mut pack = SegmentPack {
         id: PackId::from_bytes([3; 32]),
@@ -103,6 +105,7 @@ fn segments_that_claim_much() {
         pack[at..].copy_from_slice(&count.to_le_bytes());
         assert!(SegmentPack::read(&mut pack.as_slice()).is_err());
     }
+    assert!(SegmentReader::open(bytes.as_slice()).is_err(), "a record of 4 GiB");
     let bomb = inflating();
     let mut stream = zstd::Decoder::with_buffer(bomb.as_slice()).unwrap();
     assert!(SegmentHeader::read(&mut stream).is_err());

@@ -1,5 +1,5 @@
-//! Snapshots that die: the first one, one after much changed, one with a mirror to catch up, and
-//! one that opens a new generation.
+//! Snapshots that die: the first one, one after much changed and with a mirror to catch up, and one
+//! that opens a new generation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,6 +26,15 @@ struct Stage {
     invariants: Invariants,
 }
 
+/// How many steps died, by kind.
+#[derive(Default)]
+struct Steps {
+    calls: u64,
+    commits: u64,
+    /// Of the files and directories of the host's own.
+    files: u64,
+}
+
 fn fresh(store_names: &[&'static str]) -> TestVault {
     let stores = |dir: &Path| store_names.iter().map(|name| local(&dir.join(name), name)).collect();
     TestVault::within(scratch(), stores, Parameters::initial())
@@ -46,21 +55,22 @@ impl Stage {
         Self { vault, image, invariants }
     }
 
-    /// Takes snapshots that die at each step in turn; returns how many calls and commits died.
-    fn sweep(&mut self) -> (u64, u64) {
-        let (mut calls, mut commits) = (0, 0);
+    /// Takes snapshots that die at each step in turn; returns how many steps there were of a kind.
+    fn sweep(&mut self) -> Steps {
+        let mut steps = Steps::default();
         for mode in MODES {
             for at in 0.. {
                 let crash = self.crash_at(at, mode);
                 if !crash.is_dead() {
                     assert!(at > 20, "{at} steps were swept");
-                    calls += crash.call_count();
-                    commits += crash.commit_count();
+                    steps.calls += crash.call_count();
+                    steps.commits += crash.commit_count();
+                    steps.files += crash.file_step_count();
                     break;
                 }
             }
         }
-        (calls, commits)
+        steps
     }
 
     /// Takes a snapshot that dies at a step, looks at what is left, and takes it again.
@@ -71,7 +81,9 @@ impl Stage {
         self.vault.stores = stores.iter().map(|store| crash.store(store.clone())).collect();
         self.vault.gate = crash.clone();
         let died = self.vault.try_snapshot(&self.vault.sources());
-        assert_eq!(died.is_err(), crash.is_dead(), "{mode:?} at {at}: {died:?}");
+        // Where the mirror alone was left to be served, its failure is none of the run's.
+        let failed = died.as_ref().map_or(true, |report| !report.lagging.is_empty());
+        assert_eq!(failed, crash.is_dead(), "{mode:?} at {at}: {died:?}");
         if let Some(image) = crash.image() {
             image.put_back();
         }
@@ -139,10 +151,14 @@ fn take(vault: &TestVault, snapshots: &mut BTreeMap<SnapshotId, Contents>) {
     snapshots.insert(vault.snapshot().snapshot, contents);
 }
 
-fn record(what: &str, test: &str, (calls, commits): (u64, u64)) {
-    println!("{what}: {calls} store calls and {commits} commits");
-    let count = usize::try_from(calls + commits).unwrap();
-    Figure { what: &format!("store calls and commits of {what} that fail"), test }.record(count);
+fn record(what: &str, test: &str, steps: &Steps) {
+    let Steps { calls, commits, files } = *steps;
+    let kinds =
+        [("store calls", calls), ("commits of the manifest", commits), ("file steps", files)];
+    for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+        let what = format!("{kind} that fail in {what}");
+        Figure { what: &what, test }.record(usize::try_from(count).unwrap());
+    }
 }
 
 /// V-138, V-139
@@ -152,20 +168,7 @@ fn a_first_snapshot_that_dies_at_any_step_is_taken_by_the_next_run() {
     fill(&vault, 0);
     vault.clock.pass_hours(1);
     let swept = Stage::new(vault, BTreeMap::new()).sweep();
-    record("a first snapshot", "a_first_snapshot_that_dies", swept);
-}
-
-/// V-138, V-139
-#[test]
-fn a_snapshot_of_changes_that_dies_at_any_step_is_taken_by_the_next_run() {
-    let (vault, mut snapshots) = (fresh(&["local"]), BTreeMap::new());
-    fill(&vault, 0);
-    take(&vault, &mut snapshots);
-    fill(&vault, 2);
-    fs::remove_file(vault.path("uploads/documents/0.jpg")).unwrap();
-    vault.clock.pass_hours(1);
-    let swept = Stage::new(vault, snapshots).sweep();
-    record("a snapshot of changes", "a_snapshot_of_changes_that_dies", swept);
+    record("a first snapshot", "a_first_snapshot_that_dies", &swept);
 }
 
 /// The mirror did not answer in the run before, so it has to catch up from the spool too.
@@ -181,9 +184,10 @@ fn a_snapshot_to_a_mirror_that_dies_at_any_step_is_taken_by_the_next_run() {
     take(&vault, &mut snapshots);
     vault.stores[1] = mirror;
     fill(&vault, 2);
+    fs::remove_file(vault.path("uploads/documents/0.jpg")).unwrap();
     vault.clock.pass_hours(1);
     let swept = Stage::new(vault, snapshots).sweep();
-    record("a snapshot to a mirror", "a_snapshot_to_a_mirror_that_dies", swept);
+    record("a snapshot to a mirror", "a_snapshot_to_a_mirror_that_dies", &swept);
 }
 
 /// V-44, V-45, V-47, V-48, V-133, V-138
@@ -196,7 +200,7 @@ fn a_generation_roll_that_dies_at_any_step_is_finished_by_the_next_run() {
     vault.clock.pass_hours(24 * 366);
     let mut stage = Stage::new(vault, snapshots);
     let swept = stage.sweep();
-    record("a roll of the generation", "a_generation_roll_that_dies", swept);
+    record("a roll of the generation", "a_generation_roll_that_dies", &swept);
     // The last run of each sweep died nowhere.
     let generations: BTreeSet<_> = stage
         .invariants

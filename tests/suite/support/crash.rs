@@ -72,6 +72,12 @@ impl Crash {
         self.commit_count.load(Ordering::SeqCst)
     }
 
+    /// Returns how many steps of files and directories of the host's own there were.
+    pub fn file_step_count(&self) -> u64 {
+        let all = self.step_count.load(Ordering::SeqCst);
+        all - self.call_count() - self.commit_count()
+    }
+
     /// Returns what the disks held when a step of the host's own died; a call of a store that
     /// failed leaves what the process itself left, once it had seen the failure.
     pub fn image(&self) -> Option<Image> {

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
+
+/// The bytes of a file, which many images share.
+pub type Bytes = Arc<[u8]>;
 
 /// A few directories with all that is in them.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
     places: Vec<PathBuf>,
     // Directories have no bytes.
-    entries: BTreeMap<PathBuf, (u32, Option<Vec<u8>>)>,
+    entries: BTreeMap<PathBuf, (u32, Option<Bytes>)>,
     marked_len: usize,
 }
 
@@ -26,7 +30,7 @@ impl Image {
             let bytes = match metadata.is_dir() {
                 true => None,
                 false => match fs::read(entry.path()) {
-                    Ok(bytes) => Some(bytes),
+                    Ok(bytes) => Some(bytes.into()),
                     Err(_) => continue,
                 },
             };
@@ -36,7 +40,7 @@ impl Image {
     }
 
     /// Makes an image of what a file system kept.
-    pub fn of(places: &[PathBuf], entries: BTreeMap<PathBuf, (u32, Option<Vec<u8>>)>) -> Self {
+    pub fn of(places: &[PathBuf], entries: BTreeMap<PathBuf, (u32, Option<Bytes>)>) -> Self {
         Self { places: places.to_vec(), entries, marked_len: 0 }
     }
 
@@ -60,13 +64,13 @@ impl Image {
     /// Cuts a file in half.
     pub fn halve(&mut self, path: &Path) {
         let bytes = self.bytes(path);
-        bytes.truncate(bytes.len() / 2);
+        *bytes = bytes[..bytes.len() / 2].into();
     }
 
     /// Notes how long a file is that may be missing.
     pub fn mark(&mut self, path: &Path) {
         let entry = self.entries.get(path).and_then(|(_, bytes)| bytes.as_ref());
-        self.marked_len = entry.map_or(0, Vec::len);
+        self.marked_len = entry.map_or(0, |bytes| bytes.len());
     }
 
     /// Returns the length that was noted.
@@ -78,10 +82,10 @@ impl Image {
     pub fn tear(&mut self, path: &Path, len: usize) {
         let bytes = self.bytes(path);
         assert!(bytes.len() > len, "{} did not grow", path.display());
-        bytes.truncate(len.midpoint(bytes.len()));
+        *bytes = bytes[..len.midpoint(bytes.len())].into();
     }
 
-    fn bytes(&mut self, path: &Path) -> &mut Vec<u8> {
+    fn bytes(&mut self, path: &Path) -> &mut Bytes {
         self.entries.get_mut(path).unwrap().1.as_mut().unwrap()
     }
 }

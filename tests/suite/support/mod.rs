@@ -8,6 +8,8 @@ pub mod crash;
 mod faulty;
 pub mod image;
 pub mod invariants;
+pub mod loopback;
+pub mod lossy;
 pub mod program;
 mod random;
 mod recording;
