@@ -158,7 +158,7 @@ impl Beginning {
         let text = std::str::from_utf8(&root).unwrap().trim_end();
         let key = SigningKey::from_secret_text(text).unwrap();
         assert_eq!(key.verification_key().to_string(), root_key);
-        assert!(!read("checkpoint").is_empty() && read("README.txt").ends_with(b"holds.\n"));
+        assert!(!read("checkpoint").is_empty() && read("README.txt").ends_with(b"page.\n"));
     }
 }
 
