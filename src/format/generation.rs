@@ -57,7 +57,7 @@ impl GenerationFile {
     /// Parses the file's bytes.
     ///
     /// # Errors
-    /// If a line is missing or malformed.
+    /// If a line is missing, malformed or spelled otherwise than [`Self::compose`] spells it.
     pub fn parse(bytes: &[u8]) -> Result<Self, GenerationFileError> {
         let text = std::str::from_utf8(bytes).map_err(|_| GenerationFileError("not UTF-8"))?;
         let mut lines = text.lines();
@@ -71,7 +71,11 @@ impl GenerationFile {
         let created = next("# created: ", "the time is missing")?;
         let dedup_secret = next("# dedup-secret: ", "the dedup secret is missing")?;
         let identity = next("", "the identity is missing")?;
-        Ok(Self {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if dedup_secret.len() != 64 || !dedup_secret.bytes().all(is_digit) {
+            return Err(GenerationFileError("the dedup secret is malformed"));
+        }
+        let file = Self {
             vault: vault.parse().map_err(|_| GenerationFileError("the vault id is malformed"))?,
             generation: generation
                 .parse()
@@ -79,7 +83,12 @@ impl GenerationFile {
             created: created.parse().map_err(|_| GenerationFileError("the time is malformed"))?,
             dedup_secret: Zeroizing::new(dedup_secret.to_owned()),
             identity: Zeroizing::new(identity.to_owned()),
-        })
+        };
+        // Composing is the only authority on the form: four lines, ended by LF alone.
+        if file.compose().as_bytes() != bytes {
+            return Err(GenerationFileError("its lines are not as the format has them"));
+        }
+        Ok(file)
     }
 }
 
@@ -105,5 +114,29 @@ mod tests {
             assert!(GenerationFile::parse(cut.join("\n").as_bytes()).is_err());
         }
         assert!(GenerationFile::parse(&[0xff, 0xfe]).is_err());
+    }
+
+    /// V-1, V-12, V-53
+    #[test]
+    fn a_generation_file_in_another_spelling_is_refused() {
+        let text = format!(
+            "# idswyft-vault/v1 generation {} 20261122T023000Z-00000001\n\
+             # created: 2026-11-22T02:30:00Z\n# dedup-secret: {}\nAGE-SECRET-KEY-1XYZ\n",
+            "11".repeat(16),
+            "ab".repeat(32)
+        );
+        assert!(GenerationFile::parse(text.as_bytes()).is_ok());
+        for other in [
+            text.replace('\n', "\r\n"),
+            text.trim_end().to_owned(),
+            format!("{text}\n"),
+            format!("{text}# more\n"),
+            text.replace("abab", "ABAB"),
+            text.replacen("ab", "", 1),
+            text.replace("02:30:00Z", "02:30:00.0Z"),
+            text.replace("02:30:00Z", "02:30:00+00:00"),
+        ] {
+            assert!(GenerationFile::parse(other.as_bytes()).is_err(), "{other}");
+        }
     }
 }
