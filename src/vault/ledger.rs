@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{GenerationId, SignerId};
+use crate::base::{Coded, Family, GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
@@ -80,25 +80,57 @@ fn read_log(
     };
     let mut frontier = Frontier::empty();
     for seq in 0..size {
-        if seq + 1 == size && lacks_checkpoint(auditor, signer, seq) {
-            log.pending = Some(seq);
-            break;
-        }
-        if let Err(problem) = read_step(auditor, key, seq, &mut frontier, &mut log) {
+        match read_entry(auditor, key, seq, size, &mut frontier, &mut log) {
+            Ok(Entry::Read) => log.head = frontier.head(),
+            Ok(Entry::Pending) => {
+                log.pending = Some(seq);
+                break;
+            }
             // What follows a gap or a fork cannot be tied to what came before it.
-            log.problems.push(*problem);
-            break;
+            Err(problem) => {
+                log.problems.push(*problem);
+                break;
+            }
         }
-        log.head = frontier.head();
     }
     log
 }
 
+/// What was found under one number of a log.
+enum Entry {
+    Read,
+    Pending,
+}
+
+/// Reads one event and its checkpoint, or tells that the last event waits for its own.
+fn read_entry(
+    auditor: &Auditor,
+    key: &VerificationKey,
+    seq: u64,
+    size: u64,
+    frontier: &mut Frontier,
+    log: &mut SignerLog,
+) -> Result<Entry, Box<(ObjectKey, Error)>> {
+    if seq + 1 == size && lacks_checkpoint(auditor, log.signer, seq)? {
+        return Ok(Entry::Pending);
+    }
+    read_step(auditor, key, seq, frontier, log).map(|()| Entry::Read)
+}
+
 /// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
 /// second, and it alone is signed, so until it is there the event says nothing.
-fn lacks_checkpoint(auditor: &Auditor, signer: SignerId, seq: u64) -> bool {
-    let found = |key| auditor.store().stat(&key).ok().flatten().is_some();
-    found(ObjectKey::LedgerEvent(signer, seq)) && !found(ObjectKey::LedgerCheckpoint(signer, seq))
+fn lacks_checkpoint(
+    auditor: &Auditor,
+    signer: SignerId,
+    seq: u64,
+) -> Result<bool, Box<(ObjectKey, Error)>> {
+    // That a store does not answer is no sign that something is missing.
+    let found = |key: ObjectKey| match auditor.store().stat(&key) {
+        Ok(stat) => Ok(stat.is_some()),
+        Err(error) => Err(Box::new((key, error.into()))),
+    };
+    Ok(found(ObjectKey::LedgerEvent(signer, seq))?
+        && !found(ObjectKey::LedgerCheckpoint(signer, seq))?)
 }
 
 /// Reads one event and the checkpoint after it.
@@ -162,10 +194,14 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
 /// Returns what was signed of every generation when a ledger opened it.
 ///
 /// # Errors
-/// If the store cannot be listed.
+/// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
 pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
     let mut generations = BTreeMap::new();
     for log in read_all(auditor)? {
+        let silent = |error: &Error| error.code().family() == Family::Unavailable;
+        if let Some((_, error)) = log.problems.into_iter().find(|(_, error)| silent(error)) {
+            return Err(error);
+        }
         for event in log.events {
             if let EventPayload::GenerationOpened(opened) = event.payload {
                 generations.entry(opened.generation).or_insert(opened);
