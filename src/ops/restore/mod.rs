@@ -144,7 +144,9 @@ pub fn restore(
 /// Writes a new file that only its owner can read, whatever the umask.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    // What is given its name before its bytes last may look complete after a power cut.
+    file.sync_all()
 }
 
 fn phase(

@@ -26,11 +26,12 @@ pub fn prepare(target: &Path, staging: &Path, existing: Existing) -> Result<(), 
     fs::DirBuilder::new().mode(0o700).create(staging).map_err(wrap)
 }
 
-/// Moves everything staged into the target, durably.
+/// Moves everything staged into the target, durably: whatever was written, and every name.
 pub fn settle(staging: &Path, target: &Path, existing: Existing) -> Result<(), Error> {
     merge(staging, target, existing)?;
     fs::remove_dir(staging).map_err(|cause| Error::file("remove", staging, cause))?;
-    let synced = fs::File::open(target).and_then(|dir| dir.sync_all());
+    // Names came into any number of directories, and the target's own may be new above it.
+    let synced = fs::File::open(target).and_then(|dir| Ok(rustix::fs::syncfs(&dir)?));
     synced.map_err(|cause| Error::file("sync", target, cause))
 }
 
