@@ -1,11 +1,12 @@
 //! `init`: vaults, their recovery kits, and a config where there is none yet.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::base::{Code, Coded};
+use crate::base::{Code, Coded, OpenGate};
 use crate::cli::access;
 use crate::cli::args::InitArgs;
 use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig};
@@ -16,7 +17,8 @@ use crate::cli::session::Session;
 use crate::crypto::identity::NewIdentity;
 use crate::crypto::recipient::DataRecipients;
 use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
-use crate::store;
+use crate::store::{self, STAGING_PREFIX};
+use crate::vault::directories::sync_dir;
 use crate::vault::state::StateLock;
 
 /// Where the kit goes when no place is named.
@@ -111,8 +113,15 @@ fn first_config(
 fn write_config(config: &Config, text: &str, session: &Session) -> Result<(), Failure> {
     let path = &config.path;
     let wrap = |error| Failure::system(format!("write the config {}", path.display()), error);
-    let mut file = std::fs::File::create_new(path).map_err(wrap)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrap)?;
+    // Whole or not at all: half a config would keep the next `init` from beginning anew.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = std::fs::Permissions::from_mode(0o666); // less the umask, as for any new file
+    let staged = tempfile::Builder::new().prefix(STAGING_PREFIX).permissions(mode).tempfile_in(dir);
+    let mut staged = staged.map_err(wrap)?;
+    let written = staged.write_all(text.as_bytes()).and_then(|()| staged.as_file().sync_all());
+    written.map_err(wrap)?;
+    staged.persist_noclobber(path).map_err(|refused| wrap(refused.error))?;
+    sync_dir(dir, &OpenGate::shared()).map_err(wrap)?;
     session.report.note(&format!("wrote the config {}", path.display()));
     Ok(())
 }

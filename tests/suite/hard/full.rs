@@ -85,6 +85,26 @@ fn a_state_directory_that_fills_up_loses_nothing_and_the_next_run_goes_on() {
     assert_newest(&program, 25);
 }
 
+#[test]
+fn a_first_config_that_finds_no_room_is_not_there_in_part() {
+    let program = Program::new();
+    fs::remove_file(program.path("config.toml")).unwrap();
+    let Some(disk) = Tmpfs::mount(&program.path("etc"), "16k") else { return };
+    let ballast = disk.0.join("ballast");
+    fs::write(&ballast, vec![1; 16 << 10]).unwrap();
+    let (state, url) =
+        (program.state.to_str().unwrap(), format!("file://{}", program.store.display()));
+    let words =
+        ["--config", "etc/config.toml", "init", "--json", "--recipient", &program.recipient];
+    let more = ["--state-dir", state, "--store", &url, "--uploads", "uploads"];
+    let words = [&words[..], &more].concat();
+    let ran = program.run(&words);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(fs::read_dir(&disk.0).unwrap().count(), 1, "half a config is left");
+    fs::remove_file(ballast).unwrap();
+    program.run(&words).expect(0);
+}
+
 fn used_len(root: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = walkdir::WalkDir::new(root).into_iter();
