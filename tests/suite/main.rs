@@ -6,6 +6,7 @@ mod archive;
 mod bounds;
 mod conformance;
 mod crafted;
+mod crash;
 mod damage;
 mod faults;
 mod hard;

@@ -4,7 +4,12 @@
 //! staged file, and refuse one that does not have its digest.
 
 mod assurance;
+pub mod crash;
 mod faulty;
+pub mod image;
+pub mod invariants;
+pub mod loopback;
+pub mod lossy;
 pub mod program;
 mod random;
 mod recording;
