@@ -94,7 +94,6 @@ fn read_log(
                 break;
             }
         }
-        log.head = log.frontier.head();
     }
     log
 }

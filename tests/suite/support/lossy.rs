@@ -2,7 +2,7 @@
 //!
 //! POSIX promises no more than this: a file's bytes last once the file is synced, a name once its
 //! directory is. The model learns both at the gate. SQLite is taken at its word: what it committed
-//! lasts, and what it did not commit is undone by itself; so its files are those of its last commit.
+//! lasts, and what it did not commit it undoes itself; so its files are those of its last commit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -93,7 +93,7 @@ impl LossyDisk {
         for data in [Data::Kept, Data::Halved, Data::Emptied] {
             model.keep(&self.places, &real, data);
         }
-        // Each name alone, and each alone missing; in short, only where that is worst.
+        // Each name alone, empty; at length each one whole too, and each one missing.
         for change in &changes {
             let mut only = durable.clone();
             apply(&mut only, change, &real);
