@@ -20,7 +20,11 @@ pub fn check_vault_note(
 ) -> Result<VaultNote, Error> {
     let key = ObjectKey::Vault(number);
     let text = verify(bytes, &[root]).map_err(|e| signature(key, &e))?;
-    VaultNote::parse(text.text(), root.vault(), number).map_err(|e| Error::format(key, e))
+    let note = VaultNote::parse(text.text(), root.vault(), number);
+    let note = note.map_err(|e| Error::format(key, e))?;
+    // A note whose keys do not parse would take every snapshot with it.
+    signer_keys(&note)?;
+    Ok(note)
 }
 
 /// Checks a snapshot note's signature and delegation and reads it.

@@ -75,6 +75,20 @@ fn the_newest_note_of_an_unbroken_chain_is_the_vaults_state() {
     assert_eq!(problems, [(ObjectKey::Vault(3), Code::NoteMismatch)]);
 }
 
+/// V-94, V-136
+#[test]
+fn a_vault_note_with_a_key_that_is_none_is_refused_and_the_one_before_it_counts() {
+    let store = store();
+    let first = store.get(&ObjectKey::Vault(1), 1_000_000).unwrap();
+    let mut note = VaultNote { number: 2, previous: Some(sha256(&first)), ..vault_note() };
+    note.signers[0].key = note.signers[0].key.replacen("+43ac8774", "+43ac8775", 1);
+    put(&store, ObjectKey::Vault(2), &sign(&root(), &note.compose().unwrap()));
+    put_note(&store, &writer(), &snapshot_note());
+    let auditor = audit(&store).unwrap();
+    assert_eq!((auditor.note().number, auditor.problems().len()), (1, 1));
+    assert_eq!(auditor.snapshots().unwrap().sound.len(), 1);
+}
+
 /// V-109, V-136
 #[test]
 fn a_note_of_a_wrong_signer_is_a_finding_beside_the_sound_ones() {
