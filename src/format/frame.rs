@@ -40,6 +40,9 @@ pub enum FrameError {
         /// Bytes recorded.
         expected: usize,
     },
+    /// The frame is not of the one kind that the format has.
+    #[error("decompress: the frame has a checksum or a dictionary, or no content size")]
+    Header,
     /// The content is larger than the format allows.
     #[error("decompress: more than the {max} bytes that the format allows came out")]
     TooLong {
@@ -125,6 +128,11 @@ pub fn decode_block(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, FrameError>
     let frame_len = zstd::zstd_safe::find_frame_compressed_size(frame).unwrap_or(0);
     if frame_len != frame.len() {
         return Err(FrameError::Len { got: frame_len, expected: frame.len() });
+    }
+    // RFC 8878, §3.1.1.1.1: content size flag and single segment flag, checksum and dictionary.
+    let flags = frame.get(4).copied().unwrap_or(0);
+    if flags & 0b1110_0000 == 0 || flags & 0b111 != 0 {
+        return Err(FrameError::Header);
     }
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
