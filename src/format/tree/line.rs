@@ -127,6 +127,14 @@ pub(super) fn parse(line: &[u8]) -> Result<TreeEntry, TreeError> {
     Ok(entry)
 }
 
+/// Reads a field that is there only if it is true, so that equal entries are equal bytes.
+fn sparse_of(sparse: Option<bool>) -> Result<bool, TreeError> {
+    match sparse {
+        Some(false) => Err(field("sparse", "false, where it is true or not there")),
+        sparse => Ok(sparse.is_some()),
+    }
+}
+
 fn kind_of(line: &mut Line<'_>) -> Result<Kind, TreeError> {
     let missing = |name| move || field(name, "missing");
     Ok(match &*line.kind {
@@ -134,7 +142,7 @@ fn kind_of(line: &mut Line<'_>) -> Result<Kind, TreeError> {
             size: line.size.take().ok_or_else(missing("size"))?,
             b3: b3_of(&line.b3.take().ok_or_else(missing("b3"))?)?,
             extents: line.extents.take().ok_or_else(missing("extents"))?,
-            sparse: line.sparse.take().unwrap_or(false),
+            sparse: sparse_of(line.sparse.take())?,
         }),
         "dir" => Kind::Dir,
         "symlink" => Kind::Symlink {
