@@ -59,7 +59,7 @@ codes! {
     /// An object that must exist does not.
     ObjectMissing = "object-missing", Damaged, 1,
         "restore the object from a mirror; other snapshots are not affected unless named";
-    /// An object is shorter or longer than what was signed.
+    /// An object is shorter than what was signed.
     ObjectTruncated = "object-truncated", Damaged, 1,
         "restore the object from a mirror; nothing was changed by reading it";
     /// An object's bytes do not have the signed SHA-256.
