@@ -10,6 +10,10 @@ pub mod file;
 mod generations;
 mod limits;
 mod made_age;
+mod made_events;
+mod made_frames;
+mod made_lines;
+mod made_notes;
 mod made_packs;
 mod made_sealed;
 mod made_signed;
@@ -41,6 +45,10 @@ pub fn all() -> Vec<Vector> {
 fn made() -> Vec<Vector> {
     let mut all = made_sealed::vectors();
     all.extend(made_age::vectors());
+    all.extend(made_events::vectors());
+    all.extend(made_frames::vectors());
+    all.extend(made_lines::vectors());
+    all.extend(made_notes::vectors());
     all.extend(made_packs::vectors());
     all.extend(made_signed::vectors());
     all.extend(made_text::vectors());

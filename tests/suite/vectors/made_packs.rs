@@ -20,14 +20,18 @@ pub fn generation() -> GenerationId {
 
 /// The footer's fields after the owner, all of which a vector can get wrong.
 #[derive(Clone)]
-struct Plain {
-    chunks: Vec<(u8, u32)>,
-    blocks: Vec<(Vec<u8>, u32)>,
-    padding: Vec<u8>,
+pub struct Plain {
+    /// First byte of each id, and length.
+    pub chunks: Vec<(u8, u32)>,
+    /// Frames, and the length of what they give.
+    pub blocks: Vec<(Vec<u8>, u32)>,
+    /// What stands in the padding frame.
+    pub padding: Vec<u8>,
 }
 
 impl Plain {
-    fn sound() -> Self {
+    /// Three chunks in two blocks.
+    pub fn sound() -> Self {
         Self {
             chunks: vec![(1, 5), (2, 7), (3, 4)],
             blocks: vec![(raw_frame(b"first second"), 12), (raw_frame(b"last"), 4)],
@@ -36,7 +40,7 @@ impl Plain {
     }
 
     /// Lays the plaintext out, byte by byte as the tables of the spec have it.
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let frames: Vec<u8> = self.blocks.iter().flat_map(|(frame, _)| frame.clone()).collect();
         let mut directory = Vec::new();
         for (id, len) in &self.chunks {

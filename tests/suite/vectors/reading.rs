@@ -6,21 +6,24 @@ use idswyft_vault::base::{ChunkParameters, Code, Coded, Profile, SystemClock};
 use idswyft_vault::chunk::{Cutter, Ending, GearTable};
 use idswyft_vault::crypto::identity::GenerationIdentity;
 use idswyft_vault::crypto::keys::DedupSecret;
-use idswyft_vault::crypto::merkle::TreeHead;
+use idswyft_vault::crypto::merkle::{Frontier, TreeHead};
 use idswyft_vault::crypto::signing::{VerificationKey, verify};
 use idswyft_vault::crypto::{digest::sha256, seal};
 use idswyft_vault::format::body::Body;
+use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::frame::decode_block;
 use idswyft_vault::format::generation::GenerationFile;
 use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::pack::{
     Blocks, Footer, PackError, PackOwner, check_padding, parse_chunks,
 };
+use idswyft_vault::format::padme::padded_len;
 use idswyft_vault::format::segment::{SegmentError, SegmentHeader, SegmentPack};
 use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::tree::TreeEntry;
 use idswyft_vault::format::vault_note::VaultNote;
 use idswyft_vault::format::{FormatError, ObjectKey, list};
+use idswyft_vault::policy::Policy;
 use idswyft_vault::store::{Content, MemoryStore, Store};
 use idswyft_vault::vault::pack_reader::OpenPack;
 
@@ -73,11 +76,21 @@ pub fn open(vector: &Vector) -> Result<Vec<u8>, Code> {
             let (vault, signer) = (vector.context("vault"), vector.context("signer"));
             let seq = vector.context("seq");
             let event = LedgerEvent::parse(&vector.bytes, vault, signer, seq).map_err(code)?;
-            event.compose().map_err(code)
+            match event.payload {
+                EventPayload::Unknown(_) => Ok(vector.bytes.clone()),
+                _ => event.compose().map_err(code),
+            }
         }
         "tree" => {
             let entry = TreeEntry::parse_line(&vector.bytes).map_err(code)?;
             entry.to_line().map_err(code)
+        }
+        "merkle" => Ok(merkle(&vector.bytes)),
+        "padme" => Ok(numbers(&vector.bytes, padded_len)),
+        "policy" => {
+            let map = serde_json::from_slice(&vector.bytes).expect("the vector is JSON");
+            let policy = Policy::from_json(&map).map_err(code)?;
+            Ok(serde_json::to_vec(&policy.to_json()).expect("it is JSON"))
         }
         "keys" => Ok(keys(&vector.bytes)),
         other => panic!("{}: no reader reads {other}", vector.name),
@@ -146,6 +159,23 @@ fn segment(mut bytes: &[u8]) -> Result<Vec<u8>, SegmentError> {
         composed.extend(SegmentPack::read(&mut bytes)?.compose());
     }
     Ok(composed)
+}
+
+/// The roots of the first leaf, the first two, and so on.
+fn merkle(leaves: &[u8]) -> Vec<u8> {
+    let mut frontier = Frontier::empty();
+    let roots = leaves.split(|byte| *byte == b'\n').map(|leaf| {
+        frontier.append(&hex::decode(leaf).expect("leaves are hex"));
+        format!("{}\n", frontier.head().root).into_bytes()
+    });
+    roots.collect::<Vec<_>>().concat()
+}
+
+/// Applies a function to each line's number.
+pub fn numbers(lines: &[u8], of: fn(u64) -> u64) -> Vec<u8> {
+    let lines = std::str::from_utf8(lines).expect("the lines are text").lines();
+    let results = lines.map(|line| of(line.parse().expect("a line is a number")));
+    results.map(|result| format!("{result}\n")).collect::<String>().into_bytes()
 }
 
 fn keys(secret: &[u8]) -> Vec<u8> {
