@@ -54,6 +54,12 @@ impl Reference {
             findings: BTreeSet::new(),
         };
         reader.follow_chain(root_key)?;
+        for id in reader.names("ledger", "") {
+            let is_unknown = reader.signers.iter().all(|signer| signer["id"] != id);
+            let name = format!("ledger/{id}/0000000000.json");
+            let unknown = Some(refused("signer-not-delegated", &name)).filter(|_| is_unknown);
+            reader.findings.extend(unknown);
+        }
         for signer in reader.signers.clone() {
             let checked = reader.log(&signer);
             reader.findings.extend(checked.err());
@@ -103,8 +109,9 @@ impl Reference {
     /// §12.1: reads an object that a note signed.
     fn signed(&self, name: &str, signed: &Value) -> Checked<Vec<u8>> {
         let bytes = self.read(name, 1 << 30)?;
-        ensure(signed["len"] == bytes.len(), "object-truncated", name)?;
-        ensure(signed["sha256"] == sha(&bytes), "object-altered", name).map(|()| bytes)
+        ensure(int(&signed["len"]) <= bytes.len(), "object-truncated", name)?;
+        let is_same = signed["len"] == bytes.len() && signed["sha256"] == sha(&bytes);
+        ensure(is_same, "object-altered", name).map(|()| bytes)
     }
 
     /// Lists the names of this ending in a folder, without it.
@@ -128,7 +135,9 @@ impl Reference {
             let is_last = seq + 1 == names.len() as u64;
             let missing = if is_last { "record-pending" } else { "ledger-broken" };
             let place = format!("ledger/{id}/{seq:010}.checkpoint");
-            let stored = self.read(&place, 1_000_000).map_err(|_| refused(missing, &name))?;
+            let stored = self
+                .read(&place, 1_000_000)
+                .map_err(|_| refused(missing, if is_last { &name } else { &place }))?;
             let head = checkpoint(&stored, id, text(&signer["key"]), &self.vault);
             let head = head.map_err(|error| error.of(&place))?;
             ensure(head == (seq + 1, merkle_root(&leaves)), "ledger-broken", &place)?;
@@ -257,22 +266,25 @@ impl Reference {
     pub fn snapshot(&self, id: &str) -> Checked<Contents> {
         let (body, packs) = self.packs(id)?;
         let table: Vec<&str> = items(&body["packs"]).map(text).collect();
+        let name = format!("snapshots/{id}.age");
         let is_listed = table.iter().all(|pack| packs.contains_key(*pack));
-        ensure(is_listed && table.len() == packs.len(), MISMATCH, &format!("snapshots/{id}.age"))?;
+        ensure(is_listed && table.len() == packs.len(), MISMATCH, &name)?;
         let stream = |of: &Value, profile| {
             let extents = items(&of["recipe"]);
             let extents = extents.map(|e| (table[int(&e[0])], int(&e[1]), int(&e[2])));
-            gather(&packs, profile, extents, of)
+            gather(&packs, profile, extents, of).map_err(|error| error.of(&name))
         };
         let (database, uploads) = (&body["database"], &body["uploads"]);
         let db = if database.is_null() { Vec::new() } else { stream(database, 1)? };
         let mut files = BTreeMap::new();
         if !uploads.is_null() {
-            for mut entry in tree(&stream(&uploads["tree"], 3)?)? {
+            let entries = tree(&stream(&uploads["tree"], 3)?);
+            for mut entry in entries.map_err(|error| error.of(&name))? {
                 if entry.line["kind"] == "file" {
                     let extents = items(&entry.line["extents"]);
                     let extents = extents.map(|e| (text(&e[0]), int(&e[1]), int(&e[2])));
-                    entry.bytes = gather(&packs, 2, extents, &entry.line)?;
+                    let bytes = gather(&packs, 2, extents, &entry.line);
+                    entry.bytes = bytes.map_err(|error| error.of(&name))?;
                 }
                 files.insert(entry.path.clone(), entry);
             }
