@@ -4,6 +4,7 @@
 
 mod archive;
 mod bounds;
+mod compat;
 mod conformance;
 mod crafted;
 mod damage;
