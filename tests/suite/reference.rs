@@ -8,7 +8,7 @@ mod structures;
 mod vaults;
 mod vectors;
 
-pub use agreement::{agrees, agrees_on, compare};
+pub use agreement::{agrees, agrees_on, by_code, confirms};
 pub use reader::Reference;
 
 /// The files that are the reader: what is beside them only compares.

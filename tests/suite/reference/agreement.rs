@@ -1,6 +1,6 @@
 //! What the program and the reference reader say of the same store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use idswyft_vault::base::{Code, SnapshotId};
 use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
 use idswyft_vault::ops::restore::{self, Existing, RestoreRequest};
-use idswyft_vault::ops::verify::{self, Level};
+use idswyft_vault::ops::verify::{self, Level, VerifyReport};
 use idswyft_vault::store::Store;
 use idswyft_vault::vault::{Auditor, Unlocked};
 
@@ -53,28 +53,46 @@ pub fn compare(dir: &Path, root_key: &str, identity: &str) -> (usize, Refusals) 
     let reference = reference.unwrap_or_else(|refused| panic!("refused: {refused:?}"));
     let identities = DataIdentities::parse("operator", identity.as_bytes(), &NoPassphrase);
     let unlocked = Unlocked::new(auditor, identities.unwrap()).unwrap();
+    let (refusals, read) = read_all(&reference);
+    for (id, contents) in &read {
+        Restored::of(&unlocked, id.parse().unwrap()).assert_holds(contents, id);
+    }
+    assert_alike(findings(&store, &unlocked), &refusals);
+    (read.len(), refusals)
+}
+
+/// Asserts that the reference reader refuses in a store what a verification of its contents found,
+/// given by code and object.
+pub fn confirms(dir: &Path, root_key: &str, identity: &str, found: Vec<(String, String)>) {
+    let reference = Reference::open(dir, root_key, Some(identity));
+    let reference = reference.unwrap_or_else(|refused| panic!("refused: {refused:?}"));
+    assert_alike(found, &read_all(&reference).0);
+}
+
+/// Reads every snapshot; returns what is refused, and what is not.
+fn read_all(reference: &Reference) -> (Refusals, BTreeMap<String, Contents>) {
     let mut refusals: Refusals = reference.findings.iter().cloned().map(split).collect();
-    let mut agreed = 0;
+    let mut read = BTreeMap::new();
     for id in reference.snapshots() {
         refusals.extend(reference.sealed_segment(&id).err().map(split));
-        let restored = Restored::of(&unlocked, id.parse().unwrap());
         match reference.snapshot(&id) {
-            Ok(contents) => {
-                restored.assert_holds(&contents, &id);
-                agreed += 1;
-            }
+            Ok(contents) => drop(read.insert(id, contents)),
             Err(refused) => drop(refusals.insert(split(refused))),
         }
     }
-    let found = findings(&store, &unlocked);
+    (refusals, read)
+}
+
+fn assert_alike(mut found: Vec<(String, String)>, refusals: &Refusals) {
+    // The reference reader reads what is needed, and does not look for what is not.
+    found.retain(|(code, _)| code != "object-unreferenced");
     assert_eq!(found.is_empty(), refusals.is_empty(), "{found:?}\n{refusals:?}");
-    for refusal in &refusals {
+    for refusal in refusals {
         let is_found = |(code, object): &(String, String)| {
             *code == refusal.0 && (object.starts_with(&refusal.1) || refusal.1.starts_with(object))
         };
         assert!(found.iter().any(is_found), "{refusal:?} is not in {found:?}");
     }
-    (agreed, refusals)
 }
 
 fn split(refused: Refused) -> (String, String) {
@@ -82,13 +100,18 @@ fn split(refused: Refused) -> (String, String) {
     (refused.code.to_owned(), object)
 }
 
-/// Returns what the program finds, but for what nothing names.
+/// Returns what the program finds.
 fn findings(store: &Arc<dyn Store>, unlocked: &Unlocked) -> Vec<(String, String)> {
     let events = crate::support::vault::Events::default();
     let report = verify::verify(unlocked.auditor(), Some(unlocked), Level::Contents, None, &events);
     let report = report.unwrap_or_else(|error| panic!("{}: {error}", store.name()));
-    let findings = report.findings.into_iter().map(|f| (f.code.text().to_owned(), f.object));
-    findings.filter(|(code, _)| code != "object-unreferenced").collect()
+    by_code(&report)
+}
+
+/// Returns a report's findings by code and object.
+pub fn by_code(report: &VerifyReport) -> Vec<(String, String)> {
+    let findings = report.findings.iter();
+    findings.map(|finding| (finding.code.text().to_owned(), finding.object.clone())).collect()
 }
 
 /// What the program restores.

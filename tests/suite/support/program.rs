@@ -144,7 +144,10 @@ impl Program {
         let state = fs::read(self.state.join("nightly/vault.json")).unwrap();
         let state: Value = serde_json::from_slice(&state).unwrap();
         let identity = fs::read_to_string(self.path("operator.key")).unwrap();
-        reference::agrees_on(&self.store, state["root_key"].as_str().unwrap(), &identity);
+        let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+        let found = findings.iter().map(|found| (text(found, "code"), text(found, "object")));
+        let root_key = state["root_key"].as_str().unwrap();
+        reference::confirms(&self.store, root_key, &identity, found.collect());
     }
 
     /// Returns how many files the newest snapshot has.

@@ -231,12 +231,15 @@ impl TestVault {
 
     /// Verifies the primary store; the reference reader has to say the same of its contents.
     pub fn verify(&self, level: Level) -> VerifyReport {
-        if level == Level::Contents && self.path("store").is_dir() {
-            reference::compare(&self.path("store"), &self.report.root_key, &self.identity);
-        }
         let unlocked = self.unlocked();
-        verify::verify(unlocked.auditor(), Some(&unlocked), level, None, self.events.as_ref())
-            .unwrap()
+        let observer = self.events.as_ref();
+        let report = verify::verify(unlocked.auditor(), Some(&unlocked), level, None, observer);
+        let (report, store) = (report.unwrap(), self.path("store"));
+        if level == Level::Contents && store.is_dir() {
+            let (root_key, identity) = (&self.report.root_key, &self.identity);
+            reference::confirms(&store, root_key, identity, reference::by_code(&report));
+        }
+        report
     }
 }
 
