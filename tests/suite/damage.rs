@@ -1,5 +1,14 @@
 //! Damage of every object: it is found, it is named, and what is not touched by it still restores.
 
+mod audit;
+mod bench;
+mod fixture;
+mod harm;
+mod kinds;
+mod next;
+mod product;
+mod promise;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
