@@ -159,16 +159,19 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns what was signed of every generation when a ledger opened it.
+/// Returns what was signed of every generation when a ledger opened it: of each as often as any
+/// signer did. A second one that signs something else must not shadow the first (I8).
 ///
 /// # Errors
 /// If the store cannot be listed.
-pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
-    let mut generations = BTreeMap::new();
+pub fn generations(
+    auditor: &Auditor,
+) -> Result<BTreeMap<GenerationId, Vec<GenerationOpened>>, Error> {
+    let mut generations: BTreeMap<GenerationId, Vec<GenerationOpened>> = BTreeMap::new();
     for log in read_all(auditor)? {
         for event in log.events {
             if let EventPayload::GenerationOpened(opened) = event.payload {
-                generations.entry(opened.generation).or_insert(opened);
+                generations.entry(opened.generation).or_default().push(opened);
             }
         }
     }

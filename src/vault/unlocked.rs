@@ -35,7 +35,7 @@ pub struct Unlocked {
     auditor: Auditor,
     identities: DataIdentities,
     opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
-    signed: BTreeMap<GenerationId, GenerationOpened>,
+    signed: BTreeMap<GenerationId, Vec<GenerationOpened>>,
 }
 
 impl Unlocked {
@@ -97,26 +97,31 @@ impl Unlocked {
     /// one that anybody may have planted least. A plugin that failed might have opened its file, so
     /// that no other identity matches is then not the reason.
     fn weight(&self, id: GenerationId, rev: u32, error: &Error) -> u8 {
-        match (error.code().family(), self.signed_rev(id, rev)) {
+        match (error.code().family(), self.signed_rev(id, rev).is_empty()) {
             _ if error.code() == Code::PluginFailed => 3,
-            (Family::Damaged, Some(_)) => 2,
-            (Family::Damaged, None) => 0,
+            (Family::Damaged, false) => 2,
+            (Family::Damaged, true) => 0,
             _ => 1,
         }
     }
 
-    /// Returns the SHA-256 that a ledger recorded of a generation's file.
-    fn signed_rev(&self, id: GenerationId, rev: u32) -> Option<Digest> {
-        let opened = self.signed.get(&id)?;
-        opened.revs.iter().find(|signed| signed.rev == rev).map(|signed| signed.sha256)
+    /// Returns each SHA-256 that a ledger recorded of a generation's file, and the recipient's.
+    fn signed_rev(&self, id: GenerationId, rev: u32) -> Vec<(Digest, Digest)> {
+        let opened = self.signed.get(&id).into_iter().flatten();
+        let revs = opened.flat_map(|opened| {
+            opened.revs.iter().map(|signed| (signed.rev, signed.sha256, opened.recipient_sha256))
+        });
+        revs.filter(|(signed, ..)| *signed == rev).map(|(_, file, to)| (file, to)).collect()
     }
 
     fn open_rev(&self, id: GenerationId, rev: u32) -> Result<GenerationSecrets, Error> {
         let key = ObjectKey::Generation(id, rev);
         let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
-        let found = sha256(&sealed);
-        if let Some(signed) = self.signed_rev(id, rev).filter(|signed| *signed != found) {
-            let (found, expected) = (found.to_string(), signed.to_string());
+        let (found, signed) = (sha256(&sealed), self.signed_rev(id, rev));
+        if let Some((expected, _)) = signed.first()
+            && signed.iter().all(|(file, _)| *file != found)
+        {
+            let (found, expected) = (found.to_string(), expected.to_string());
             return Err(Error::Altered { key, found, expected });
         }
         let plain = self.identities.open(&key.to_string(), &sealed)?;
@@ -131,8 +136,11 @@ impl Unlocked {
             generation: id.to_string(),
         };
         let identity = GenerationIdentity::parse(&file.identity).map_err(|_| foreign())?;
-        let signed = self.signed.get(&id).map(|opened| opened.recipient_sha256);
-        if signed.is_some_and(|signed| signed != identity.recipient().digest()) {
+        let recipients = self.signed.get(&id).into_iter().flatten().map(|o| o.recipient_sha256);
+        let of_file = signed.iter().filter(|(file, _)| *file == found).map(|(_, to)| *to);
+        let expected: Vec<Digest> =
+            if signed.is_empty() { recipients.collect() } else { of_file.collect() };
+        if !expected.is_empty() && !expected.contains(&identity.recipient().digest()) {
             return Err(foreign().into());
         }
         let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tree::Lines;
 use super::{Collector, Scope};
 use crate::base::{Code, Digest, GenerationId, PackId, Profile};
 use crate::crypto::keys::ChunkIdKey;
@@ -155,6 +156,10 @@ fn check_streams(
         }
         Ok(())
     });
+    if read.is_ok() && (files.lines.is_empty() || !line.is_empty()) {
+        let detail = "it has no line, or a last one without an end";
+        collector.add(Code::FormatInvalid, format!("{key} (tree)"), detail);
+    }
     match read {
         Err(Error::Vault(error)) => collector.add_error(format!("{key} (tree)"), error),
         Err(Error::Tree(error)) => {
@@ -171,13 +176,14 @@ struct Files<'a> {
     body: &'a Body,
     index: BTreeMap<PackId, u32>,
     reader: PieceReader<'a>,
+    lines: Lines,
 }
 
 impl<'a> Files<'a> {
     fn new(unlocked: &'a Unlocked, body: &'a Body) -> Self {
         let index = (0..).zip(&body.packs).map(|(index, id)| (*id, index)).collect();
         let reader = PieceReader::new(unlocked, body.generation, Profile::File, &body.packs);
-        Self { unlocked, body, index, reader }
+        Self { unlocked, body, index, reader, lines: Lines::default() }
     }
 
     /// Checks one line's file, unless a snapshot before had the same file in the same extents.
@@ -188,6 +194,11 @@ impl<'a> Files<'a> {
         collector: &Collector<'_>,
     ) -> Result<(), Error> {
         let entry = TreeEntry::parse_line(line)?;
+        let path = String::from_utf8_lossy(&entry.path).into_owned();
+        let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
+        if let Some(wrong) = self.lines.take(&entry) {
+            collector.add(Code::FormatInvalid, &object, wrong);
+        }
         let Kind::File(content) = &entry.kind else { return Ok(()) };
         let mut identity = content.b3.as_bytes().to_vec();
         for extent in &content.extents {
@@ -199,8 +210,6 @@ impl<'a> Files<'a> {
         if proven.contains(&identity) {
             return Ok(());
         }
-        let path = String::from_utf8_lossy(&entry.path).into_owned();
-        let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
         if !content.extents_fill() {
             let detail = "its extents do not add up to its size";
             collector.add(Code::NoteMismatch, object, detail);

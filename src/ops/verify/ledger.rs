@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Collector, LedgerHead};
-use crate::base::limits::NOTE_LEN_MAX;
+use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Digest, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::GenerationOpened;
+use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::vault::{Auditor, ledger};
@@ -45,7 +46,7 @@ pub fn check(
             let detail = "its checkpoint is not there, so it does not count yet";
             collector.add(Code::RecordPending, ObjectKey::LedgerEvent(log.signer, seq), detail);
         }
-        log.events.into_iter().for_each(|event| said.take(event.signer, event.payload));
+        log.events.into_iter().for_each(|event| said.take(event));
     }
     collector.saw(checked.sound.len() as u64, 0);
     check_agreement(auditor, &checked.sound, &said, collector)?;
@@ -59,13 +60,14 @@ struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
     newest_taken: BTreeMap<SignerId, SnapshotId>,
     forgotten: std::collections::BTreeSet<SnapshotId>,
-    opened: Vec<GenerationOpened>,
+    opened: Vec<(ObjectKey, GenerationOpened)>,
     shredded: std::collections::BTreeSet<crate::base::GenerationId>,
 }
 
 impl Said {
-    fn take(&mut self, signer: SignerId, payload: EventPayload) {
-        match payload {
+    fn take(&mut self, event: LedgerEvent) {
+        let (signer, key) = (event.signer, ObjectKey::LedgerEvent(event.signer, event.seq));
+        match event.payload {
             EventPayload::SnapshotTaken(taken) => {
                 let newest = self.newest_taken.entry(signer).or_insert(taken.snapshot);
                 *newest = taken.snapshot.max(*newest);
@@ -74,7 +76,7 @@ impl Said {
             EventPayload::SnapshotForgotten(forgotten) => {
                 self.forgotten.insert(forgotten.snapshot);
             }
-            EventPayload::GenerationOpened(opened) => self.opened.push(opened),
+            EventPayload::GenerationOpened(opened) => self.opened.push((key, opened)),
             EventPayload::GenerationShredded(shredded) => {
                 self.shredded.insert(shredded.generation);
             }
@@ -137,19 +139,34 @@ fn check_generations(
     said: &Said,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    for opened in said.opened.iter().filter(|opened| !said.shredded.contains(&opened.generation)) {
+    let mut files: BTreeMap<ObjectKey, Vec<(ObjectKey, Digest)>> = BTreeMap::new();
+    let standing = |opened: &GenerationOpened| !said.shredded.contains(&opened.generation);
+    for (event, opened) in said.opened.iter().filter(|(_, opened)| standing(opened)) {
         for rev in &opened.revs {
             let key = ObjectKey::Generation(opened.generation, rev.rev);
-            match auditor.store().get(&key, crate::base::limits::GENERATION_FILE_LEN_MAX) {
-                Ok(bytes) if sha256(&bytes) == rev.sha256 => {}
-                Ok(_) => collector.add(
-                    Code::ObjectAltered,
-                    key,
-                    "its SHA-256 is not the one that the ledger recorded",
-                ),
-                Err(error) => collector.add_error(key, error.into())?,
+            files.entry(key).or_default().push((*event, rev.sha256));
+        }
+    }
+    for (key, recorded) in files {
+        collector.saw(1, 0);
+        let found = match auditor.store().get(&key, GENERATION_FILE_LEN_MAX) {
+            Ok(bytes) => sha256(&bytes),
+            Err(error) => {
+                collector.add_error(key, error.into())?;
+                continue;
             }
-            collector.saw(1, 0);
+        };
+        let (right, wrong): (Vec<_>, Vec<_>) =
+            recorded.into_iter().partition(|(_, signed)| *signed == found);
+        if right.is_empty() {
+            let detail = "its SHA-256 is not the one that the ledger recorded";
+            collector.add(Code::ObjectAltered, key, detail);
+            continue;
+        }
+        // Who signs a second record cannot make the right file look wrong.
+        for (event, _) in wrong {
+            let detail = format!("it records another SHA-256 of {key} than an event that is right");
+            collector.add(Code::NoteMismatch, event, detail);
         }
     }
     Ok(())

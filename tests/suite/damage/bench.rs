@@ -198,7 +198,7 @@ fn is_named(key: &ObjectKey, text: &str) -> bool {
 
 /// Returns an error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
