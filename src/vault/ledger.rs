@@ -95,10 +95,12 @@ fn read_log(
 }
 
 /// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
-/// second, and it alone is signed, so until it is there the event says nothing.
+/// second, and it alone is signed, so until it is there the event says nothing. What is there and
+/// cannot be read is not missing.
 fn lacks_checkpoint(auditor: &Auditor, signer: SignerId, seq: u64) -> bool {
-    let found = |key| auditor.store().stat(&key).ok().flatten().is_some();
-    found(ObjectKey::LedgerEvent(signer, seq)) && !found(ObjectKey::LedgerCheckpoint(signer, seq))
+    let missing = |key| matches!(auditor.store().stat(&key), Ok(None));
+    !missing(ObjectKey::LedgerEvent(signer, seq))
+        && missing(ObjectKey::LedgerCheckpoint(signer, seq))
 }
 
 /// Reads one event and the checkpoint after it.

@@ -4,8 +4,10 @@ mod audit;
 mod bench;
 mod fixture;
 mod harm;
+mod hostile;
 mod kinds;
 mod next;
+mod outage;
 mod product;
 mod promise;
 

@@ -74,7 +74,9 @@ fn look(fixture: &Fixture, vault: &TestVault, (kind, key, harm): Cell) -> (usize
     let mut count = 0;
     let mut attempt = |what: String, act: &dyn Fn() -> Wrong| {
         count += 1;
+        let began = std::time::Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err("a panic".into()));
+        eprintln!("TIME {} {}", what.replace(' ', "-"), began.elapsed().as_micros());
         if let Err(complaint) = outcome {
             wrong.push(format!("{kind:?} {key} {harm:?}: {what}: {complaint}"));
         }
@@ -91,5 +93,6 @@ fn look(fixture: &Fixture, vault: &TestVault, (kind, key, harm): Cell) -> (usize
     }
     attempt("snapshot".into(), &|| bench.snapshot());
     harmed.undo();
+    eprintln!("WRONG {wrong:?}");
     (count, wrong)
 }

@@ -80,7 +80,7 @@ pub fn of(fixture: &Fixture, kind: Kind, key: &ObjectKey, change: Change) -> Pro
         (Kind::SnapshotNote, _) => found(Level::Ledger, SIGNED),
 
         // The last event counts once its checkpoint is there, and that is delivered second.
-        (Kind::Checkpoint, Change::Gone | Change::NotAFile) if is_last(fixture, key) => {
+        (Kind::Checkpoint, Change::Gone) if is_last(fixture, key) => {
             let event = ObjectKey::LedgerEvent(signer_of(key), next_seq(fixture) - 1);
             Promise::Found(Level::Ledger, PENDING, event.to_string())
         }
