@@ -2,14 +2,17 @@
 
 mod audit;
 mod bench;
+mod bits;
 mod fixture;
 mod harm;
+mod host;
 mod hostile;
 mod kinds;
 mod next;
 mod outage;
 mod product;
 mod promise;
+mod shelf;
 
 use std::fs;
 use std::path::{Path, PathBuf};

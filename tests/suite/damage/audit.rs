@@ -21,17 +21,17 @@ impl Bench<'_> {
             opened.and_then(|auditor| verify::verify(&auditor, None, level, None, events))
         };
         let reached = if with_key { level } else { level.min(Level::Bytes) };
+        if self.refuses_all() {
+            return match report {
+                Err(error) => self.blames(&error),
+                Ok(report) => Err(format!("not refused: {:?}", report.findings)),
+            };
+        }
         for (key, change) in &self.harmed.changes {
             let promise = promise::of(self.fixture, self.cell.0, key, *change);
-            match (&promise, &report) {
-                (Promise::Refused(codes), Err(error)) if codes.contains(&error.code()) => {
-                    self.blames(error)?;
-                }
-                (Promise::Refused(_), _) | (_, Err(_)) => {
-                    let report = report.as_ref().map(|report| &report.findings);
-                    return Err(format!("{promise:?} was owed to {key}: {report:?}"));
-                }
-                (_, Ok(report)) => self.judge_report(report, reached, &promise)?,
+            match &report {
+                Ok(report) => self.judge_report(report, reached, &promise)?,
+                Err(error) => return Err(format!("refused, {promise:?} was owed: {error}")),
             }
         }
         Ok(())

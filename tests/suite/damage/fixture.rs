@@ -28,6 +28,8 @@ pub struct Shot {
     pub dump: Vec<u8>,
     /// Its uploads.
     pub uploads: BTreeMap<String, Vec<u8>>,
+    /// The upload that it is the first to have.
+    pub newest: &'static str,
     /// The objects without which it does not restore in full.
     pub needs: BTreeSet<ObjectKey>,
 }
@@ -93,23 +95,23 @@ fn make() -> (TestVault, Vec<Shot>) {
     vault.write("notes.txt", "what somebody wrote\n".repeat(3000).as_bytes());
     let first = vault.path("uploads/documents/0.jpg");
     fs::hard_link(first, vault.path("uploads/documents/again.jpg")).unwrap();
-    let mut shots = vec![shoot(&vault, 300)];
+    let mut shots = vec![shoot(&vault, "notes.txt", 300)];
     vault.write("documents/late.jpg", &noise(77, 30_000));
-    shots.push(shoot(&vault, 500));
+    shots.push(shoot(&vault, "documents/late.jpg", 500));
     sign_second_note(&vault);
     // The generation is over, so this one has packs, keys and dedup of its own.
     vault.clock.pass_hours(24 * 366);
     vault.write("documents/new.jpg", &noise(78, 10_000));
-    shots.push(shoot(&vault, 700));
+    shots.push(shoot(&vault, "documents/new.jpg", 700));
     (vault, shots)
 }
 
 /// Takes a snapshot and keeps what it must restore to.
-fn shoot(vault: &TestVault, row_count: usize) -> Shot {
+fn shoot(vault: &TestVault, newest: &'static str, row_count: usize) -> Shot {
     let rows: Vec<String> = (0..row_count).map(|row| format!("{row}\tx{row}")).collect();
     vault.write_dump(&rows);
     let id = vault.snapshot().snapshot;
-    shot_of(vault, id, &rows)
+    Shot { newest, ..shot_of(vault, id, &rows) }
 }
 
 /// Describes the newest snapshot of a vault, whose source is as it was.
@@ -120,7 +122,7 @@ pub fn shot_of(vault: &TestVault, id: SnapshotId, rows: &[String]) -> Shot {
     needs.insert(ObjectKey::Generation(note.generation, 1));
     needs.extend(auditor.list(&note).unwrap().into_iter().map(|entry| entry.key));
     let uploads = files_of(&vault.path("uploads"));
-    Shot { id, dump: dump_of(rows).into_bytes(), uploads, needs }
+    Shot { id, dump: dump_of(rows).into_bytes(), uploads, newest: "", needs }
 }
 
 /// Returns the regular files below a directory.
