@@ -56,10 +56,20 @@ impl Writer {
         outside: Outside,
     ) -> Result<Self, Error> {
         let anchor = state.anchor()?;
-        let root: VerificationKey = anchor.root_key.parse()?;
+        let invalid = |name: &str, reason: &dyn std::fmt::Display| Error::StateInvalid {
+            path: state.file(name),
+            reason: reason.to_string(),
+        };
+        let root: VerificationKey =
+            anchor.root_key.parse().map_err(|e| invalid("vault.json", &e))?;
         let note = notes::newest_vault_note(&state, &root)?;
-        let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())?;
+        let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())
+            .map_err(|e| invalid("writer.key", &e))?;
         let manifest = Manifest::open(&state.file("manifest.sqlite"))?;
+        if manifest.note(FRONTIER)?.is_none() {
+            let reason = "it knows nothing of this vault, so it was lost and made anew";
+            return Err(invalid("manifest.sqlite", &reason));
+        }
         let generation = super::generation::current(&state, &manifest)?;
         let journal = Journal::load(&manifest)?;
         for store in &stores {

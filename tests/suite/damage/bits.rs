@@ -69,12 +69,16 @@ fn every_bit_of_a_signed_object_counts() {
 fn every_bit_of_a_sealed_header_counts() {
     let shelf = Shelf::new();
     let mut count = 0;
+    let mut random = Random::new();
     for (key, sound) in shelf.objects.iter().filter(|(key, _)| is_sealed(key)) {
         shelf.read(key).unwrap();
         let mut bytes = sound.clone();
         let tag = bytes.len() - TAG_LEN;
         for at in (0..HEADER_LEN).chain(tag..bytes.len()) {
-            for bit in 0..8 {
+            // One seal, one reader: every bit of a body's, and of the others one of each byte.
+            let is_whole = is_long() || at < HEADER_LEN && matches!(key, ObjectKey::Body(_));
+            let one = random.index(8);
+            for bit in (0..8).filter(|bit| is_whole || *bit == one) {
                 assert_refused(&shelf, key, &mut bytes, at * 8 + bit);
                 count += 1;
             }
@@ -140,7 +144,8 @@ fn every_bit_of_a_pack_that_is_sealed_again_counts_but_for_those_that_no_reader_
     assert_eq!(packs.len(), 3, "one of each profile");
     let mut random = Random::new();
     let (mut count, mut free) = (0, Vec::new());
-    for key in &packs {
+    // At length every profile; the format is the same.
+    for key in if is_long() { &packs[..] } else { &packs[..1] } {
         let mut plain = shelf.plaintext(key);
         for bit in bits_of(&plain, &mut random) {
             plain[bit / 8] ^= 1 << (bit % 8);
@@ -159,7 +164,7 @@ fn every_bit_of_a_pack_that_is_sealed_again_counts_but_for_those_that_no_reader_
     };
     let unknown: Vec<_> = free.iter().filter(|free| !is_known(free)).collect();
     assert!(unknown.is_empty(), "free, and nobody said so: {unknown:?}");
-    assert!(free.len() >= packs.len(), "what V-33 leaves free was not tried: {free:?}");
+    assert!(free.len() > 10, "what V-33 leaves free was not tried: {free:?}");
     let what = "bits flipped in frames and directories of packs that were sealed again";
     Figure { what, test: "every_bit_of_a_pack_that_is_sealed_again" }.record(count);
 }
@@ -199,9 +204,9 @@ fn place_of(plain: &[u8], at: usize) -> Place {
 }
 
 /// Returns the bits that are tried: of the first frame's header, of the padding's head and some of
-/// its zeros, and of the whole directory; at length all, else one of each byte but for the footer.
+/// its zeros, and of the whole directory; at length all, else one of each byte.
 fn bits_of(plain: &[u8], random: &mut Random) -> Vec<usize> {
-    let (padding, directory, footer) = layout(plain);
+    let (padding, directory, _) = layout(plain);
     let zeros = padding + 8..directory;
     let some = (0..8).map(|_| zeros.start + random.index(zeros.len()));
     let mut places: Vec<usize> = (0..18).chain(padding..padding + 8).chain(some).collect();
@@ -209,9 +214,7 @@ fn bits_of(plain: &[u8], random: &mut Random) -> Vec<usize> {
     let mut bits = Vec::new();
     for at in places {
         let one = random.index(8);
-        let chosen = |bit: &usize| {
-            is_long() || *bit == one || at == 4 && *bit == 4 || at >= footer && *bit < 2
-        };
+        let chosen = |bit: &usize| is_long() || *bit == one || at == 4 && *bit == 4;
         bits.extend((0..8).filter(chosen).map(|bit| at * 8 + bit));
     }
     bits

@@ -24,6 +24,8 @@ pub struct Shelf {
     pub writer: Writer,
     /// Its objects, sound.
     pub objects: BTreeMap<ObjectKey, Vec<u8>>,
+    /// The profile of each of its packs.
+    pub profiles: BTreeMap<ObjectKey, Profile>,
     /// The note of its one snapshot.
     pub note: SnapshotNote,
     memory: Arc<MemoryStore>,
@@ -47,7 +49,8 @@ impl Shelf {
         let store: Arc<dyn Store> = memory.clone();
         let open = unlocked(&vault, &store).unwrap();
         let note = open.auditor().snapshot(id).unwrap();
-        Self { writer: vault.writer(), vault, objects, note, memory, open }
+        let profiles = profiles_of(&open, &note);
+        Self { writer: vault.writer(), vault, objects, profiles, note, memory, open }
     }
 
     /// Puts bytes in an object's place, reads them as `read` does, and puts the sound ones back.
@@ -96,7 +99,7 @@ impl Shelf {
             }
             ObjectKey::Pack(id) | ObjectKey::Tree(id) => {
                 let read = || {
-                    let pack = self.open.pack(generation, self.profile(key), id)?;
+                    let pack = self.open.pack(generation, self.profiles[key], id)?;
                     pack.chunks()?;
                     pack.read_blocks(0..pack.blocks().len()).map(drop)
                 };
@@ -116,17 +119,6 @@ impl Shelf {
         Ok(report.findings)
     }
 
-    /// Returns the profile of a pack: a dump is the one that the body says.
-    pub fn profile(&self, key: &ObjectKey) -> Profile {
-        let body = self.open.body(&self.note).unwrap();
-        let dump = body.database.unwrap().stream.recipe.pieces()[0].pack;
-        match key {
-            ObjectKey::Tree(_) => Profile::Meta,
-            ObjectKey::Pack(id) if *id == body.packs[dump as usize] => Profile::Stream,
-            _ => Profile::File,
-        }
-    }
-
     /// Returns the plaintext of a pack.
     pub fn plaintext(&self, key: &ObjectKey) -> Vec<u8> {
         let secrets = self.open.generation(self.note.generation).unwrap();
@@ -140,4 +132,18 @@ impl Shelf {
     fn store(&self) -> Arc<dyn Store> {
         self.memory.clone()
     }
+}
+
+/// Returns the profile of each pack: the body says which one is the dump's.
+fn profiles_of(open: &Unlocked, note: &SnapshotNote) -> BTreeMap<ObjectKey, Profile> {
+    let body = open.body(note).unwrap();
+    let dump = body.database.unwrap().stream.recipe.pieces()[0].pack;
+    let dump = ObjectKey::Pack(body.packs[dump as usize]);
+    let list = open.auditor().list(note).unwrap();
+    let profile = |key: ObjectKey| match key {
+        ObjectKey::Tree(_) => Profile::Meta,
+        key if key == dump => Profile::Stream,
+        _ => Profile::File,
+    };
+    list.iter().map(|entry| (entry.key, profile(entry.key))).collect()
 }
