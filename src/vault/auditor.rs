@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::Error;
 use super::notes::{check_snapshot_note, check_vault_note};
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Code, Coded, Digest, Family, SnapshotId, VaultId};
-use crate::crypto::digest::sha256;
+use crate::base::{Code, Coded, Digest, Family, PackId, SnapshotId, VaultId};
+use crate::crypto::digest::{Sha256Hasher, sha256};
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -108,6 +108,26 @@ impl Auditor {
     /// Tells whether the store still reads the note that it read first.
     fn answers(&self) -> bool {
         self.store.get(&ObjectKey::Vault(1), NOTE_LEN_MAX).is_ok()
+    }
+
+    /// Reads a pack or tree object whole and compares its SHA-256 with its name.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the one that its name says.
+    pub fn check_name(&self, key: ObjectKey, id: PackId) -> Result<(), Error> {
+        let mut hasher = Sha256Hasher::new();
+        let copied = std::io::copy(&mut self.store.open(&key)?, &mut hasher);
+        copied.map_err(|cause| crate::store::Error::Unavailable {
+            store: self.store.name().to_owned(),
+            action: "read",
+            place: key.to_string(),
+            source: cause.into(),
+        })?;
+        let found = hasher.finish();
+        if found.as_bytes() == id.as_bytes() {
+            return Ok(());
+        }
+        Err(Error::Altered { key, found: found.to_string(), expected: id.to_string() })
     }
 
     /// Reads every snapshot note.

@@ -1,6 +1,6 @@
 //! An auditor with data identities: opens generations, bodies and packs. Spec: §5, §12.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use super::auditor::Auditor;
@@ -36,6 +36,8 @@ pub struct Unlocked {
     identities: DataIdentities,
     opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
     signed: BTreeMap<GenerationId, Vec<GenerationOpened>>,
+    /// Packs that were the ones that their names say when something made of them was not.
+    named_right: Mutex<BTreeSet<PackId>>,
 }
 
 impl Unlocked {
@@ -45,7 +47,8 @@ impl Unlocked {
     /// If the ledgers cannot be listed.
     pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
         let signed = ledger::generations(&auditor)?;
-        Ok(Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), signed })
+        let (opened, named_right) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
+        Ok(Self { auditor, identities, opened, signed, named_right })
     }
 
     /// Returns the auditor.
@@ -175,5 +178,27 @@ impl Unlocked {
         let owner = PackOwner { vault: self.auditor.vault(), generation, profile };
         let store = self.auditor.store().as_ref();
         OpenPack::open(store, pack_key(profile, id), &secrets.identity, owner)
+    }
+
+    /// Returns why what was read from packs does not have its digest: the first of them that is not
+    /// the one that its name says, else `error`. Another pack of the same generation opens in the
+    /// place of one, and only its SHA-256 tells it apart.
+    pub fn blame(
+        &self,
+        error: Error,
+        profile: Profile,
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Error {
+        let mut right = self.named_right.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for id in packs {
+            if right.contains(&id) {
+                continue;
+            }
+            if let Err(altered) = self.auditor.check_name(pack_key(profile, id), id) {
+                return altered;
+            }
+            right.insert(id);
+        }
+        error
     }
 }

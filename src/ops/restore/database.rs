@@ -57,6 +57,9 @@ pub fn restore(
     let mut loss = dump.loss.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     if loss.is_none() {
         if let Some(error) = check(&dump.file, &database.stream).map_err(wrap)? {
+            let pieces = database.stream.recipe.pieces().iter();
+            let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
+            let error = unlocked.blame(error, Profile::Stream, packs);
             loss = Some(Loss::of(NAME, &Damage::of(unlocked, error)?));
         }
     }

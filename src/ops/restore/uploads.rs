@@ -276,6 +276,8 @@ impl Files<'_> {
             let what = String::from_utf8_lossy(&entry.path).into_owned();
             let (found, expected) = (digest(found), digest(content.b3));
             let error = vault::Error::Contents { what, found, expected };
+            let packs = content.extents.iter().map(|extent| extent.pack);
+            let error = self.unlocked.blame(error, Profile::File, packs);
             self.lose(number, &Damage::of(self.unlocked, error)?);
             return Ok(Vec::new());
         }

@@ -80,7 +80,7 @@ impl Harm {
 }
 
 /// What a reader meets in place of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Nothing is there.
     Gone,
