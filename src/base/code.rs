@@ -65,9 +65,9 @@ codes! {
     /// An object's bytes do not have the signed SHA-256.
     ObjectAltered = "object-altered", Damaged, 1,
         "restore the object from a mirror and find out what wrote to the store";
-    /// A sealed object's authentication failed.
+    /// A sealed object's authentication failed, or the store reads others and not this one.
     ObjectUnreadable = "object-unreadable", Damaged, 1,
-        "run `verify --level bytes` to see whether the stored bytes were altered";
+        "restore the object from a mirror; `verify --level bytes` tells whether it was altered";
     /// An object belongs to another vault, generation or snapshot.
     ObjectForeign = "object-foreign", Damaged, 1,
         "an object was moved or planted; restore the right one from a mirror";

@@ -26,6 +26,10 @@ const RAW_FRAME_DESCRIPTOR: u8 = 0xA0;
 /// Largest raw block in a frame (RFC 8878, §3.1.1.2.3).
 const RAW_BLOCK_LEN_MAX: usize = 128 * 1024;
 
+/// Bytes of a raw frame's header, and of the header of each block in it.
+const RAW_FRAME_HEAD_LEN: u32 = 9;
+const RAW_BLOCK_HEAD_LEN: u32 = 3;
+
 /// A zstd frame that cannot be read.
 #[derive(Debug, Error)]
 pub enum FrameError {
@@ -72,6 +76,12 @@ pub enum Compression {
 thread_local! {
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Returns the length of the longest frame of a block: that of one that does not compress.
+pub const fn len_max(raw_len: u32) -> u32 {
+    let blocks = raw_len.div_ceil(128 * 1024);
+    raw_len + RAW_FRAME_HEAD_LEN + blocks * RAW_BLOCK_HEAD_LEN
 }
 
 /// Returns the zstd frame of a block.

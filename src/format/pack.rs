@@ -292,9 +292,9 @@ impl Blocks {
         let (mut frame_at, mut raw_at) = (0u64, 0u64);
         for index in 0..footer.block_count {
             let entry = BlockEntry { frame_len: reader.u32(), raw_len: reader.u32() };
-            if entry.raw_len == 0 || entry.raw_len as usize > BLOCK_LEN_MAX {
-                let len = entry.raw_len;
-                return Err(invalid(format!("block {index} has a raw length of {len} bytes")));
+            let BlockEntry { frame_len: len, raw_len: raw } = entry;
+            if !(1..=BLOCK_LEN_MAX).contains(&(raw as usize)) || len > super::frame::len_max(raw) {
+                return Err(invalid(format!("block {index} has {len} bytes for {raw} raw ones")));
             }
             frame_at += u64::from(entry.frame_len);
             raw_at += u64::from(entry.raw_len);

@@ -27,6 +27,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The file holds nothing.
+    #[error("open the manifest {path}: it knows nothing of this vault, so it was made anew")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be made or changed.
     #[error("{action} the manifest {path}")]
     File {
@@ -71,7 +77,7 @@ impl Coded for Error {
                 }
                 _ => Code::StateUnavailable,
             },
-            Self::Missing { .. } => Code::ManifestDamaged,
+            Self::Missing { .. } | Self::Empty { .. } => Code::ManifestDamaged,
             Self::File { cause, .. } => match cause.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     Code::StoreFull

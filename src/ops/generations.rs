@@ -56,7 +56,7 @@ pub fn list(auditor: &Auditor, observer: &dyn Observer) -> Result<Vec<Generation
     let mut rows = Vec::new();
     for (id, said) in ledger::generations_of(&logs) {
         let mut revs = BTreeMap::new();
-        for rev in said.revs {
+        for rev in said.into_iter().flat_map(|opened| opened.revs) {
             let stat = auditor.store().stat(&ObjectKey::Generation(id, rev.rev))?;
             revs.insert(rev.rev, stat.is_some());
         }

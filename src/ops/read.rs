@@ -13,7 +13,8 @@ use crate::vault::{self, Unlocked};
 /// Writes the database dump to `out`.
 ///
 /// Every byte was authenticated before it is written; the digest of the whole is known only at the
-/// end. Whatever takes the bytes must do so in one transaction.
+/// end, and until then another dump of the same generation could have been put in its place.
+/// Whatever takes the bytes must do so in one transaction.
 ///
 /// # Errors
 /// If the snapshot has no dump, is damaged, or `out` fails.
@@ -100,7 +101,8 @@ pub fn cat_file(
     let b3 = hasher.finalize();
     if b3 != content.b3 {
         let (found, expected) = (digest(b3), digest(content.b3));
-        return Err(vault::Error::Contents { what: name, found, expected }.into());
+        let error = vault::Error::Contents { what: name, found, expected };
+        return Err(unlocked.blame(error, Profile::File, packs).into());
     }
     out.flush().map_err(Error::Output)?;
     Ok(content.size)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Error;
 use super::notes::{check_snapshot_note, check_vault_note};
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Coded, Digest, Family, SnapshotId, VaultId};
+use crate::base::{Code, Coded, Digest, Family, PackId, SnapshotId, VaultId};
 use crate::crypto::digest::{Sha256Hasher, sha256};
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
@@ -126,6 +126,41 @@ impl Auditor {
     /// Returns what was wrong with later vault notes.
     pub fn problems(&self) -> &[(ObjectKey, Error)] {
         &self.problems
+    }
+
+    /// Returns the code of the damage that an error tells of; none, if it proves nothing about an
+    /// object. An object that cannot be read is damaged if the store reads others: a bad sector
+    /// must not look like a store that is out of reach, nor that like damage.
+    pub fn damage(&self, error: &impl Coded) -> Option<Code> {
+        match error.code() {
+            Code::StoreUnavailable => self.answers().then_some(Code::ObjectUnreadable),
+            code => matches!(code.family(), Family::Damaged | Family::Unsupported).then_some(code),
+        }
+    }
+
+    /// Tells whether the store still reads the note that it read first.
+    fn answers(&self) -> bool {
+        self.store.get(&ObjectKey::Vault(1), NOTE_LEN_MAX).is_ok()
+    }
+
+    /// Reads a pack or tree object whole and compares its SHA-256 with its name.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the one that its name says.
+    pub fn check_name(&self, key: ObjectKey, id: PackId) -> Result<(), Error> {
+        let mut hasher = Sha256Hasher::new();
+        let copied = std::io::copy(&mut self.store.open(&key)?, &mut hasher);
+        copied.map_err(|cause| crate::store::Error::Unavailable {
+            store: self.store.name().to_owned(),
+            action: "read",
+            place: key.to_string(),
+            source: cause.into(),
+        })?;
+        let found = hasher.finish();
+        if found.as_bytes() == id.as_bytes() {
+            return Ok(());
+        }
+        Err(Error::Altered { key, found: found.to_string(), expected: id.to_string() })
     }
 
     /// Reads every snapshot note.

@@ -193,12 +193,15 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns what is signed of every generation: what was when a ledger opened it, and the files that
-/// were sealed for other recipients since.
+/// Returns what is signed of every generation, as often as any signer opened it, with the files that
+/// were sealed for other recipients since. A second record that says something else must not shadow
+/// the first (I8).
 ///
 /// # Errors
 /// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
-pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, GenerationOpened>, Error> {
+pub fn generations(
+    auditor: &Auditor,
+) -> Result<BTreeMap<GenerationId, Vec<GenerationOpened>>, Error> {
     let mut logs = read_all(auditor)?;
     let silent = |(_, error): &(ObjectKey, Error)| error.code().family() == Family::Unavailable;
     for log in &mut logs {
@@ -211,18 +214,18 @@ pub fn generations(auditor: &Auditor) -> Result<BTreeMap<GenerationId, Generatio
 
 /// Returns what [`generations`] does, of logs that were read already. Their events were found to be
 /// delegated, so only who may change recipients has named further files.
-pub fn generations_of(logs: &[SignerLog]) -> BTreeMap<GenerationId, GenerationOpened> {
-    let mut generations: BTreeMap<GenerationId, GenerationOpened> = BTreeMap::new();
+pub fn generations_of(logs: &[SignerLog]) -> BTreeMap<GenerationId, Vec<GenerationOpened>> {
+    let mut generations: BTreeMap<GenerationId, Vec<GenerationOpened>> = BTreeMap::new();
     let events = || logs.iter().flat_map(|log| &log.events);
     for event in events() {
         if let EventPayload::GenerationOpened(opened) = &event.payload {
-            generations.entry(opened.generation).or_insert_with(|| opened.clone());
+            generations.entry(opened.generation).or_default().push(opened.clone());
         }
     }
     for event in events() {
         let EventPayload::RecipientsChanged(changed) = &event.payload else { continue };
         for sealed in &changed.generations {
-            if let Some(opened) = generations.get_mut(&sealed.generation) {
+            for opened in generations.get_mut(&sealed.generation).into_iter().flatten() {
                 opened.revs.push(GenerationRev { rev: sealed.rev, sha256: sealed.sha256 });
             }
         }

@@ -167,7 +167,7 @@ impl Operator {
         let mut found = Vec::new();
         for generation in self.standing_generations() {
             for rev in self.unlocked.revs(generation)? {
-                if self.unlocked.signed_rev(generation, rev).is_some() {
+                if !self.unlocked.signed_rev(generation, rev).is_empty() {
                     continue;
                 }
                 match self.unlocked.open_rev(generation, rev) {
@@ -302,7 +302,7 @@ impl Operator {
     }
 
     fn copy_to(&self, mirror: &dyn Store) -> Result<(), Error> {
-        let signed = self.unlocked.signed().values().flat_map(|opened| {
+        let signed = self.unlocked.signed().values().flatten().flat_map(|opened| {
             let key = |rev| ObjectKey::Generation(opened.generation, rev);
             opened.revs.iter().map(move |rev| (key(rev.rev), Some(rev.sha256)))
         });

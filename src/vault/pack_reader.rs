@@ -25,6 +25,8 @@ pub struct OpenPack<'a> {
     plain_len: u64,
     footer: Footer,
     blocks: Blocks,
+    /// The plaintext, if looking for the directory had to read all of it.
+    whole: Option<Vec<u8>>,
 }
 
 impl<'a> OpenPack<'a> {
@@ -59,7 +61,8 @@ impl<'a> OpenPack<'a> {
             tail = read_plain(store, &key, &payload, plain_len, plain_len - need..plain_len)?;
         }
         let blocks = Blocks::parse(&footer, &tail).map_err(|e| Error::format(key, e))?;
-        Ok(Self { store, key, payload, plain_len, footer, blocks })
+        let whole = (plain_len <= TAIL_LEN).then_some(tail);
+        Ok(Self { store, key, payload, plain_len, footer, blocks, whole })
     }
 
     /// Returns the pack's blocks.
@@ -104,6 +107,10 @@ impl<'a> OpenPack<'a> {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        if let Some(whole) = &self.whole {
+            let at = |offset: u64| usize::try_from(offset).expect("it is in memory");
+            return Ok(whole[at(range.start)..at(range.end)].to_vec());
+        }
         read_plain(self.store, &self.key, &self.payload, self.plain_len, range)
     }
 }

@@ -25,9 +25,9 @@ impl Operator {
         let mut files = Vec::new();
         for generation in self.standing_generations() {
             let opened = self.unlocked().open_file(generation)?;
-            let signed = self.unlocked().signed().get(&generation);
-            let signed = signed.map_or(&[][..], |opened| &opened.revs);
-            let mut taken: BTreeSet<u32> = signed.iter().map(|rev| rev.rev).collect();
+            let signed = self.unlocked().signed().get(&generation).into_iter().flatten();
+            let signed = signed.flat_map(|opened| &opened.revs);
+            let mut taken: BTreeSet<u32> = signed.map(|rev| rev.rev).collect();
             // A number that a log names is never given again, even where its file is gone.
             let first = taken.last().map_or(1, |last| last.saturating_add(1));
             taken.extend(self.unlocked().revs(generation)?);

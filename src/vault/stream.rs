@@ -136,5 +136,7 @@ pub fn read_stream<E: From<Error>>(
         return Ok(());
     }
     let (what, expected) = (what.to_owned(), stream.b3);
-    Err(Error::Contents { what, found: Box::new(found), expected: Box::new(expected) }.into())
+    let error = Error::Contents { what, found: Box::new(found), expected: Box::new(expected) };
+    let packs = stream.recipe.pieces().iter().map(|piece| reader.packs[piece.pack as usize]);
+    Err(reader.unlocked.blame(error, reader.profile, packs).into())
 }

@@ -1,6 +1,6 @@
 //! An auditor with data identities: opens generations, bodies and packs. Spec: §5, §12.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
@@ -47,7 +47,9 @@ pub struct Unlocked {
     auditor: Auditor,
     identities: DataIdentities,
     opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
-    signed: BTreeMap<GenerationId, GenerationOpened>,
+    signed: BTreeMap<GenerationId, Vec<GenerationOpened>>,
+    /// Packs that were the ones that their names say when something made of them was not.
+    named_right: Mutex<BTreeSet<PackId>>,
 }
 
 impl Unlocked {
@@ -63,7 +65,8 @@ impl Unlocked {
     /// Does what [`Self::new`] does, with logs that were read already.
     pub fn with_logs(auditor: Auditor, identities: DataIdentities, logs: &[SignerLog]) -> Self {
         let signed = ledger::generations_of(logs);
-        Self { auditor, identities, opened: Mutex::new(BTreeMap::new()), signed }
+        let (opened, named_right) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
+        Self { auditor, identities, opened, signed, named_right }
     }
 
     /// Returns the auditor.
@@ -90,8 +93,9 @@ impl Unlocked {
 
     /// Returns a generation's own identity, if it is one of those that were given.
     fn handed_out(&self, id: GenerationId) -> Option<GenerationSecrets> {
-        let recipient = self.signed.get(&id)?.recipient_sha256;
-        let identity = self.identities.deriving(&recipient)?;
+        let mut records = self.signed.get(&id)?.iter();
+        let identity =
+            records.find_map(|opened| self.identities.deriving(&opened.recipient_sha256))?;
         Some(GenerationSecrets { identity, dedup_secret: None })
     }
 
@@ -138,23 +142,26 @@ impl Unlocked {
     /// one that anybody may have planted least. A plugin that failed might have opened its file, so
     /// that no other identity matches is then not the reason.
     fn weight(&self, id: GenerationId, rev: u32, error: &Error) -> u8 {
-        match (error.code().family(), self.signed_rev(id, rev)) {
+        match (error.code().family(), self.signed_rev(id, rev).is_empty()) {
             _ if error.code() == Code::PluginFailed => 3,
-            (Family::Damaged, Some(_)) => 2,
-            (Family::Damaged, None) => 0,
+            (Family::Damaged, false) => 2,
+            (Family::Damaged, true) => 0,
             _ => 1,
         }
     }
 
-    /// Returns every generation that a ledger records, with its files.
-    pub const fn signed(&self) -> &BTreeMap<GenerationId, GenerationOpened> {
+    /// Returns every generation that a ledger records, with its files, once for each record.
+    pub const fn signed(&self) -> &BTreeMap<GenerationId, Vec<GenerationOpened>> {
         &self.signed
     }
 
-    /// Returns the SHA-256 that a ledger recorded of a generation's file.
-    pub fn signed_rev(&self, id: GenerationId, rev: u32) -> Option<Digest> {
-        let opened = self.signed.get(&id)?;
-        opened.revs.iter().find(|signed| signed.rev == rev).map(|signed| signed.sha256)
+    /// Returns each SHA-256 that a ledger recorded of a generation's file, and the recipient's.
+    pub fn signed_rev(&self, id: GenerationId, rev: u32) -> Vec<(Digest, Digest)> {
+        let opened = self.signed.get(&id).into_iter().flatten();
+        let revs = opened.flat_map(|opened| {
+            opened.revs.iter().map(|signed| (signed.rev, signed.sha256, opened.recipient_sha256))
+        });
+        revs.filter(|(signed, ..)| *signed == rev).map(|(_, file, to)| (file, to)).collect()
     }
 
     /// Opens one file of a generation.
@@ -164,9 +171,11 @@ impl Unlocked {
     pub fn open_rev(&self, id: GenerationId, rev: u32) -> Result<OpenedFile, Error> {
         let key = ObjectKey::Generation(id, rev);
         let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
-        let found = sha256(&sealed);
-        if let Some(signed) = self.signed_rev(id, rev).filter(|signed| *signed != found) {
-            let (found, expected) = (found.to_string(), signed.to_string());
+        let (found, signed) = (sha256(&sealed), self.signed_rev(id, rev));
+        if let Some((expected, _)) = signed.first()
+            && signed.iter().all(|(file, _)| *file != found)
+        {
+            let (found, expected) = (found.to_string(), expected.to_string());
             return Err(Error::Altered { key, found, expected });
         }
         let plain = self.identities.open(&key.to_string(), &sealed)?;
@@ -181,8 +190,11 @@ impl Unlocked {
             generation: id.to_string(),
         };
         let identity = GenerationIdentity::parse(&file.identity).map_err(|_| foreign())?;
-        let signed = self.signed.get(&id).map(|opened| opened.recipient_sha256);
-        if signed.is_some_and(|signed| signed != identity.recipient().digest()) {
+        let recipients = self.signed.get(&id).into_iter().flatten().map(|o| o.recipient_sha256);
+        let of_file = signed.iter().filter(|(file, _)| *file == found).map(|(_, to)| *to);
+        let expected: Vec<Digest> =
+            if signed.is_empty() { recipients.collect() } else { of_file.collect() };
+        if !expected.is_empty() && !expected.contains(&identity.recipient().digest()) {
             return Err(foreign().into());
         }
         let dedup_secret = DedupSecret::from_hex(&file.dedup_secret).map_err(|_| foreign())?;
@@ -218,5 +230,27 @@ impl Unlocked {
         let owner = PackOwner { vault: self.auditor.vault(), generation, profile };
         let store = self.auditor.store().as_ref();
         OpenPack::open(store, pack_key(profile, id), &secrets.identity, owner)
+    }
+
+    /// Returns why what was read from packs does not have its digest: the first of them that is not
+    /// the one that its name says, else `error`. Another pack of the same generation opens in the
+    /// place of one, and only its SHA-256 tells it apart.
+    pub fn blame(
+        &self,
+        error: Error,
+        profile: Profile,
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Error {
+        let mut right = self.named_right.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for id in packs {
+            if right.contains(&id) {
+                continue;
+            }
+            if let Err(altered) = self.auditor.check_name(pack_key(profile, id), id) {
+                return altered;
+            }
+            right.insert(id);
+        }
+        error
     }
 }

@@ -62,10 +62,20 @@ impl Writer {
     ) -> Result<Self, Error> {
         let state = state.gated(Arc::clone(&outside.gate));
         let anchor = state.anchor()?;
-        let root: VerificationKey = anchor.root_key.parse()?;
+        let invalid = |name: &str, reason: &dyn std::fmt::Display| Error::StateInvalid {
+            path: state.file(name),
+            reason: reason.to_string(),
+        };
+        let root: VerificationKey =
+            anchor.root_key.parse().map_err(|e| invalid("vault.json", &e))?;
         let note = notes::newest_vault_note(&state, &root)?;
-        let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())?;
-        let manifest = Manifest::open(&state.file("manifest.sqlite"), state.gate())?;
+        let key = SigningKey::from_secret_text(state.writer_key()?.trim_end())
+            .map_err(|e| invalid("writer.key", &e))?;
+        let path = state.file("manifest.sqlite");
+        let manifest = Manifest::open(&path, state.gate())?;
+        if manifest.note(FRONTIER)?.is_none() {
+            return Err(crate::manifest::Error::Empty { path }.into());
+        }
         let generation = super::generation::current(&state, &manifest)?;
         let journal = Journal::load(&manifest)?;
         for store in &stores {

@@ -28,11 +28,11 @@ const ENDLESS_TREE_PIECE_COUNT: usize = 2048;
 /// Greatest resident size of whoever reads it: a line may have 64 MiB.
 const ENDLESS_TREE_PEAK_KIB_MAX: u64 = 300 * 1024;
 
-const CONTENT: &[u8] = b"a picture, and what follows it";
+pub const CONTENT: &[u8] = b"a picture, and what follows it";
 
 /// What is wrong with a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wrong {
+pub enum Wrong {
     Nothing,
     ChunkId,
     UnlistedPack,
@@ -43,14 +43,14 @@ enum Wrong {
 }
 
 /// A host that puts what it wants.
-struct Host {
-    vault: TestVault,
-    writer: Writer,
-    snapshot: SnapshotId,
+pub struct Host {
+    pub vault: TestVault,
+    pub writer: Writer,
+    pub snapshot: SnapshotId,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let vault = TestVault::new();
         let writer = vault.writer();
         let snapshot = SnapshotId::new(writer.outside().clock.now(), [7; 4]);
@@ -70,7 +70,7 @@ impl Host {
     }
 
     /// Puts a pack of one chunk, under its own id or a wrong one.
-    fn put_pack(&self, profile: Profile, raw: &[u8], wrong: Wrong) -> ListEntry {
+    pub fn put_pack(&self, profile: Profile, raw: &[u8], wrong: Wrong) -> ListEntry {
         let generation = self.writer.generation();
         let id = match wrong {
             Wrong::ChunkId => ChunkId::from_bytes([9; 32]),
@@ -92,13 +92,18 @@ impl Host {
     fn put_snapshot(&self, wrong: Wrong) {
         let file = self.put_pack(Profile::File, CONTENT, wrong);
         let tree = tree(file.key.pack().expect("it is a pack"), wrong);
-        let trees = self.put_pack(Profile::Meta, &tree, Wrong::Nothing);
+        self.put_tree(file, &tree, wrong);
+    }
+
+    /// Puts a snapshot whose tree is these lines, which lean on a pack.
+    pub fn put_tree(&self, file: ListEntry, tree: &[u8], wrong: Wrong) {
+        let trees = self.put_pack(Profile::Meta, tree, Wrong::Nothing);
         let mut packs: Vec<PackId> =
             [file.key, trees.key].into_iter().filter_map(|key| key.pack()).collect();
         if wrong == Wrong::UnlistedPack {
             packs.push(PackId::from_bytes([5; 32]));
         }
-        let body = self.put(ObjectKey::Body(self.snapshot), &self.body(packs, &tree, wrong));
+        let body = self.put(ObjectKey::Body(self.snapshot), &self.body(packs, tree, wrong));
         let vault = self.writer.vault();
         let (list, totals) =
             list::compose(vault, self.snapshot, [file, trees]).expect("packs come before trees");
@@ -152,7 +157,7 @@ impl Host {
     }
 
     /// Returns what level `contents` finds, but for the ledger's silence about the snapshot.
-    fn findings(&self) -> Vec<(Code, String)> {
+    pub fn findings(&self) -> Vec<(Code, String)> {
         let findings = self.vault.verify(Level::Contents).findings.into_iter();
         let note = ObjectKey::Note(self.snapshot).to_string();
         let others = findings.filter(|finding| finding.object != note);

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::scatter::{self, Job, Scatter};
-use super::{Loss, RestoreReport};
+use super::{Damage, Loss, RestoreReport};
 use crate::base::limits::WINDOW_LEN;
-use crate::base::{Coded, Digest, Event, Observer, Profile};
+use crate::base::{Digest, Event, Observer, Profile};
 use crate::format::body::{Body, DatabaseStream, Stream};
 use crate::ops::Error;
 use crate::vault::{self, Unlocked};
@@ -31,14 +31,10 @@ impl Scatter for DumpFile<'_> {
         Ok(())
     }
 
-    fn lose(&self, _file: u32, error: &vault::Error) {
+    fn lose(&self, _file: u32, damage: &Damage) {
         let mut loss = self.loss.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        loss.get_or_insert_with(|| loss_of(error));
+        loss.get_or_insert_with(|| Loss::of(NAME, damage));
     }
-}
-
-fn loss_of(error: &vault::Error) -> Loss {
-    Loss { what: NAME.to_owned(), code: error.code(), detail: error.to_string() }
 }
 
 /// Writes the dump and checks it against its digest; a damaged one is left out.
@@ -60,7 +56,12 @@ pub fn restore(
     scatter::run(unlocked, body.generation, Profile::Stream, &body.packs, jobs, &dump)?;
     let mut loss = dump.loss.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     if loss.is_none() {
-        loss = check(&dump.file, &database.stream).map_err(wrap)?.map(|error| loss_of(&error));
+        if let Some(error) = check(&dump.file, &database.stream).map_err(wrap)? {
+            let pieces = database.stream.recipe.pieces().iter();
+            let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
+            let error = unlocked.blame(error, Profile::Stream, packs);
+            loss = Some(Loss::of(NAME, &Damage::of(unlocked, error)?));
+        }
     }
     match loss {
         Some(loss) => {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::Error;
 use crate::base::{Code, Event, Observer, SnapshotId};
 use crate::format::body::Body;
-use crate::vault::Unlocked;
+use crate::vault::{self, Unlocked};
 
 pub use crate::source::target::Existing;
 
@@ -89,6 +89,28 @@ pub struct Loss {
     pub code: Code,
     /// Why, in words.
     pub detail: String,
+}
+
+impl Loss {
+    fn of(what: impl Into<String>, damage: &Damage) -> Self {
+        Self { what: what.into(), code: damage.code, detail: damage.detail.clone() }
+    }
+}
+
+/// What an error tells of something that cannot be restored.
+struct Damage {
+    code: Code,
+    detail: String,
+}
+
+impl Damage {
+    /// Tells damage from a store that does not answer, which ends the restore: nothing is lost yet.
+    fn of(unlocked: &Unlocked, error: vault::Error) -> Result<Self, Error> {
+        match unlocked.auditor().damage(&error) {
+            Some(code) => Ok(Self { code, detail: error.to_string() }),
+            None => Err(error.into()),
+        }
+    }
 }
 
 /// What was restored.

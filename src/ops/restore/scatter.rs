@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::Damage;
 use crate::base::{GenerationId, PackId, Profile};
+use crate::format::ObjectKey;
 use crate::ops::readers::read_each;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::writer::pack_key;
@@ -34,7 +36,7 @@ pub trait Scatter: Sync {
     fn write(&self, file: u32, at: u64, bytes: &[u8]) -> Result<(), crate::ops::Error>;
 
     /// Is told that a file cannot be complete, because a pack that it needs is damaged.
-    fn lose(&self, file: u32, error: &vault::Error);
+    fn lose(&self, file: u32, damage: &Damage);
 }
 
 /// Runs every job: packs side by side, blocks of each in order.
@@ -52,9 +54,10 @@ pub fn run(
         let id = packs[jobs[0].pack as usize];
         let opened = unlocked.pack(generation, profile, id);
         match opened {
-            Ok(pack) => run_pack(&pack, profile, id, jobs, target),
+            Ok(pack) => run_pack(unlocked, &pack, pack_key(profile, id), jobs, target),
             Err(error) => {
-                jobs.iter().for_each(|job| target.lose(job.file, &error));
+                let loss = Damage::of(unlocked, error)?;
+                jobs.iter().for_each(|job| target.lose(job.file, &loss));
                 Ok(())
             }
         }
@@ -62,9 +65,9 @@ pub fn run(
 }
 
 fn run_pack(
+    unlocked: &Unlocked,
     pack: &OpenPack<'_>,
-    profile: Profile,
-    id: PackId,
+    key: ObjectKey,
     jobs: &[Job],
     target: &impl Scatter,
 ) -> Result<(), crate::ops::Error> {
@@ -73,7 +76,8 @@ fn run_pack(
     for job in jobs {
         let need = job.offset + job.len;
         if need > len {
-            target.lose(job.file, &vault::Error::Extent { key: pack_key(profile, id), len, need });
+            let error = vault::Error::Extent { key, len, need };
+            target.lose(job.file, &Damage::of(unlocked, error)?);
             continue;
         }
         if job.len > 0 {
@@ -94,8 +98,9 @@ fn run_pack(
                 }
             }
             Err(error) => {
+                let damage = Damage::of(unlocked, error)?;
                 let lost = run.iter().flat_map(|block| &by_block[block]);
-                lost.for_each(|job| target.lose(job.file, &error));
+                lost.for_each(|job| target.lose(job.file, &damage));
             }
         }
     }

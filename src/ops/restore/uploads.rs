@@ -1,6 +1,6 @@
 //! Restoring the uploads: places first, then contents pack by pack, then proof and metadata.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::scatter::{self, Job, Scatter};
-use super::{Loss, PathFilter, RestoreReport, Staging};
+use super::{Damage, Loss, PathFilter, RestoreReport, Staging};
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Profile};
 use crate::format::body::{Body, UploadsTree};
@@ -56,11 +56,20 @@ pub fn restore(
     report: &mut RestoreReport,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let (mut spool, lines) = spool_tree(unlocked, body, uploads, &staging.path)?;
+    let (mut spool, lines) = match spool_tree(unlocked, body, uploads, &staging.path) {
+        Ok(spooled) => spooled,
+        // V-148: a dump does not need the tree.
+        Err(Error::Vault(error)) => {
+            report.losses.push(Loss::of("uploads", &Damage::of(unlocked, error)?));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     let target = Target::open(&staging.path.join("uploads"), Existing::Refuse)?;
     let mut plan = Plan::default();
     report.losses.extend(place_all(&mut spool, lines, filter, &target, &mut plan, observer)?);
     let files = Files {
+        unlocked,
         target: &target,
         spool: &spool,
         lost: Mutex::new(BTreeMap::new()),
@@ -79,7 +88,7 @@ pub fn restore(
     let root = staging.path.join("uploads");
     let (gone, gone_len) = remove_lost(&spool, &lost, &plan.links, &root)?;
     target.finish()?.iter().for_each(|problem| warn(problem, observer));
-    report.file_count = plan.file_count - gone.len() as u64;
+    report.file_count = plan.file_count - lost.len() as u64;
     report.content_len = plan.content_len - gone_len;
     report.losses.extend(gone);
     Ok(())
@@ -255,6 +264,7 @@ fn place(target: &Target, entry: &TreeEntry, observer: &dyn Observer) -> Result<
 
 /// Writes contents to placed files.
 struct Files<'a> {
+    unlocked: &'a Unlocked,
     target: &'a Target,
     spool: &'a Spool,
     lost: Mutex<BTreeMap<u32, Loss>>,
@@ -278,7 +288,7 @@ impl Files<'_> {
     fn lose_misfit(&self, file: u32) -> Result<(), Error> {
         let entry = self.spool.read(self.spool.files[file as usize])?;
         let what = String::from_utf8_lossy(&entry.path).into_owned();
-        self.lose(file, &vault::Error::Misfit { what });
+        self.lose(file, &Damage::of(self.unlocked, vault::Error::Misfit { what })?);
         Ok(())
     }
 
@@ -310,7 +320,10 @@ impl Files<'_> {
             let digest = |hash: blake3::Hash| Box::new(Digest::from_bytes(*hash.as_bytes()));
             let what = String::from_utf8_lossy(&entry.path).into_owned();
             let (found, expected) = (digest(found), digest(content.b3));
-            self.lose(number, &vault::Error::Contents { what, found, expected });
+            let error = vault::Error::Contents { what, found, expected };
+            let packs = content.extents.iter().map(|extent| extent.pack);
+            let error = self.unlocked.blame(error, Profile::File, packs);
+            self.lose(number, &Damage::of(self.unlocked, error)?);
             return Ok(Vec::new());
         }
         Ok(self.target.finish_file(&file, &entry))
@@ -324,14 +337,13 @@ impl Scatter for Files<'_> {
         Ok(())
     }
 
-    fn lose(&self, file: u32, error: &vault::Error) {
+    fn lose(&self, file: u32, damage: &Damage) {
         let mut lost = self.lost.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (code, detail) = (error.code(), error.to_string());
-        lost.entry(file).or_insert(Loss { what: String::new(), code, detail });
+        lost.entry(file).or_insert_with(|| Loss::of("", damage));
     }
 }
 
-/// Removes every name of what is lost; returns the losses by path and how long the files were.
+/// Removes every name of what is lost; returns each as a loss, and how long the files were.
 fn remove_lost(
     spool: &Spool,
     lost: &BTreeMap<u32, Loss>,
@@ -346,14 +358,25 @@ fn remove_lost(
         if let Kind::File(content) = &entry.kind {
             len += content.size;
         }
-        let mut names = BTreeSet::from([entry.path.clone()]);
-        names.extend(links.get(&entry.path).into_iter().flatten().cloned());
-        for name in names {
+        for name in names_of(entry.path, links) {
             let path = root.join(std::ffi::OsStr::from_bytes(&name));
             std::fs::remove_file(&path).map_err(|cause| Error::file("remove", &path, cause))?;
+            let what = format!("uploads/{}", String::from_utf8_lossy(&name));
+            losses.push(Loss { what, ..loss.clone() });
         }
-        let what = format!("uploads/{}", String::from_utf8_lossy(&entry.path));
-        losses.push(Loss { what, ..loss.clone() });
     }
     Ok((losses, len))
+}
+
+/// Returns every name of a file, its first one first. A hostile tree may give a further name as the
+/// first of the next, and each of them leads to the same bytes.
+fn names_of(first: Vec<u8>, links: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
+    let mut names = vec![first];
+    let mut at = 0;
+    while let Some(name) = names.get(at) {
+        let further = links.get(name).into_iter().flatten();
+        names.extend(further.cloned().collect::<Vec<_>>());
+        at += 1;
+    }
+    names
 }

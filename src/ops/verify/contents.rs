@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tree::Places;
 use super::{Collector, Scope};
 use crate::base::{Code, Coded, Digest, GenerationId, PackId, Profile};
 use crate::crypto::keys::ChunkIdKey;
@@ -158,6 +159,9 @@ fn check_streams(
         lines.push(bytes, |line| files.check(line, proven, collector))
     });
     let object = format!("{key} (tree)");
+    if read.is_ok() && files.places.is_empty() && files.misread.is_none() {
+        collector.add(Code::FormatInvalid, &object, "it has no line, not even that of its root");
+    }
     if let Some(misread) = &files.misread {
         collector.add(misread.code(), &object, misread);
     }
@@ -179,13 +183,22 @@ struct Files<'a> {
     reader: PieceReader<'a>,
     line_count: u64,
     misread: Option<Misread>,
+    places: Places,
 }
 
 impl<'a> Files<'a> {
     fn new(unlocked: &'a Unlocked, body: &'a Body) -> Self {
         let index = (0..).zip(&body.packs).map(|(index, id)| (*id, index)).collect();
         let reader = PieceReader::new(unlocked, body.generation, Profile::File, &body.packs);
-        Self { unlocked, body, index, reader, line_count: 0, misread: None }
+        Self {
+            unlocked,
+            body,
+            index,
+            reader,
+            line_count: 0,
+            misread: None,
+            places: Places::default(),
+        }
     }
 
     /// Checks one line's file, unless a snapshot before had the same file in the same extents.
@@ -203,6 +216,12 @@ impl<'a> Files<'a> {
                 return Ok(());
             }
         };
+        let path = String::from_utf8_lossy(&entry.path).into_owned();
+        let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
+        // What a line that cannot be read held is not known, so neither is what leans on it.
+        if let Some(wrong) = self.places.take(&entry).filter(|_| self.misread.is_none()) {
+            collector.add(Code::FormatInvalid, &object, wrong);
+        }
         let Kind::File(content) = &entry.kind else { return Ok(()) };
         let mut identity = content.b3.as_bytes().to_vec();
         for extent in &content.extents {
@@ -214,8 +233,6 @@ impl<'a> Files<'a> {
         if proven.contains(&identity) {
             return Ok(());
         }
-        let path = String::from_utf8_lossy(&entry.path).into_owned();
-        let object = format!("{} (uploads/{path})", ObjectKey::Body(self.body.snapshot));
         if !content.extents_fill() {
             let detail = "its extents do not add up to its size";
             collector.add(Code::NoteMismatch, object, detail);

@@ -1,14 +1,15 @@
 //! Level `ledger`: every note and every log is signed by whoever may, and they agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Collector, LedgerHead};
-use crate::base::limits::NOTE_LEN_MAX;
-use crate::base::{Code, Digest, SignerId, SnapshotId};
+use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
+use crate::base::{Code, Digest, GenerationId, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
-use crate::format::event_fields::GenerationOpened;
+use crate::format::event_fields::GenerationRev;
+use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::vault::{Auditor, changes, ledger};
@@ -31,7 +32,6 @@ pub fn check(
     let mut said = Said::default();
     let mut heads = Vec::new();
     let logs = ledger::read_all(auditor)?;
-    let generations = ledger::generations_of(&logs);
     let shredded = ledger::shredded_of(&logs);
     for log in logs {
         let events = 2 * log.events.len() as u64;
@@ -48,12 +48,11 @@ pub fn check(
             let detail = "its checkpoint is not there, so it does not count yet";
             collector.add(Code::RecordPending, ObjectKey::LedgerEvent(log.signer, seq), detail);
         }
-        log.events.into_iter().for_each(|event| said.take(event.signer, event.payload));
+        log.events.into_iter().for_each(|event| said.take(event));
     }
     collector.saw(checked.sound.len() as u64, 0);
     check_agreement(auditor, &checked.sound, &said, collector)?;
-    let standing = generations.values().filter(|opened| !shredded.contains(&opened.generation));
-    check_generations(auditor, standing, collector)?;
+    check_generations(auditor, &said, &shredded, collector)?;
     check_changes(auditor, &said, collector);
     Ok((heads, checked.sound))
 }
@@ -64,14 +63,30 @@ struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
     /// The last that each signer recorded; after a clock went back it is not the newest.
     last_taken: BTreeMap<SignerId, SnapshotId>,
-    forgotten: std::collections::BTreeSet<SnapshotId>,
+    forgotten: BTreeSet<SnapshotId>,
     /// What rests on a vault note.
     changes: Vec<EventPayload>,
+    /// Every generation file that an event names, after the event.
+    files: Vec<(ObjectKey, GenerationId, GenerationRev)>,
 }
 
 impl Said {
-    fn take(&mut self, signer: SignerId, payload: EventPayload) {
-        match payload {
+    fn take(&mut self, event: LedgerEvent) {
+        let (signer, key) = (event.signer, ObjectKey::LedgerEvent(event.signer, event.seq));
+        match &event.payload {
+            EventPayload::GenerationOpened(opened) => {
+                let files = opened.revs.iter().map(|file| (key, opened.generation, file.clone()));
+                self.files.extend(files);
+            }
+            EventPayload::RecipientsChanged(changed) => {
+                self.files.extend(changed.generations.iter().map(|sealed| {
+                    let file = GenerationRev { rev: sealed.rev, sha256: sealed.sha256 };
+                    (key, sealed.generation, file)
+                }));
+            }
+            _ => {}
+        }
+        match event.payload {
             EventPayload::SnapshotTaken(taken) => {
                 self.last_taken.insert(signer, taken.snapshot);
                 self.taken.insert(taken.snapshot, taken.note_sha256);
@@ -134,24 +149,39 @@ fn check_unrecorded(notes: &Notes, said: &Said, collector: &Collector<'_>) {
 }
 
 /// Checks that each generation's sealed files are there and are the ones that were recorded.
-fn check_generations<'a>(
+fn check_generations(
     auditor: &Auditor,
-    standing: impl Iterator<Item = &'a GenerationOpened>,
+    said: &Said,
+    shredded: &BTreeSet<GenerationId>,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    for opened in standing {
-        for rev in &opened.revs {
-            let key = ObjectKey::Generation(opened.generation, rev.rev);
-            match auditor.store().get(&key, crate::base::limits::GENERATION_FILE_LEN_MAX) {
-                Ok(bytes) if sha256(&bytes) == rev.sha256 => {}
-                Ok(_) => collector.add(
-                    Code::ObjectAltered,
-                    key,
-                    "its SHA-256 is not the one that the ledger recorded",
-                ),
-                Err(error) => collector.add_error(key, error.into())?,
+    let mut files: BTreeMap<ObjectKey, Vec<(ObjectKey, Digest)>> = BTreeMap::new();
+    for (event, generation, file) in &said.files {
+        if !shredded.contains(generation) {
+            let key = ObjectKey::Generation(*generation, file.rev);
+            files.entry(key).or_default().push((*event, file.sha256));
+        }
+    }
+    for (key, recorded) in files {
+        collector.saw(1, 0);
+        let found = match auditor.store().get(&key, GENERATION_FILE_LEN_MAX) {
+            Ok(bytes) => sha256(&bytes),
+            Err(error) => {
+                collector.add_error(key, error.into())?;
+                continue;
             }
-            collector.saw(1, 0);
+        };
+        let (right, wrong): (Vec<_>, Vec<_>) =
+            recorded.into_iter().partition(|(_, signed)| *signed == found);
+        if right.is_empty() {
+            let detail = "its SHA-256 is not the one that the ledger recorded";
+            collector.add(Code::ObjectAltered, key, detail);
+            continue;
+        }
+        // Who signs a second record cannot make the right file look wrong.
+        for (event, _) in wrong {
+            let detail = format!("it records another SHA-256 of {key} than an event that is right");
+            collector.add(Code::NoteMismatch, event, detail);
         }
     }
     Ok(())

@@ -12,14 +12,16 @@
 mod contents;
 mod ledger;
 mod stored;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::sync::Mutex;
 
 use serde::Serialize;
 
 use super::Error;
-use crate::base::{Code, Coded, Event, Observer, SnapshotId};
+use crate::base::{Code, Event, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -99,6 +101,7 @@ impl VerifyReport {
 
 /// Collects findings and counts from several threads.
 struct Collector<'a> {
+    auditor: &'a Auditor,
     observer: &'a dyn Observer,
     findings: Mutex<BTreeSet<Finding>>,
     gaps: Mutex<BTreeSet<String>>,
@@ -107,8 +110,9 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(observer: &'a dyn Observer) -> Self {
+    fn new(auditor: &'a Auditor, observer: &'a dyn Observer) -> Self {
         Self {
+            auditor,
             observer,
             findings: Mutex::new(BTreeSet::new()),
             gaps: Mutex::new(BTreeSet::new()),
@@ -125,18 +129,11 @@ impl<'a> Collector<'a> {
     /// Records what an error says about an object; trouble with reaching the store is passed on,
     /// since it proves nothing about the object.
     fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
-        use crate::base::Family;
-        match error.code().family() {
-            Family::Unavailable | Family::Refused | Family::Misuse => Err(error.into()),
-            Family::Damaged | Family::Unsupported => {
-                let mut detail = error.to_string();
-                if let Some(cause) = std::error::Error::source(&error) {
-                    detail = format!("{detail}: {cause}");
-                }
-                self.add(error.code(), object, detail);
-                Ok(())
-            }
-        }
+        let Some(code) = self.auditor.damage(&error) else { return Err(error.into()) };
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+        self.add(code, object, format!("{error}{causes}"));
+        Ok(())
     }
 
     /// Records what this run could not look at.
@@ -174,7 +171,7 @@ pub fn verify(
 ) -> Result<VerifyReport, Error> {
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
-    let collector = Collector::new(observer);
+    let collector = Collector::new(auditor, observer);
     let (ledgers, notes) = ledger::check(auditor, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let mut scope = Scope {

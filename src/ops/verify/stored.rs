@@ -125,13 +125,15 @@ fn check_object(
         Err(error) => return collector.add_error(key, error.into()),
     };
     let mut hasher = Sha256Hasher::new();
-    let copied = std::io::copy(&mut reader, &mut hasher);
-    copied.map_err(|cause| store::Error::Unavailable {
-        store: auditor.store().name().to_owned(),
-        action: "read",
-        place: key.to_string(),
-        source: cause.into(),
-    })?;
+    if let Err(cause) = std::io::copy(&mut reader, &mut hasher) {
+        let unread = store::Error::Unavailable {
+            store: auditor.store().name().to_owned(),
+            action: "read",
+            place: key.to_string(),
+            source: cause.into(),
+        };
+        return collector.add_error(key, unread.into());
+    }
     collector.saw(0, hasher.len());
     let found = hasher.finish();
     if found != signed.sha256 {
