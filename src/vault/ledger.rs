@@ -193,15 +193,11 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
     }
 }
 
-/// Returns what is signed of every generation, as often as any signer opened it, with the files that
-/// were sealed for other recipients since. A second record that says something else must not shadow
-/// the first (I8).
+/// Reads every log as [`read_all`] does, for who leans on what they say.
 ///
 /// # Errors
 /// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
-pub fn generations(
-    auditor: &Auditor,
-) -> Result<BTreeMap<GenerationId, Vec<GenerationOpened>>, Error> {
+pub fn read_answered(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     let mut logs = read_all(auditor)?;
     let silent = |(_, error): &(ObjectKey, Error)| error.code().family() == Family::Unavailable;
     for log in &mut logs {
@@ -209,11 +205,15 @@ pub fn generations(
             return Err(log.problems.swap_remove(at).1);
         }
     }
-    Ok(generations_of(&logs))
+    Ok(logs)
 }
 
-/// Returns what [`generations`] does, of logs that were read already. Their events were found to be
-/// delegated, so only who may change recipients has named further files.
+/// Returns what is signed of every generation, as often as any signer opened it, with the files that
+/// were sealed for other recipients since. A second record that says something else must not shadow
+/// the first (I8).
+///
+/// Events of logs were found to be delegated, so only who may change recipients has named further
+/// files.
 pub fn generations_of(logs: &[SignerLog]) -> BTreeMap<GenerationId, Vec<GenerationOpened>> {
     let mut generations: BTreeMap<GenerationId, Vec<GenerationOpened>> = BTreeMap::new();
     let events = || logs.iter().flat_map(|log| &log.events);

@@ -56,9 +56,9 @@ impl Unlocked {
     /// Adds identities to an auditor. Nothing is opened yet.
     ///
     /// # Errors
-    /// If the ledgers cannot be listed.
+    /// If the ledgers cannot be listed, or the store does not answer about them.
     pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
-        let logs = ledger::read_all(&auditor)?;
+        let logs = ledger::read_answered(&auditor)?;
         Ok(Self::with_logs(auditor, identities, &logs))
     }
 

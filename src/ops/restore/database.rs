@@ -55,13 +55,13 @@ pub fn restore(
     let jobs = jobs_of(&database.stream);
     scatter::run(unlocked, body.generation, Profile::Stream, &body.packs, jobs, &dump)?;
     let mut loss = dump.loss.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if loss.is_none() {
-        if let Some(error) = check(&dump.file, &database.stream).map_err(wrap)? {
-            let pieces = database.stream.recipe.pieces().iter();
-            let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
-            let error = unlocked.blame(error, Profile::Stream, packs);
-            loss = Some(Loss::of(NAME, &Damage::of(unlocked, error)?));
-        }
+    if loss.is_none()
+        && let Some(error) = check(&dump.file, &database.stream).map_err(wrap)?
+    {
+        let pieces = database.stream.recipe.pieces().iter();
+        let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
+        let error = unlocked.blame(error, Profile::Stream, packs);
+        loss = Some(Loss::of(NAME, &Damage::of(unlocked, error)?));
     }
     match loss {
         Some(loss) => {

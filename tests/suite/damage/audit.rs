@@ -88,8 +88,8 @@ impl Bench<'_> {
                 let of_shot = finding.object.contains(&shot.id.to_string());
                 of_shot && (self.touches(shot) || all.iter().any(|key| of_ledger(key)))
             };
-            let is_left = finding.code == Code::ObjectUnreferenced
-                && self.keys().any(|key| leaves_orphans(key));
+            let is_left =
+                finding.code == Code::ObjectUnreferenced && self.keys().any(leaves_orphans);
             all.iter().any(|key| finding.object.starts_with(stem(key).as_str()))
                 || self.fixture.shots.iter().any(leans)
                 || finding.object == "packs and trees" && is_left

@@ -118,7 +118,7 @@ impl Harmed {
         let at = siblings.iter().position(|sibling| *sibling == key).unwrap();
         let sibling = if at > 0 { siblings[at - 1] } else { *siblings.get(1)? };
         match harm {
-            Harm::Delete => harmed.replace(key, Change::Gone, |path| remove(path)),
+            Harm::Delete => harmed.replace(key, Change::Gone, remove),
             Harm::Directory => harmed.replace(key, Change::NotAFile, |path| {
                 remove(path);
                 fs::create_dir(path).unwrap();

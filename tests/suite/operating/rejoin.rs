@@ -12,6 +12,7 @@ use idswyft_vault::ops::verify::Level;
 use idswyft_vault::ops::{self, signers};
 
 use super::{Person, desk, vault};
+use crate::support::image::Image;
 use crate::support::vault::{TestVault, assert_same_tree, noise};
 use crate::support::{FaultyStore, Mode, Then};
 
@@ -100,8 +101,10 @@ fn rejoining_needs_the_vaults_own_key_its_recipients_and_no_state() {
 fn rejoining_that_dies_at_any_call_is_finished_by_running_it_again() {
     let mut vault = vault();
     let store = vault.stores[0].clone();
+    lose_state(&vault);
+    let image = Image::take(&["state", "store"].map(|name| vault.path(name)));
     for nth in 0.. {
-        lose_state(&vault);
+        image.put_back();
         let faulty =
             FaultyStore::new(store.clone()).fail_nth(nth, Mode::DoneButReported, Then::IsDead);
         let faulty = Arc::new(faulty);
@@ -132,7 +135,5 @@ fn rejoining_that_dies_at_any_call_is_finished_by_running_it_again() {
             assert!(nth > 4, "{nth} calls were swept");
             break;
         }
-        let mut desk = desk(&vault, None, &Person::of(&vault)).unwrap();
-        signers::retire(&mut desk, report.signer, vault.events.as_ref()).unwrap();
     }
 }

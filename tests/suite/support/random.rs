@@ -13,6 +13,7 @@ pub struct Random {
 
 impl Random {
     /// Starts from `IDSWYFT_VAULT_TEST_SEED`, else from a seed of the system's; a test prints it.
+    #[expect(clippy::print_stderr, reason = "a failing test says how to repeat it")]
     pub fn new() -> Self {
         let given = std::env::var("IDSWYFT_VAULT_TEST_SEED").ok();
         let random = Self::from_seed(given.map_or_else(drawn, |text| text.parse().unwrap()));
