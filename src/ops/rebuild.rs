@@ -21,13 +21,13 @@ use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::{self, Manifest, Outgoing};
 use crate::store::{Listed, Store};
+use crate::vault::adopting::NEWEST_ELSEWHERE;
 use crate::vault::generation::{OPEN_GENERATION, ROLL_DUE};
 use crate::vault::journal::{FRONTIER, Journal};
 use crate::vault::ledger::{self, SignerLog};
 use crate::vault::notes::newest_vault_note;
 use crate::vault::rebuild::{Replay, Replayed};
 use crate::vault::state::{GenerationSlot, OpenGeneration, StateDir};
-use crate::vault::writer::NEWEST_ELSEWHERE;
 use crate::vault::{self, Auditor, Outside, Unlocked, Writer};
 
 /// A manifest to be rebuilt.

@@ -1,4 +1,5 @@
-//! The host takes up vault notes that an operator signed elsewhere. Spec: §8.2, §11.
+//! The host takes up what happened elsewhere: vault notes of an operator, snapshots of the signer
+//! before it. Spec: §8.2, §11.
 //!
 //! A host that may not read, or a store that does not answer, changes nothing: the note in force
 //! stays the one that the host has. A planted note is a warning (I8).
@@ -8,13 +9,26 @@ use super::generation::ROLL_DUE;
 use super::writer::Writer;
 use super::{Error, notes};
 use crate::base::limits::NOTE_LEN_MAX;
-use crate::base::{Code, Coded, Event, Family, Observer};
+use crate::base::{Code, Coded, Event, Family, Observer, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::crypto::signing::VerificationKey;
 use crate::format::ObjectKey;
 use crate::format::event::EventKind;
 
+/// The manifest's name for the newest snapshot that another signer of the vault took before.
+pub const NEWEST_ELSEWHERE: &str = "newest elsewhere";
+
 impl Writer {
+    /// Returns the vault's newest snapshot that this host knows of.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn newest_snapshot(&self) -> Result<Option<SnapshotId>, Error> {
+        let elsewhere = self.manifest().note(NEWEST_ELSEWHERE)?;
+        let elsewhere = elsewhere.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+        Ok(self.manifest().snapshots()?.last().map(|snapshot| snapshot.id).max(elsewhere))
+    }
+
     /// Takes up every vault note that follows the one in force in the primary store. A run looks
     /// once.
     ///

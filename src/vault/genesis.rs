@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::adopting::NEWEST_ELSEWHERE;
 use super::generation::{NewGeneration, OPEN_GENERATION};
 use super::journal::{FRONTIER, Journal, outgoing};
 use super::state::{Anchor, GenerationSlot, StateDir};
-use super::writer::{NEWEST_ELSEWHERE, Outside};
+use super::writer::Outside;
 use crate::base::{SnapshotId, VaultId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Coded, Family, GenerationId, SignerId};
+use crate::base::{GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::Frontier;
 use crate::crypto::signing::{VerificationKey, verify};
@@ -199,7 +199,7 @@ fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> R
 /// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
 pub fn read_answered(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     let mut logs = read_all(auditor)?;
-    let silent = |(_, error): &(ObjectKey, Error)| error.code().family() == Family::Unavailable;
+    let silent = |(_, error): &(ObjectKey, Error)| auditor.damage(error).is_none();
     for log in &mut logs {
         if let Some(at) = log.problems.iter().position(silent) {
             return Err(log.problems.swap_remove(at).1);
@@ -208,9 +208,9 @@ pub fn read_answered(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     Ok(logs)
 }
 
-/// Returns what is signed of every generation, as often as any signer opened it, with the files that
-/// were sealed for other recipients since. A second record that says something else must not shadow
-/// the first (I8).
+/// Returns what is signed of every generation, as often as any signer opened it, with the files
+/// that were sealed for other recipients since. A second record that says something else must not
+/// shadow the first (I8).
 ///
 /// Events of logs were found to be delegated, so only who may change recipients has named further
 /// files.

@@ -11,7 +11,7 @@ use super::journal::{FRONTIER, Journal};
 use super::pack_writer::FinishedPack;
 use super::state::{Anchor, OpenGeneration, StateDir};
 use super::{Error, notes};
-use crate::base::{Clock, Entropy, Gate, Observer, PackId, Profile, SnapshotId, VaultId, entropy};
+use crate::base::{Clock, Entropy, Gate, Observer, PackId, Profile, VaultId, entropy};
 use crate::crypto::signing::{SigningKey, VerificationKey};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -20,9 +20,6 @@ use crate::manifest::{
     Commit, IDENTITY, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
 };
 use crate::store::{Content, Store};
-
-/// The manifest's name for the newest snapshot that another signer of the vault took before.
-pub const NEWEST_ELSEWHERE: &str = "newest elsewhere";
 
 /// The time and the randomness that a vault works with, and the gate of its state.
 #[derive(Clone)]
@@ -159,16 +156,6 @@ impl Writer {
         let identity: [u8; 16] = entropy::draw(self.outside.entropy.as_ref());
         self.manifest.set_note(IDENTITY, &identity)?;
         Ok(identity.to_vec())
-    }
-
-    /// Returns the vault's newest snapshot that this host knows of.
-    ///
-    /// # Errors
-    /// If the manifest cannot be read.
-    pub fn newest_snapshot(&self) -> Result<Option<SnapshotId>, Error> {
-        let elsewhere = self.manifest.note(NEWEST_ELSEWHERE)?;
-        let elsewhere = elsewhere.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
-        Ok(self.manifest.snapshots()?.last().map(|snapshot| snapshot.id).max(elsewhere))
     }
 
     /// Returns time and randomness.

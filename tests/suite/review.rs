@@ -381,10 +381,14 @@ fn a_mirror_that_fails_while_it_is_read_back_lags_and_ends_no_run() {
 
 /// V-151
 #[test]
-fn a_store_that_fails_while_it_is_verified_is_named_as_what_failed() {
+fn an_object_that_cannot_be_read_while_it_is_verified_is_a_finding_that_names_it() {
     let vault = filled();
     vault.snapshot();
     let auditor = vault.auditor(&unreadable(&vault.stores[0]));
-    let failed = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref());
-    assert_eq!(failed.unwrap_err().code(), Code::StoreUnavailable);
+    let report = verify(&auditor, None, Level::Bytes, None, vault.events.as_ref()).unwrap();
+    assert!(!report.findings.is_empty());
+    for finding in report.findings {
+        assert_eq!(finding.code, Code::ObjectUnreadable);
+        assert!(finding.object.parse::<ObjectKey>().is_ok(), "{}", finding.object);
+    }
 }

@@ -1,4 +1,4 @@
-//! What no line of a tree can tell alone: its order, and where its names and links lead. Spec: §7.2.
+//! What no line of a tree can tell alone: its order, and where names and links lead. Spec: §7.2.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

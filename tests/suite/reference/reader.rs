@@ -1,9 +1,11 @@
 //! A vault as its store shows it to who brings the root key, and perhaps an identity (§12).
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use age::x25519::Identity;
 use serde_json::Value;
@@ -27,6 +29,9 @@ pub struct Contents {
     pub files: BTreeMap<Vec<u8>, Entry>,
 }
 
+/// A pack's name and stored length, and its generation.
+type Place = (String, u64, String);
+
 /// What a reader learned.
 pub struct Reference {
     store: PathBuf,
@@ -35,6 +40,7 @@ pub struct Reference {
     signers: Vec<Value>,
     events: Vec<Value>,
     notes: BTreeMap<String, Value>,
+    opened: RefCell<BTreeMap<Place, Rc<Pack>>>,
     /// What is wrong with notes and ledgers.
     pub findings: BTreeSet<Refused>,
 }
@@ -51,6 +57,7 @@ impl Reference {
             signers: Vec::new(),
             events: Vec::new(),
             notes: BTreeMap::new(),
+            opened: RefCell::default(),
             findings: BTreeSet::new(),
         };
         reader.follow_chain(root_key)?;
@@ -199,11 +206,20 @@ impl Reference {
             if self.events("generation.shredded").any(|gone| gone["generation"] == id) {
                 continue;
             }
-            for (name, digest) in self.revs(id) {
-                let found = self.read(&name, 1 << 20);
-                let same =
-                    found.and_then(|rev| ensure(*digest == sha(&rev), "object-altered", &name));
-                findings.extend(same.err());
+            let mut revs: BTreeMap<String, Vec<(&Value, String)>> = BTreeMap::new();
+            for (name, digest, event) in self.revs(id) {
+                revs.entry(name).or_default().push((digest, event));
+            }
+            for (name, recorded) in revs {
+                let found = self.read(&name, 1 << 20).map(|rev| sha(&rev));
+                let (right, wrong): (Vec<_>, Vec<_>) = recorded
+                    .into_iter()
+                    .partition(|(digest, _)| found.as_ref().is_ok_and(|found| *digest == found));
+                let is_right = ensure(!right.is_empty(), "object-altered", &name);
+                findings.extend(found.and(is_right).err());
+                if !right.is_empty() {
+                    findings.extend(wrong.iter().map(|(_, event)| refused(MISMATCH, event)));
+                }
             }
         }
         self.findings.extend(findings);
@@ -216,19 +232,23 @@ impl Reference {
 
     /// §5.2, §5.4: the identity and the dedup secret of a generation.
     fn generation(&self, id: &str) -> Checked<(Identity, [u8; 32])> {
-        let opened = self.events("generation.opened").find(|opened| opened["generation"] == id);
-        let signed: BTreeMap<String, &Value> = self.revs(id).collect();
+        let opened = self.events("generation.opened").filter(|opened| opened["generation"] == id);
+        let opened: Vec<&Value> = opened.collect();
+        let signed: Vec<(String, &Value, String)> = self.revs(id).collect();
         let listed = self.names(&format!("generations/{id}"), ".age").into_iter();
         let listed = listed.map(|rev| format!("generations/{id}/{rev}.age"));
         let mut refusal = refused("identity-wrong", id);
-        for name in listed.chain(signed.keys().cloned()).collect::<BTreeSet<_>>() {
+        for name in listed.chain(signed.iter().map(|rev| rev.0.clone())).collect::<BTreeSet<_>>() {
             let secrets = self.read(&name, 1 << 20).and_then(|sealed| {
-                let is_signed = signed.get(&name).is_none_or(|digest| **digest == sha(&sealed));
+                let mut of_name = signed.iter().filter(|rev| rev.0 == name).peekable();
+                let found = sha(&sealed);
+                let is_signed = of_name.peek().is_none() || of_name.any(|rev| *rev.1 == found);
                 ensure(is_signed, "object-altered", "")?;
                 let (vault, found, identity, secret) = generation(&self.open_secrets(&sealed)?)?;
                 let is_its_own = vault == self.vault && found == id;
-                let is_recipient = opened
-                    .is_none_or(|opened| is_recipient(&identity, &opened["recipient_sha256"]));
+                let mut recorded = opened.iter().map(|opened| &opened["recipient_sha256"]);
+                let is_recipient =
+                    opened.is_empty() || recorded.any(|to| is_recipient(&identity, to));
                 ensure(is_its_own && is_recipient, FOREIGN, "").map(|()| (identity, secret))
             });
             match secrets {
@@ -241,15 +261,18 @@ impl Reference {
         Err(refusal)
     }
 
-    /// The names of a generation's files and their digests, as ledgers say.
-    fn revs<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
+    /// The names of a generation's files, their digests as ledgers say, and which event does.
+    fn revs<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (String, &'a Value, String)> {
         let opened = self.events("generation.opened").filter(move |all| all["generation"] == id);
-        let opened = opened.flat_map(|opened| items(&opened["revs"]));
-        let changed = self.events("recipients.changed").flat_map(|all| items(&all["generations"]));
-        let changed = changed.filter(move |rev| rev["generation"] == id);
-        opened
-            .chain(changed)
-            .map(move |rev| (format!("generations/{id}/{}.age", rev["rev"]), &rev["sha256"]))
+        let opened = opened.flat_map(|event| items(&event["revs"]).map(move |rev| (event, rev)));
+        let changed = self
+            .events("recipients.changed")
+            .flat_map(|event| items(&event["generations"]).map(move |rev| (event, rev)));
+        let changed = changed.filter(move |(_, rev)| rev["generation"] == id);
+        opened.chain(changed).map(move |(event, rev)| {
+            let of = format!("ledger/{}/{:010}.json", text(&event["signer"]), int(&event["seq"]));
+            (format!("generations/{id}/{}.age", rev["rev"]), &rev["sha256"], of)
+        })
     }
 
     fn open_secrets(&self, sealed: &[u8]) -> Checked<Vec<u8>> {
@@ -305,7 +328,7 @@ impl Reference {
     }
 
     /// §7.1: the body, and the packs of the list by id.
-    pub fn packs(&self, id: &str) -> Checked<(Value, BTreeMap<String, Pack>)> {
+    pub fn packs(&self, id: &str) -> Checked<(Value, BTreeMap<String, Rc<Pack>>)> {
         let note = self.notes.get(id).ok_or_else(|| refused("snapshot-unknown", id))?;
         let listed = self.list(id, note)?;
         let (name, generation) = (format!("snapshots/{id}.age"), text(&note["generation"]));
@@ -319,24 +342,36 @@ impl Reference {
         ensure(note["tags_digest"] == tags, MISMATCH, &name)?;
         let mut packs = BTreeMap::new();
         for (name, len) in &listed {
-            let signed = serde_json::json!({"sha256": name[9..], "len": len});
-            let sealed = self.signed(name, &signed)?;
-            let pack = unseal(&sealed, &identity).and_then(|plain| Pack::parse(&plain));
-            let pack = pack.map_err(|error| error.of(name))?;
-            let (vault, of, profile) = (&pack.owner.0, &pack.owner.1, pack.owner.2);
-            let is_in_place = name.starts_with("trees/") == (profile == 3);
-            let is_its_own = *vault == self.vault && *of == generation && is_in_place;
-            ensure(is_its_own, FOREIGN, name)?;
-            let profile = ["stream", "file", "meta"][profile - 1];
-            let key = blake3::derive_key(&format!("idswyft-vault/v1 chunk id {profile}"), &secret);
-            let mut raw = Fields(&pack.raw);
-            for (id, len) in &pack.chunks {
-                let is_its_own = blake3::keyed_hash(&key, raw.take(*len)?) == *id;
-                ensure(is_its_own, "contents-altered", name)?;
-            }
+            let place = (name.clone(), *len, generation.to_owned());
+            let known = self.opened.borrow().get(&place).cloned();
+            let pack = match known {
+                Some(pack) => pack,
+                None => Rc::new(self.pack(&place, &identity, &secret)?),
+            };
+            self.opened.borrow_mut().insert(place, Rc::clone(&pack));
             packs.insert(name[9..].to_owned(), pack);
         }
         Ok((body, packs))
+    }
+
+    /// §4.3, §5.3: a pack of a list, every chunk of it checked.
+    fn pack(&self, place: &Place, identity: &Identity, secret: &[u8; 32]) -> Checked<Pack> {
+        let (name, len, generation) = place;
+        let sealed = self.signed(name, &serde_json::json!({"sha256": name[9..], "len": len}))?;
+        let pack = unseal(&sealed, identity).and_then(|plain| Pack::parse(&plain));
+        let pack = pack.map_err(|error| error.of(name))?;
+        let (vault, of, profile) = (&pack.owner.0, &pack.owner.1, pack.owner.2);
+        let is_in_place = name.starts_with("trees/") == (profile == 3);
+        let is_its_own = *vault == self.vault && of == generation && is_in_place;
+        ensure(is_its_own, FOREIGN, name)?;
+        let profile = ["stream", "file", "meta"][profile - 1];
+        let key = blake3::derive_key(&format!("idswyft-vault/v1 chunk id {profile}"), secret);
+        let mut raw = Fields(&pack.raw);
+        for (id, len) in &pack.chunks {
+            let is_its_own = blake3::keyed_hash(&key, raw.take(*len)?) == *id;
+            ensure(is_its_own, "contents-altered", name)?;
+        }
+        Ok(pack)
     }
 
     /// Returns a segment as it is stored, once it is the one that was signed.

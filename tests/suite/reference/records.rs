@@ -1,6 +1,7 @@
 //! What each structure owes its reader beyond its shape (§5.4, §7, §8, §9.1).
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -336,7 +337,7 @@ pub fn tree(stream: &[u8]) -> Checked<Vec<Entry>> {
 
 /// §7.1: copies extents together; what they give must have this length and BLAKE3.
 pub fn gather<'a>(
-    packs: &BTreeMap<String, Pack>,
+    packs: &BTreeMap<String, Rc<Pack>>,
     profile: usize,
     extents: impl Iterator<Item = (&'a str, usize, usize)>,
     of: &Value,

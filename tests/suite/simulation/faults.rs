@@ -131,6 +131,10 @@ impl Attempt {
     }
 
     fn is_counted(&self, call: &Call) -> bool {
+        // A host that gets no answer to whether there is a later vault note goes on without.
+        if matches!(call, Call::Get(ObjectKey::Vault(2..))) {
+            return false;
+        }
         self.scope == Scope::Every || call.key().is_none_or(|key| key.pack().is_none())
     }
 
@@ -147,9 +151,7 @@ impl Attempt {
     }
 
     fn strikes(&self, store: &str, call: &Call, permille: u64) -> Option<Mode> {
-        // A host that gets no answer to whether there is a later vault note goes on without.
-        let looks = matches!(call, Call::Get(ObjectKey::Vault(2..)));
-        if permille == 0 || looks || !self.is_counted(call) {
+        if permille == 0 || !self.is_counted(call) {
             return None;
         }
         let digest = sha256(format!("{} {store} {call:?}", self.seed).as_bytes());
