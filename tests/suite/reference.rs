@@ -23,7 +23,7 @@ fn the_reference_reader_uses_nothing_of_the_program_and_does_not_grow() {
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
     let code = READER.iter().flat_map(|file| file.lines()).filter(is_code);
     let count = code.clone().count();
-    assert!(count <= 925, "{count} lines of code");
+    assert!(count <= 945, "{count} lines of code");
     let borrowed: Vec<&str> = code.filter(|line| line.contains("idswyft_vault")).collect();
     assert_eq!(borrowed, [""; 0]);
 }

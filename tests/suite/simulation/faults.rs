@@ -116,8 +116,8 @@ impl Attempt {
     pub fn meet(self: &Arc<Self>, store: Arc<dyn Store>, permille: u64) -> Arc<FaultyStore> {
         let name = store.name().to_owned();
         let attempt = Arc::clone(self);
-        let mut faulty =
-            FaultyStore::new(store).fail_calls(Mode::NotDone, move |_| attempt.is_dead());
+        let mut faulty = FaultyStore::new(store)
+            .fail_calls(Mode::NotDone, move |call| attempt.is_dead() && !looks_for_a_note(call));
         if let Some(crash) = self.crash {
             let attempt = Arc::clone(self);
             faulty = faulty.fail_calls(crash.mode, move |call| attempt.dies_at(crash.at, call));
@@ -131,11 +131,9 @@ impl Attempt {
     }
 
     fn is_counted(&self, call: &Call) -> bool {
-        // A host that gets no answer to whether there is a later vault note goes on without.
-        if matches!(call, Call::Get(ObjectKey::Vault(2..))) {
-            return false;
-        }
-        self.scope == Scope::Every || call.key().is_none_or(|key| key.pack().is_none())
+        let is_in_order =
+            self.scope == Scope::Every || call.key().is_none_or(|key| key.pack().is_none());
+        is_in_order && !looks_for_a_note(call)
     }
 
     fn dies_at(&self, index: u64, call: &Call) -> bool {
@@ -159,6 +157,12 @@ impl Attempt {
             Random::from_seed(u64::from_le_bytes(digest.as_bytes()[..8].try_into().unwrap()));
         (drawn.below(1000) < permille).then(|| *drawn.pick(&MODES))
     }
+}
+
+/// Tells whether a host asks for a later vault note: it goes on where it gets no answer, so this
+/// call tells nothing of how an attempt ends.
+fn looks_for_a_note(call: &Call) -> bool {
+    matches!(call, Call::Get(ObjectKey::Vault(2..)))
 }
 
 /// The host's own disk under one vault, as an attempt meets it.
