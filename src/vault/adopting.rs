@@ -82,7 +82,8 @@ impl Writer {
         let Some(delegate) = self.note().delegate(signer) else {
             let detail = format!(
                 "vault note {number} does not delegate to signer {signer} of this host yet: what \
-                 it takes is safe, and counts once an operator adds it"
+                 it takes is safe, and counts once an operator adds its key {}",
+                self.key().verification_key()
             );
             observer.observe(Event::Warning { code: Code::SignerPending, detail });
             return Ok(());

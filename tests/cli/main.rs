@@ -9,6 +9,7 @@ mod access;
 mod changes;
 mod choices;
 mod damage;
+mod lost;
 mod rooms;
 mod session;
 mod sources;
