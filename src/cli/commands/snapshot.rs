@@ -30,6 +30,20 @@ use crate::vault::state::{StateDir, StateLock};
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
+    let reports = take(&args.tag, session)?;
+    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
+        true => "no vault is due\n".to_owned(),
+        false => reports.iter().map(line_of).collect(),
+    })
+}
+
+/// Takes a snapshot and says nothing of it unless a vault fails.
+///
+/// # Errors
+/// As [`run`].
+pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
     let sources = sources_of(&config)?;
     let _lock = StateLock::take(&config.state_dir)?;
@@ -44,7 +58,7 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
     let RunReport { taken: reports, failed } =
-        snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+        snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
         reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
@@ -54,12 +68,7 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
         session.report.note(&format!("vault {vault} failed; what the others took is safe"));
         return Err(error.into());
     }
-    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
-    let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
-        true => "no vault is due\n".to_owned(),
-        false => reports.iter().map(line_of).collect(),
-    })
+    Ok(reports)
 }
 
 /// Warns where the config says something else than the signed vault note, which is in force.
