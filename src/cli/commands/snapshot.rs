@@ -10,6 +10,7 @@ use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::{SnapshotArgs, UsageError};
 use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig, VaultConfig};
+use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::crypto::recipient::DataRecipients;
@@ -23,16 +24,34 @@ use crate::source::postgres::LocalSource;
 use crate::source::stream::StdinSource;
 use crate::store;
 use crate::vault::Writer;
-use crate::vault::state::{StateDir, StateLock};
+use crate::vault::state::StateDir;
 
-/// Takes a snapshot for every vault that is due.
+/// Takes a snapshot for every vault that is due; the watchdog and the record learn how it went.
 ///
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     let config = session.config()?;
-    let sources = sources_of(&config)?;
-    let _lock = StateLock::take(&config.state_dir)?;
+    let mut night = Night::begin(&config, session);
+    let taken = night.lock().and_then(|()| take(args, session, &config, &mut night));
+    night.end(taken.as_ref().err());
+    let reports = taken?;
+    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
+        true => "no vault is due\n".to_owned(),
+        false => reports.iter().map(line_of).collect(),
+    })
+}
+
+/// Takes the snapshots; the caller holds the lock of the state.
+fn take(
+    args: &SnapshotArgs,
+    session: &Session,
+    config: &Config,
+    night: &mut Night<'_>,
+) -> Result<Vec<SnapshotReport>, Failure> {
+    let sources = sources_of(config)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
@@ -45,6 +64,7 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     let observer: Arc<dyn Observer> = session.progress.clone();
     let RunReport { taken: reports, failed } =
         snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+    reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
         reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
@@ -54,12 +74,7 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
         session.report.note(&format!("vault {vault} failed; what the others took is safe"));
         return Err(error.into());
     }
-    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
-    let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
-        true => "no vault is due\n".to_owned(),
-        false => reports.iter().map(line_of).collect(),
-    })
+    Ok(reports)
 }
 
 /// Warns where the config says something else than the signed vault note, which is in force.
