@@ -146,6 +146,22 @@ codes! {
     FileUnreadable = "file-unreadable", Unavailable, 4,
         "the snapshot holds all others; run as a user who can read the uploads";
 
+    /// The engine that runs the stack cannot be used.
+    DockerUnavailable = "docker-unavailable", Unavailable, 1,
+        "nothing was changed; see that `docker info` answers for this user";
+    /// The engine refused or failed what it was asked for.
+    DockerFailed = "docker-failed", Unavailable, 1,
+        "what was said is above; earlier snapshots are safe";
+    /// No compose project is the one that is meant.
+    StackMissing = "stack-missing", Misuse, 1,
+        "name its directory or project; a stack that is down has no containers to be found by";
+    /// Several compose projects may be meant.
+    StackAmbiguous = "stack-ambiguous", Misuse, 2,
+        "nothing was changed; name one with `project` in the config, or --project";
+    /// A service of the stack does not run, or is not what it should be.
+    ServiceUnusable = "service-unusable", Unavailable, 1,
+        "earlier snapshots are safe; bring the service up and run again";
+
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
@@ -192,6 +208,31 @@ codes! {
     /// A file that would be written is there already.
     FileExists = "file-exists", Refused, 1,
         "nothing was overwritten; name another file";
+    /// A snapshot is on its way into service, or what was there before is kept.
+    ApplyUnderWay = "apply-under-way", Refused, 1,
+        "both states are there: go on with --apply, back with --undo, or end with --drop-previous";
+    /// The journal of a restore into service is not one.
+    JournalUnusable = "journal-unusable", Unavailable, 1,
+        "nothing was changed; both states are still there, in the database server and the volume";
+    /// What the stack serves is in no snapshot before something else takes its place.
+    PreRestoreMissing = "pre-restore-missing", Refused, 4,
+        "what served before stays in the engine until --drop-previous";
+    /// There is too little room for a second copy.
+    RoomMissing = "room-missing", Unavailable, 1,
+        "nothing was stopped or changed; make room and run again";
+    /// A key is not the one that what was restored needs.
+    KeyWrong = "key-wrong", Refused, 1,
+        "the api would read nothing with it: restore the sealed files too, with --escrow-identity";
+    /// Nothing tells whether a key fits.
+    KeyUnproven = "key-unproven", Refused, 4,
+        "compare the key with the one in escrow before the stack takes new data";
+    /// Files were given to another owner than the snapshot's.
+    OwnerChanged = "owner-changed", Refused, 4,
+        "usual when the image has changed; the api can read and write them";
+    /// The api does not become healthy.
+    ApiNotHealthy = "api-not-healthy", Unavailable, 1,
+        "all data is in place; see `docker logs`, then run the same command again, or --undo";
+
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";

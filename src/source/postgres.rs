@@ -102,7 +102,7 @@ fn newest_pg_dump() -> Option<PathBuf> {
         .map(|(_, program)| program)
 }
 
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
@@ -139,7 +139,11 @@ fn split_password(url: &str) -> Result<(String, Option<String>), Error> {
     Ok((format!("{scheme}{place}{separator}{}", kept.join("&")), password))
 }
 
-fn percent_decode(text: &str) -> Result<String, Error> {
+/// Decodes the `%` of a URL's part.
+///
+/// # Errors
+/// When one lacks its two hex digits, or what comes out is no text.
+pub fn percent_decode(text: &str) -> Result<String, Error> {
     let invalid = |reason| Error::UrlInvalid { reason };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

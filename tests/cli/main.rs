@@ -15,6 +15,7 @@ mod pings;
 mod rooms;
 mod session;
 mod sources;
+mod stack;
 mod support;
 
 use std::path::Path;

@@ -31,11 +31,7 @@ use crate::vault::state::StateDir;
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
-    let config = session.config()?;
-    let mut night = Night::begin(&config, session);
-    let taken = night.lock().and_then(|()| take(args, session, &config, &mut night));
-    night.end(taken.as_ref().err());
-    let reports = taken?;
+    let reports = take(&args.tag, session)?;
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
@@ -44,9 +40,22 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
     })
 }
 
+/// Takes a snapshot and says nothing of it unless a vault fails.
+///
+/// # Errors
+/// As [`run`].
+pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
+    let config = session.config()?;
+    let mut night = Night::begin(&config, session);
+    let taken = night.lock().and_then(|()| take_each(tags, session, &config, &mut night));
+    // The watchdog and the record learn how it went, whoever asked for it.
+    night.end(taken.as_ref().err());
+    taken
+}
+
 /// Takes the snapshots; the caller holds the lock of the state.
-fn take(
-    args: &SnapshotArgs,
+fn take_each(
+    tags: &[String],
     session: &Session,
     config: &Config,
     night: &mut Night<'_>,
@@ -63,7 +72,7 @@ fn take(
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
     let RunReport { taken: reports, failed } =
-        snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+        snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
     reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
