@@ -278,6 +278,32 @@ codes! {
         "no snapshot was made, because packs it leans on may be pruned; run again";
     /// The clock went back.
     ClockAnomaly = "clock-anomaly", Refused, 4, "set the clock and run again";
+    /// The newest good snapshot is older than it may be.
+    SnapshotStale = "snapshot-stale", Unavailable, 1,
+        "earlier snapshots are safe; run `snapshot`, then find out why the nights failed";
+    /// The last run of the host failed or was cut off.
+    RunFailed = "run-failed", Unavailable, 4,
+        "earlier snapshots are safe; run `snapshot` and see what it says";
+    /// No schedule is installed.
+    ScheduleMissing = "schedule-missing", Refused, 4,
+        "install one with `schedule install`, or ignore this if something else runs the nights";
+    /// A schedule cannot be as it was asked for.
+    ScheduleRefused = "schedule-refused", Refused, 2, "nothing was changed; see the reason above";
+    /// The host's systemd or cron cannot be used.
+    ScheduleUnavailable = "schedule-unavailable", Unavailable, 1,
+        "no night is lost by this; see `schedule show` for what is installed";
+    /// The watchdog was not told.
+    PingFailed = "ping-failed", Unavailable, 4,
+        "the run itself is not affected; check `ping` in the config, and the network";
+    /// Every copy of a vault is on the disk of what it archives.
+    StoreSharesDisk = "store-shares-disk", Refused, 4,
+        "add a store on another disk or machine, and move no store while a run writes to it";
+    /// A store is inside the installation that it archives.
+    StoreInInstall = "store-in-install", Refused, 4,
+        "nothing is lost yet; move the store out before the installation is removed";
+    /// A store is inside a git work tree.
+    StoreInWorkTree = "store-in-work-tree", Refused, 4,
+        "nothing is lost yet; move the store out, for git may remove or publish it";
     /// An error of the operating system that fits nothing else.
     SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
 }
