@@ -8,6 +8,7 @@ pub mod gate;
 pub mod id;
 pub mod limits;
 pub mod profile;
+pub mod secret;
 
 pub use clock::{Clock, SystemClock};
 pub use code::{Code, Coded, Family};
@@ -16,3 +17,4 @@ pub use event::{Event, Observer, Silent};
 pub use gate::{Gate, OpenGate, Step};
 pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};
 pub use profile::{ChunkParameters, Profile};
+pub use secret::Secret;
