@@ -26,6 +26,9 @@ pub enum Error {
     /// The uploads cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::source::walk::WalkError),
+    /// The archive of the uploads cannot be read.
+    #[error(transparent)]
+    Tar(#[from] crate::source::tar_walk::TarError),
     /// An entry does not fit the format.
     #[error(transparent)]
     Tree(#[from] crate::format::tree::TreeError),

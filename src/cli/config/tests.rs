@@ -261,6 +261,8 @@ fn what_a_composed_config_says_is_what_was_asked_for() {
         dump_argv: vec!["sh".into(), "-c".into(), "pg_dump 'a\\b' \"c\"\n".into()],
         database_url: None,
         uploads: Some("/srv/uploads".into()),
+        stack: None,
+        escrow: None,
     };
     let config = parse(&compose_config(&flags)).unwrap();
     assert_eq!(config.state_dir, flags.state_dir);
