@@ -12,6 +12,8 @@ pub mod passphrase;
 pub mod progress;
 pub mod report;
 pub mod session;
+mod sources;
+mod stack;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -14,6 +14,12 @@ pub enum Error {
     /// A change of recipients or signers is refused.
     #[error(transparent)]
     Change(#[from] super::change::ChangeError),
+    /// The engine or the stack cannot be used.
+    #[error(transparent)]
+    Docker(#[from] crate::source::docker::DockerError),
+    /// A snapshot does not go into service.
+    #[error(transparent)]
+    Apply(#[from] super::apply::ApplyError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -133,10 +139,13 @@ impl Coded for Error {
         match self {
             Self::Vault(error) => error.code(),
             Self::Change(error) => error.code(),
+            Self::Docker(error) => error.code(),
+            Self::Apply(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),
             Self::Walk(error) => error.code(),
+            Self::Tar(error) => error.code(),
             Self::Tree(error) => error.code(),
             Self::Target(error) => error.code(),
             Self::Policy(error) => error.code(),

@@ -338,7 +338,8 @@ mod tests {
     /// S-12
     #[test]
     fn an_archive_out_of_order_or_without_a_root_is_refused() {
-        for files in [[(&b"b"[..], 1), (b"a", 1)], [(b"a", 1), (b"a", 1)], [(b"a-b", 1), (b"a/b", 1)]]
+        for files in
+            [[(&b"b"[..], 1), (b"a", 1)], [(b"a", 1), (b"a", 1)], [(b"a-b", 1), (b"a/b", 1)]]
         {
             let error = names(&archive(&files)).unwrap_err();
             assert!(error.to_string().contains("out of order"), "{error}");

@@ -3,18 +3,21 @@
 //! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
 //! Every help text ends with an example.
 
+mod apply;
 mod archive;
 mod change;
 mod check;
 mod keys;
 mod read;
 pub mod selection;
+mod stack;
 mod state;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use apply::ApplyArgs;
 pub use archive::{InitArgs, SnapshotArgs};
 pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
@@ -22,6 +25,7 @@ pub use change::{
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 
 use crate::base::{Code, Coded};
@@ -125,6 +129,10 @@ pub enum Command {
     /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
     /// digest before the command succeeds; the archive is only read. Load db.sql into an empty
     /// database, in one transaction, with a psql as new as the pg_dump that wrote it.
+    ///
+    /// With --apply the snapshot takes the place of what the running stack serves: staged and proven
+    /// beside it, then exchanged in one go. What served before stays until --drop-previous, and
+    /// --undo brings it back; killed at any moment, the same command goes on.
     Restore(RestoreArgs),
     /// Write the dump or one file of a snapshot to standard output
     ///

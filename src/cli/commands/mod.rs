@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod apply;
 pub mod cat;
 pub mod completions;
 pub mod demo;

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::tables::{DatabaseTable, EscrowTable, SourcesTable, UploadsTable};
 use super::text::ConfigText;
-use crate::source::docker::ReadMode;
+use crate::source::docker::{ReadMode, Selector};
 
 /// The service of the database in the stack's compose file.
 pub const DATABASE_SERVICE: &str = "postgres";
@@ -19,6 +19,22 @@ pub struct SourcesConfig {
     pub database: Option<DatabaseConfig>,
     /// The uploads, if they are archived.
     pub uploads: Option<UploadsConfig>,
+}
+
+impl SourcesConfig {
+    /// Returns the compose stack that a source is of.
+    pub fn stack(&self) -> Option<Selector> {
+        let of_database = match &self.database {
+            Some(DatabaseConfig::Compose { dir, project, .. }) => Some((dir, project)),
+            _ => None,
+        };
+        let of_uploads = match &self.uploads {
+            Some(UploadsConfig::Volume { dir, project, .. }) => Some((dir, project)),
+            _ => None,
+        };
+        let (dir, project) = of_database.or(of_uploads)?;
+        Some(Selector { dir: Some(dir.clone()), project: project.clone() })
+    }
 }
 
 /// Where the dump comes from.

@@ -43,7 +43,8 @@ impl StreamSource for ComposeSource {
         server.check()?;
         // Its own name in the server, by which it can be ended there.
         let application = format!("idswyft-vault-dump-{}", std::process::id());
-        let program: Vec<&str> = std::iter::once("pg_dump").chain(pg_dump_arguments(&help)).collect();
+        let program: Vec<&str> =
+            std::iter::once("pg_dump").chain(pg_dump_arguments(&help)).collect();
         let running = Running::start(&server.words(&application, &program), &[])?;
         let source = self.clone();
         Ok(Box::new(Dump { running: Some(running), application, source }))

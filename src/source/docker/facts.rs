@@ -36,7 +36,8 @@ impl StackFacts {
         let server = service.and_then(|service| Server::running(docker, stack, service).ok());
         let ask = |sql: &str| server.as_ref().and_then(|server| server.query(sql).ok());
         let migrations = ask(MIGRATIONS_QUERY);
-        let migrations = migrations.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
+        let migrations =
+            migrations.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
         let api = stack.service(API_SERVICE).ok();
         let object = json!({
             "project": stack.project,
@@ -86,7 +87,8 @@ fn images(docker: &Docker, containers: &[Container]) -> Value {
         let digests = image.and_then(|image| image.repo_digests.clone());
         json!({"name": container.image, "id": container.image_id, "digests": digests})
     };
-    let services = containers.iter().filter_map(|it| Some((it.service()?.to_owned(), describe(it))));
+    let services =
+        containers.iter().filter_map(|it| Some((it.service()?.to_owned(), describe(it))));
     Value::Object(services.collect())
 }
 

@@ -12,6 +12,7 @@ mod facts;
 mod helper;
 mod inspect;
 mod install;
+pub mod psql;
 mod server;
 mod stack;
 mod volume;

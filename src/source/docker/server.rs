@@ -3,10 +3,9 @@
 
 use std::ffi::OsString;
 
+use super::psql::WITH_PASSWORD;
 use super::{Container, Docker, DockerError, Stack};
 
-/// Runs a program of the container with the container's own password, which so never leaves it.
-const WITH_PASSWORD: &str = "PGPASSWORD=\"$POSTGRES_PASSWORD\" exec \"$@\"";
 /// Statuses with which `pg_isready` and shells end.
 const READY_REJECTED: i32 = 1;
 const READY_SILENT: i32 = 2;
@@ -80,17 +79,20 @@ impl<'a> Server<'a> {
     /// When there is no `pg_dump`, which the external-database mode looks like.
     pub fn pg_dump_help(&self) -> Result<String, DockerError> {
         match self.docker.call(&["exec", self.container(), "pg_dump", "--help"]) {
-            Ok(answer) if !self.is_stand_in() => Ok(answer.text()),
-            Ok(_) | Err(DockerError::Failed { status: 126 | 127, .. }) => {
-                let reason = format!(
-                    "its image {} has no pg_dump: the database is elsewhere; archive it with kind \
-                     = \"local\" and the DATABASE_URL of the api as url",
-                    self.container.image
-                );
-                Err(self.stack.unusable(self.service, reason))
-            }
+            Ok(answer) => Ok(answer.text()),
+            Err(DockerError::Failed { status: 126 | 127, .. }) => Err(self.elsewhere()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes the error of a stack whose database is elsewhere.
+    pub fn elsewhere(&self) -> DockerError {
+        let reason = format!(
+            "its image {} has no pg_dump: the database is elsewhere; archive it with kind = \
+             \"local\" and the DATABASE_URL of the api as url",
+            self.container.image
+        );
+        self.stack.unusable(self.service, reason)
     }
 
     /// Checks that a dump can be taken and would hold every row (S-7).
@@ -113,7 +115,9 @@ impl<'a> Server<'a> {
         let answer = self.query(HEALTH_QUERY)?;
         let (recovers, hidden) = answer.split_once('|').unwrap_or((&answer, ""));
         if recovers == "t" {
-            return unusable("its database is in recovery, a standby or not yet whole: dump the primary");
+            return unusable(
+                "its database is in recovery, a standby or not yet whole: dump the primary",
+            );
         }
         match hidden {
             "" => Ok(()),

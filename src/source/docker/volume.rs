@@ -54,7 +54,8 @@ impl UploadsVolume {
         let mounted = stack.service(API_SERVICE).ok();
         let mounted = mounted.and_then(|api| api.mount_at(Path::new(UPLOADS_PLACE)));
         mounted.map(Self::from).or_else(|| labelled(stack, UPLOADS_NAME)).ok_or_else(|| {
-            let reason = format!("nothing is mounted at {UPLOADS_PLACE}, no volume is {UPLOADS_NAME}");
+            let reason =
+                format!("nothing is mounted at {UPLOADS_PLACE}, no volume is {UPLOADS_NAME}");
             stack.unusable(API_SERVICE, reason)
         })
     }
@@ -63,7 +64,12 @@ impl UploadsVolume {
     ///
     /// # Errors
     /// When it cannot be read so.
-    pub fn way(&self, docker: &Docker, stack: &Stack, mode: ReadMode) -> Result<ReadWay, DockerError> {
+    pub fn way(
+        &self,
+        docker: &Docker,
+        stack: &Stack,
+        mode: ReadMode,
+    ) -> Result<ReadWay, DockerError> {
         let directly = match mode {
             ReadMode::Direct => true,
             ReadMode::Helper => false,
@@ -116,7 +122,9 @@ impl Docker {
     /// Tells whether users of a container are other users of this machine.
     fn maps_users(&self) -> bool {
         match self.call(&["info", "--format", "{{json .SecurityOptions}}"]) {
-            Ok(answer) => ["name=rootless", "name=userns"].iter().any(|it| answer.text().contains(it)),
+            Ok(answer) => {
+                ["name=rootless", "name=userns"].iter().any(|it| answer.text().contains(it))
+            }
             // Podman tells it elsewhere; run by root it maps none unless it was told to.
             Err(DockerError::Failed { .. }) => false,
             Err(_) => true,
