@@ -162,6 +162,19 @@ codes! {
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
 
+    /// The database role does not see every row.
+    RoleBlind = "role-blind", Refused, 1,
+        "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
+    /// The stack stores its files where this vault does not read them.
+    UploadsElsewhere = "uploads-elsewhere", Refused, 4,
+        "the files of the stack are not archived by this; version and copy their bucket";
+    /// The uploads are empty although rows name files.
+    UploadsEmpty = "uploads-empty", Damaged, 4,
+        "the database is archived, its files are not: check which volume the api mounts";
+    /// A snapshot began while the stack changes its data.
+    StackHours = "stack-hours", Unavailable, 4,
+        "the snapshot is whole, but rows may name files that were just deleted; start it later";
+
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";

@@ -32,6 +32,9 @@ pub enum Error {
     /// The uploads cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::source::walk::WalkError),
+    /// The archive of the uploads cannot be read.
+    #[error(transparent)]
+    Tar(#[from] crate::source::tar_walk::TarError),
     /// An entry does not fit the format.
     #[error(transparent)]
     Tree(#[from] crate::format::tree::TreeError),
@@ -142,6 +145,7 @@ impl Coded for Error {
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),
             Self::Walk(error) => error.code(),
+            Self::Tar(error) => error.code(),
             Self::Tree(error) => error.code(),
             Self::Target(error) => error.code(),
             Self::Policy(error) => error.code(),

@@ -12,6 +12,7 @@ pub mod postgres;
 mod redact;
 pub mod stat;
 pub mod stream;
+pub mod tar_walk;
 pub mod target;
 pub mod walk;
 
