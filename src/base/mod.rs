@@ -8,11 +8,13 @@ pub mod gate;
 pub mod id;
 pub mod limits;
 pub mod profile;
+pub mod secret;
 
 pub use clock::{Clock, SystemClock};
 pub use code::{Code, Coded, Family};
 pub use entropy::{Entropy, SystemEntropy};
 pub use event::{Event, Observer, Silent};
 pub use gate::{Gate, OpenGate, Step};
-pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};
+pub use id::{ChunkId, Digest, EscrowId, GenerationId, PackId, SignerId, SnapshotId, VaultId};
 pub use profile::{ChunkParameters, Profile};
+pub use secret::Secret;
