@@ -7,6 +7,7 @@
 pub mod command;
 pub mod dump;
 pub mod file;
+pub mod install;
 pub mod postgres;
 mod redact;
 pub mod stat;

@@ -287,9 +287,20 @@ impl Writer {
     /// # Errors
     /// If the manifest cannot be written.
     pub fn record(&mut self, event: EventPayload) -> Result<(), Error> {
-        let mut journal = self.journal.clone();
-        let objects = self.append(&mut journal, event)?;
-        let notes = [(FRONTIER, journal.to_bytes())];
+        self.record_all(vec![event], Vec::new())
+    }
+
+    /// Journals events, and keeps values beside them, at once.
+    pub(super) fn record_all(
+        &mut self,
+        events: Vec<EventPayload>,
+        mut notes: Vec<(&str, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        let (mut journal, mut objects) = (self.journal.clone(), Vec::new());
+        for event in events {
+            objects.extend(self.append(&mut journal, event)?);
+        }
+        notes.push((FRONTIER, journal.to_bytes()));
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
         Ok(())
