@@ -146,6 +146,22 @@ codes! {
     FileUnreadable = "file-unreadable", Unavailable, 4,
         "the snapshot holds all others; run as a user who can read the uploads";
 
+    /// The engine that runs the stack cannot be used.
+    DockerUnavailable = "docker-unavailable", Unavailable, 1,
+        "nothing was changed; see that `docker info` answers for this user";
+    /// The engine refused or failed what it was asked for.
+    DockerFailed = "docker-failed", Unavailable, 1,
+        "what was said is above; earlier snapshots are safe";
+    /// No compose project is the one that is meant.
+    StackMissing = "stack-missing", Misuse, 1,
+        "name its directory or project; a stack that is down has no containers to be found by";
+    /// Several compose projects may be meant.
+    StackAmbiguous = "stack-ambiguous", Misuse, 2,
+        "nothing was changed; name one with `project` in the config, or --project";
+    /// A service of the stack does not run, or is not what it should be.
+    ServiceUnusable = "service-unusable", Unavailable, 1,
+        "earlier snapshots are safe; bring the service up and run again";
+
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";

@@ -1,31 +1,32 @@
-//! A secret of the installation: bytes that never print and leave memory with their owner.
+//! A text that is never printed and leaves memory with its owner.
+
+use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password, a key or any other value that must not be told.
-///
-/// It has no `Debug`, no `Clone` and no way into JSON; whoever needs the bytes asks for them.
-pub struct Secret(Zeroizing<Vec<u8>>);
+/// A secret text, such as a password or a key of the stack.
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the bytes over.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+    /// Takes a secret into keeping.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
     }
 
-    /// Returns the bytes, for the one who uses them.
-    pub fn expose(&self) -> &[u8] {
+    /// Returns the text, for the one place that needs it.
+    pub fn expose(&self) -> &str {
         &self.0
     }
+}
 
-    /// Tells whether both are the same.
-    pub fn is(&self, other: &[u8]) -> bool {
-        // Both are on this host already; there is nobody who could measure the time.
-        self.0.as_slice() == other
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
+}
 
-    /// Tells whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }

@@ -18,7 +18,6 @@ use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use zeroize::Zeroizing;
 
 use super::digest::sha256;
-use crate::base::Secret;
 
 /// Bytes that an envelope has before its ciphertext.
 pub const ENVELOPE_HEADER_LEN: usize = 4 + 1 + NONCE_LEN + TAG_LEN + KEY_LEN + NONCE_LEN + TAG_LEN;
@@ -58,8 +57,8 @@ pub struct AppKey {
 
 impl AppKey {
     /// Derives both keys from the value of `ENCRYPTION_KEY`, of which every byte counts.
-    pub fn derive(value: &Secret) -> Self {
-        Self { storage: storage_key(value.expose()), vault: vault_key(value.expose()) }
+    pub fn derive(value: &[u8]) -> Self {
+        Self { storage: storage_key(value), vault: vault_key(value) }
     }
 
     /// Tells whether the key opens a file of the uploads, given whole.
@@ -192,7 +191,7 @@ mod tests {
         a65d29ff5a1684e4dc311811b724";
 
     fn key(text: &str) -> AppKey {
-        AppKey::derive(&Secret::new(text))
+        AppKey::derive(text.as_bytes())
     }
 
     /// E-22

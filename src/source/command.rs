@@ -150,7 +150,7 @@ impl Drop for Running {
     }
 }
 
-fn is_own(name: &OsStr) -> bool {
+pub(super) fn is_own(name: &OsStr) -> bool {
     name.to_string_lossy().starts_with(OWN_VARIABLE_PREFIX)
 }
 

@@ -5,6 +5,7 @@
 //! - A stream counts when its command ended well and its dump is whole.
 
 pub mod command;
+pub mod docker;
 pub mod dump;
 pub mod file;
 pub mod install;

@@ -102,7 +102,7 @@ fn newest_pg_dump() -> Option<PathBuf> {
         .map(|(_, program)| program)
 }
 
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 

@@ -123,8 +123,8 @@ impl Writer {
         &self.generation
     }
 
-    /// Tells whether the ledger says that the open generation was opened. One of which it does not
-    /// must not be written to: its sealed secrets may be in no store (I1).
+    /// Tells whether the ledger says that the open generation was opened. Another must not be
+    /// written to: its sealed secrets may be in no store (I1).
     pub const fn generation_is_recorded(&self) -> bool {
         self.generation_is_recorded
     }
@@ -296,10 +296,10 @@ impl Writer {
         events: Vec<EventPayload>,
         mut notes: Vec<(&str, Vec<u8>)>,
     ) -> Result<(), Error> {
-        let (mut journal, mut objects) = (self.journal.clone(), Vec::new());
-        for event in events {
-            objects.extend(self.append(&mut journal, event)?);
-        }
+        let mut journal = self.journal.clone();
+        let each = events.into_iter().map(|event| self.append(&mut journal, event));
+        let objects = each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        let objects: Vec<_> = objects.collect();
         notes.push((FRONTIER, journal.to_bytes()));
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;

@@ -6,7 +6,10 @@
 
 use std::ops::Range;
 
-use crate::base::Secret;
+use zeroize::Zeroizing;
+
+/// A value of a variable: bytes that leave memory with their owner.
+pub type Value = Zeroizing<Vec<u8>>;
 
 /// Tells whether a byte can stand in the name of a variable.
 pub fn is_name_byte(byte: u8) -> bool {
@@ -22,7 +25,7 @@ pub struct Assignment {
     /// Whether the variable gets the value there, and it is not merely mentioned, as in a comment.
     pub is_definition: bool,
     /// What parsers make of it, distinct and not empty: compose's reading first.
-    pub readings: Vec<Secret>,
+    pub readings: Vec<Value>,
 }
 
 /// Finds the assignments of every variable whose name `wanted` takes, in order.
@@ -135,12 +138,12 @@ fn closing(text: &[u8], from: usize, quote: u8) -> Option<usize> {
 }
 
 /// Returns what parsers make of all that follows the sign: compose, bash, and whoever takes it all.
-fn readings(value: &[u8]) -> Vec<Secret> {
-    let mut found: Vec<Secret> = Vec::new();
+fn readings(value: &[u8]) -> Vec<Value> {
+    let mut found: Vec<Value> = Vec::new();
     for reading in [compose_reading(value), bash_reading(value), value.trim_ascii().to_vec()] {
-        let is_known = found.iter().any(|earlier| earlier.is(&reading));
+        let is_known = found.iter().any(|earlier| **earlier == reading);
         if !reading.is_empty() && !is_known && !is_reference(&reading) {
-            found.push(Secret::new(reading));
+            found.push(Zeroizing::new(reading));
         }
     }
     found
@@ -212,7 +215,7 @@ fn unescape(value: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the values that a file gives to a variable; the last definition is the one that counts.
-pub fn value_of(text: &[u8], name: &str) -> Vec<Secret> {
+pub fn value_of(text: &[u8], name: &str) -> Vec<Value> {
     let all = assignments(text, |found| found == name);
     let last = all.into_iter().rfind(|one| one.is_definition && !one.readings.is_empty());
     last.map(|one| one.readings).unwrap_or_default()
@@ -223,7 +226,7 @@ mod tests {
     use super::*;
 
     fn readings_of(text: &[u8]) -> Vec<Vec<u8>> {
-        value_of(text, "ENCRYPTION_KEY").iter().map(|value| value.expose().to_vec()).collect()
+        value_of(text, "ENCRYPTION_KEY").iter().map(|value| value.to_vec()).collect()
     }
 
     fn places(text: &str) -> Vec<(&str, bool)> {
