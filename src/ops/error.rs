@@ -14,6 +14,9 @@ pub enum Error {
     /// A change of recipients or signers is refused.
     #[error(transparent)]
     Change(#[from] super::change::ChangeError),
+    /// The escrow failed.
+    #[error(transparent)]
+    Escrow(#[from] super::escrow::EscrowError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -130,6 +133,7 @@ impl Coded for Error {
         match self {
             Self::Vault(error) => error.code(),
             Self::Change(error) => error.code(),
+            Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),
