@@ -250,6 +250,30 @@ codes! {
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
 
+    /// The stack's secrets have no escrow store.
+    EscrowMissing = "escrow-missing", Refused, 4,
+        "the snapshot stands, but without its keys a restore is half one: add [escrow]";
+    /// The escrow store may not be there.
+    EscrowPlaceRefused = "escrow-place-refused", Refused, 2,
+        "name a place that neither holds the archive nor is lost with it; nothing was sealed there";
+    /// The stack's secrets could not be sealed now.
+    EscrowStale = "escrow-stale", Unavailable, 4,
+        "the snapshot names what was sealed last; mend the escrow store and run `escrow seal`";
+    /// A part of the stack's secrets could not be read.
+    EscrowIncomplete = "escrow-incomplete", Unavailable, 4,
+        "what could be read is sealed; mend the named part and run `escrow seal`";
+    /// The stack runs with another key than its files say.
+    EscrowKeysDiffer = "escrow-keys-differ", Refused, 4,
+        "both are sealed; find out which one is meant before the api starts anew";
+    /// A snapshot or a bundle names no such sealed secret.
+    EscrowUnknown = "escrow-unknown", Misuse, 1, "list what is sealed with `escrow list`";
+    /// A key does not open what was archived with it.
+    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
+        "do not start the api with this key; look for an older one with `escrow list`";
+    /// Nothing in a snapshot shows whether a key fits.
+    KeyUnproven = "key-unproven", Unavailable, 4,
+        "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
+
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,
         "nothing was changed; mend the named line";

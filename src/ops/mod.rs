@@ -4,6 +4,7 @@ pub mod apply;
 pub mod change;
 pub mod desk;
 pub mod error;
+pub mod escrow;
 pub mod generations;
 pub mod init;
 pub mod kit;

@@ -8,6 +8,7 @@ pub mod command;
 pub mod docker;
 pub mod dump;
 pub mod file;
+pub mod install;
 pub mod postgres;
 mod redact;
 pub mod stat;
