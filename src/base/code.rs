@@ -172,10 +172,10 @@ codes! {
         "wait for the other run to end; nothing was changed";
     /// The vault has no state here yet.
     VaultMissing = "vault-missing", Misuse, 1,
-        "run `init` first, or check --config and --vault";
+        "run `init` first, or check --config and --vault; if the state was lost, `init --rejoin`";
     /// The vault exists already.
     VaultExists = "vault-exists", Refused, 1,
-        "nothing was changed; remove nothing, choose another name or store for a new vault";
+        "nothing was changed or removed; a new vault needs another name and store";
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";
@@ -224,7 +224,8 @@ codes! {
     /// An argument is wrong.
     UsageInvalid = "usage-invalid", Misuse, 2, "see --help";
     /// An id does not parse.
-    IdInvalid = "id-invalid", Misuse, 2, "list ids with `snapshots`";
+    IdInvalid = "id-invalid", Misuse, 2,
+        "list ids with `snapshots`, `signer list` or `generation list`";
     /// No snapshot matches.
     SnapshotUnknown = "snapshot-unknown", Misuse, 1, "list ids with `snapshots`";
     /// Several snapshots match.

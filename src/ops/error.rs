@@ -51,6 +51,17 @@ pub enum Error {
         /// How long it may take.
         max: i64,
     },
+    /// A host that has state does not rejoin.
+    #[error(
+        "rejoin vault {name}: its state is in {}: if it is lost for good, move it away first",
+        path.display()
+    )]
+    StateThere {
+        /// The vault's name.
+        name: String,
+        /// Where its state is.
+        path: std::path::PathBuf,
+    },
     /// A sound manifest with objects on their way must not be thrown away.
     #[error(
         "rebuild the manifest {}: it can be read, and {count} objects in it wait for a store: \
@@ -129,6 +140,7 @@ impl Coded for Error {
             Self::Format(error) => error.code(),
             Self::Closed | Self::Output(_) => Code::SystemFailed,
             Self::TooLong { .. } => Code::RunTooLong,
+            Self::StateThere { .. } => Code::VaultExists,
             Self::NotDelivered { .. } => Code::DeliveryPending,
             Self::NotInSnapshot { .. } => Code::PathUnknown,
             Self::Pattern { .. } => Code::UsageInvalid,

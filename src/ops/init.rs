@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use super::kit::root_name;
 use crate::base::{Gate, Observer, Step, VaultId};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
@@ -150,8 +151,7 @@ fn write_kit(kit: &Kit<'_>, genesis: &Genesis, gate: &Arc<dyn Gate>) -> Result<P
     make_dir(&dir, gate).map_err(|cause| Error::file("create", &dir, cause))?;
     let write_new = |name: &str, bytes: &[u8]| write_new(&dir.join(name), bytes, gate);
     for (index, sealed) in (1..).zip(genesis.sealed_root()) {
-        let name = if index == 1 { "root.age".to_owned() } else { format!("root.{index}.age") };
-        write_new(&name, sealed)?;
+        write_new(&root_name(index), sealed)?;
     }
     write_new("vault.key", format!("{}\n", anchor.root_key).as_bytes())?;
     write_new("checkpoint", genesis.checkpoint())?;

@@ -131,7 +131,8 @@ impl OpenKit {
     }
 }
 
-fn root_name(index: u32) -> String {
+/// Returns the name of the file that holds the root key for a group of recipients, from 1.
+pub(super) fn root_name(index: u32) -> String {
     if index == 1 { "root.age".to_owned() } else { format!("root.{index}.age") }
 }
 

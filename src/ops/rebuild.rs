@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Error;
 use super::replicate::{self, Replicated};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::{AskPassphrase, DataIdentities};
 use crate::crypto::recipient::DataRecipients;
@@ -160,14 +160,20 @@ fn open_generation(
     Ok(state.generation(GenerationSlot::Open)?)
 }
 
-/// Refuses to throw away a sound manifest that still has objects on their way.
+/// Refuses to throw away a manifest that is not damaged and still has objects on their way, or of
+/// which that cannot be told now, as of one that a newer program made.
 fn refuse_to_forget(state: &StateDir, stores: &[Arc<dyn Store>]) -> Result<(), Error> {
     let path = state.file("manifest.sqlite");
-    let Ok(manifest) = Manifest::open(&path, state.gate()) else { return Ok(()) };
-    let waiting = |store: &Arc<dyn Store>| manifest.outgoing_count(store.name()).unwrap_or(0);
-    match stores.iter().map(waiting).sum() {
-        0 => Ok(()),
-        count => Err(Error::NotDelivered { path, count }),
+    let count = || {
+        let manifest = Manifest::open(&path, state.gate())?;
+        let waiting = |store: &Arc<dyn Store>| manifest.outgoing_count(store.name());
+        stores.iter().map(waiting).sum::<Result<u64, manifest::Error>>()
+    };
+    match count() {
+        Ok(0) => Ok(()),
+        Ok(count) => Err(Error::NotDelivered { path, count }),
+        Err(error) if error.code() == Code::ManifestDamaged => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

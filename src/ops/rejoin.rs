@@ -64,7 +64,7 @@ pub fn rejoin(
         settle(&request, &state, ask, outside)?;
     } else if !is_unfinished(&state, &request.stores)? {
         let (name, path) = (request.name.to_owned(), state.path().to_owned());
-        return Err(vault::Error::Exists { name, path }.into());
+        return Err(Error::StateThere { name, path });
     }
     let mut writer = Writer::open(state, request.stores, outside.clone())?;
     writer.deliver(observer)?;
@@ -98,7 +98,7 @@ fn settle(
         name: request.name,
         root: &request.root,
         vault_note: primary.get(&ObjectKey::Vault(signed.number), NOTE_LEN_MAX)?,
-        newest: auditor.sound_snapshots()?.into_keys().next_back(),
+        newest: auditor.snapshots()?.sound.into_keys().next_back(),
         recipients: request.recipients,
     };
     let genesis = Genesis::rejoin(rejoined, ask, outside)?;

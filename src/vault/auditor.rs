@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Error;
+use super::delivery::hash_stored;
 use super::notes::{check_snapshot_note, check_vault_note};
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Coded, Digest, Family, PackId, SnapshotId, VaultId};
-use crate::crypto::digest::{Sha256Hasher, sha256};
+use crate::crypto::digest::sha256;
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -148,15 +149,7 @@ impl Auditor {
     /// # Errors
     /// If it cannot be read, or is not the one that its name says.
     pub fn check_name(&self, key: ObjectKey, id: PackId) -> Result<(), Error> {
-        let mut hasher = Sha256Hasher::new();
-        let copied = std::io::copy(&mut self.store.open(&key)?, &mut hasher);
-        copied.map_err(|cause| crate::store::Error::Unavailable {
-            store: self.store.name().to_owned(),
-            action: "read",
-            place: key.to_string(),
-            source: cause.into(),
-        })?;
-        let found = hasher.finish();
+        let (found, _) = hash_stored(self.store.as_ref(), &key)?;
         if found.as_bytes() == id.as_bytes() {
             return Ok(());
         }
@@ -231,17 +224,10 @@ impl Auditor {
     /// # Errors
     /// If it is missing or not the one that was signed.
     pub fn check_signed(&self, key: ObjectKey, signed: &SignedObject) -> Result<(), Error> {
-        let mut hasher = Sha256Hasher::new();
-        let mut reader = self.store.open(&key)?;
-        std::io::copy(&mut reader, &mut hasher).map_err(|cause| {
-            let (store, action, place) = (self.store.name().to_owned(), "read", key.to_string());
-            crate::store::Error::Unavailable { store, action, place, source: cause.into() }
-        })?;
-        let len = hasher.len();
+        let (found, len) = hash_stored(self.store.as_ref(), &key)?;
         if len != signed.len {
             return Err(Error::Len { key, len, need: signed.len });
         }
-        let found = hasher.finish();
         if found != signed.sha256 {
             let (found, expected) = (found.to_string(), signed.sha256.to_string());
             return Err(Error::Altered { key, found, expected });

@@ -133,17 +133,9 @@ pub fn put_or_recognise(
 ) -> Result<Receipt, Error> {
     match store.put_new(key, content, sha256) {
         Err(exists @ store::Error::Exists { .. }) => {
-            let mut hasher = Sha256Hasher::new();
-            let mut reader = store.open(key)?;
-            std::io::copy(&mut reader, &mut hasher).map_err(|cause| store::Error::Unavailable {
-                store: store.name().to_owned(),
-                action: "read back",
-                place: key.to_string(),
-                source: cause.into(),
-            })?;
-            let stat = store.stat(key)?;
-            match stat {
-                Some(stat) if hasher.finish() == *sha256 => {
+            let (found, _) = hash_stored(store, key)?;
+            match store.stat(key)? {
+                Some(stat) if found == *sha256 => {
                     Ok(Receipt { time: stat.modified, version_id: None, checksum: Some(*sha256) })
                 }
                 _ => Err(exists.into()),
@@ -151,6 +143,23 @@ pub fn put_or_recognise(
         }
         other => Ok(other?),
     }
+}
+
+/// Reads an object whole; returns the SHA-256 and the number of its bytes.
+///
+/// # Errors
+/// If it is missing or cannot be read.
+pub fn hash_stored(store: &dyn Store, key: &ObjectKey) -> Result<(Digest, u64), store::Error> {
+    let mut hasher = Sha256Hasher::new();
+    let copied = std::io::copy(&mut store.open(key)?, &mut hasher);
+    copied.map_err(|cause| store::Error::Unavailable {
+        store: store.name().to_owned(),
+        action: "read",
+        place: key.to_string(),
+        source: cause.into(),
+    })?;
+    let len = hasher.len();
+    Ok((hasher.finish(), len))
 }
 
 /// Returns what the manifest keeps of a receipt.

@@ -49,7 +49,7 @@ fn a_host_that_lost_its_state_rejoins_and_counts_once_the_operator_adds_it() {
     let rejoin = ["init", "--rejoin", "--vault-key", &key];
     let report = install.run([&rejoin[..], &["--json"]].concat()).json(4);
     let signer_key = report["signer_key"].as_str().unwrap();
-    install.run(rejoin).fails(1, "vault-exists", &[]);
+    install.run(rejoin).fails(1, "vault-exists", &["move it away first"]);
     // A night without a copy cannot be made up for, so it is taken all the same.
     install.run(["snapshot"]).warns("signer-pending", &[signer_key]).exits(4);
     install.unlock(["verify", "--level", "contents"]).exits(3);

@@ -242,6 +242,21 @@ fn the_longest_log_counts_and_every_store_gets_what_it_lacks() {
     assert_eq!(names(&stores[0]), names(&stores[1]));
 }
 
+/// V-158
+#[test]
+fn a_manifest_of_a_newer_program_is_not_thrown_away() {
+    let vault = TestVault::new();
+    fill(&vault, 0);
+    vault.snapshot();
+    let connection = rusqlite::Connection::open(manifest_path(&vault)).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    assert_eq!(try_rebuild(&vault, false).unwrap_err().code(), Code::FormatTooNew);
+    let connection = rusqlite::Connection::open(manifest_path(&vault)).unwrap();
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 99);
+}
+
 #[test]
 fn a_sound_manifest_with_objects_on_their_way_is_not_thrown_away() {
     let dir = tempfile::tempdir().unwrap();

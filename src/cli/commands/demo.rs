@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::base::{Observer, SnapshotId};
 use crate::cli::args::{DemoArgs, UsageError};
@@ -129,6 +129,8 @@ impl Demo {
                 root: install.uploads().to_owned(),
                 exclusions: Vec::new(),
             }),
+            facts: Map::new(),
+            sealed: Vec::new(),
         };
         let observer: Arc<dyn Observer> = session.progress.clone();
         let job = VaultJob { writer, recipients };

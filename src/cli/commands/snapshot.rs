@@ -134,7 +134,7 @@ fn sources_of(config: &Config) -> Result<Sources, Failure> {
         root: path.clone(),
         exclusions: exclusions(config),
     });
-    Ok(Sources { database, uploads })
+    Ok(Sources { database, uploads, facts: Map::new(), sealed: Vec::new() })
 }
 
 fn exclusions(config: &Config) -> Vec<PathBuf> {

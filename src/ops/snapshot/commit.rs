@@ -41,6 +41,8 @@ pub struct Contents {
     pub uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
     /// How much of each pack is used, files included.
     pub used: HashMap<PackNumber, u64>,
+    /// What else is recorded of the stack.
+    pub facts: Map<String, Value>,
     /// What the run warned of.
     pub warnings: Vec<BodyWarning>,
 }
@@ -215,7 +217,7 @@ fn compose_body(
         packs: named.ids(),
         database,
         uploads,
-        facts: serde_json::Map::new(),
+        facts: contents.facts.clone(),
         warnings: contents.warnings.clone(),
     })
 }

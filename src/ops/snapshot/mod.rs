@@ -11,6 +11,7 @@ mod files;
 mod lane;
 mod ordered;
 mod packing;
+mod run;
 mod storing;
 mod tree;
 mod uploads;
@@ -21,7 +22,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use commit::SnapshotReport;
 pub use ordered::Closed;
@@ -29,21 +30,21 @@ pub use uploads::UploadsPath;
 
 use commit::Contents;
 use database::OnlyStream;
-use lane::{Lane, LaneKeys, LaneSettings, StreamEnd, UsablePacks};
-use packing::{PackFactory, Sink};
+use lane::UsablePacks;
+use run::{Run, phase};
 use tree::TreeCounts;
 use uploads::{CacheSink, UploadsLane};
 use warnings::Warnings;
 
 use super::Error;
-use crate::base::{Code, Event, Observer, PackId, Profile, SnapshotId, entropy};
+use crate::base::{Code, Event, Observer, Profile, SnapshotId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
-use crate::format::pack::PackOwner;
-use crate::format::recipe::Recipe;
-use crate::manifest::{FileCache, PackNumber};
+use crate::format::event::EventPayload;
+use crate::format::event_fields::SecretSealed;
+use crate::manifest::FileCache;
 use crate::policy::Policy;
-use crate::source::{DumpFacts, StreamSource};
+use crate::source::StreamSource;
 use crate::vault::{self, Writer};
 
 /// What is archived.
@@ -52,6 +53,10 @@ pub struct Sources {
     pub database: Option<Box<dyn StreamSource>>,
     /// The uploads, if there are any.
     pub uploads: Option<UploadsPath>,
+    /// What else is recorded of the stack; never a secret (V-65).
+    pub facts: Map<String, Value>,
+    /// The secrets that were sealed to the escrow store for this run; each vault records them.
+    pub sealed: Vec<SecretSealed>,
 }
 
 /// One vault of a run.
@@ -60,20 +65,6 @@ pub struct VaultJob {
     pub writer: Writer,
     /// To whom a new generation is sealed.
     pub recipients: DataRecipients,
-}
-
-/// A vault while its snapshot is being taken.
-struct Run {
-    writer: Mutex<Writer>,
-    snapshot: SnapshotId,
-    usable: Arc<UsablePacks>,
-    next_number: Arc<AtomicU32>,
-    database: Option<(Value, DumpFacts, StreamEnd, Recipe)>,
-    uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
-    used: HashMap<PackNumber, u64>,
-    cache: Option<FileCache>,
-    /// What concerns this vault alone.
-    warnings: Warnings,
 }
 
 /// What became of a run.
@@ -121,7 +112,7 @@ pub fn run(
     }
     for mut run in runs {
         let name = run.writer().name().to_owned();
-        match finish(run, tags, &warnings, observer.as_ref()) {
+        match finish(run, sources, tags, &warnings, observer.as_ref()) {
             Ok(taken) => report.taken.push(taken),
             Err(error) => report.failed.push((name, error)),
         }
@@ -209,85 +200,6 @@ fn begin(
     })
 }
 
-impl Run {
-    /// Starts a lane of this vault.
-    fn open<'scope, 'env, S: Sink + 'scope>(
-        &'env self,
-        scope: &'scope std::thread::Scope<'scope, 'env>,
-        profile: Profile,
-        sink: S,
-        observer: &'env dyn Observer,
-    ) -> Result<(lane::Feed, Lane<'scope, S>), Error> {
-        let writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let parameters = writer.note().parameters.clone();
-        let generation = writer.generation();
-        let settings = LaneSettings {
-            profile,
-            keys: LaneKeys::new(&generation.dedup_secret, profile, parameters.chunks(profile)),
-            parameters: parameters.chunks(profile),
-            block_len: parameters.fields().block_len,
-            reader: writer.manifest().chunk_reader()?,
-            usable: Arc::clone(&self.usable),
-            factory: PackFactory {
-                staging_dir: writer.staging_dir()?,
-                owner: PackOwner { vault: writer.vault(), generation: generation.id, profile },
-                recipient: generation.recipient.clone(),
-                pack_len: parameters.fields().pack_len,
-                next_number: Arc::clone(&self.next_number),
-                entropy: Arc::clone(&writer.outside().entropy),
-            },
-            writer: &self.writer,
-            observer,
-        };
-        drop(writer);
-        Ok(lane::open(scope, settings, sink))
-    }
-
-    fn writer(&mut self) -> &mut Writer {
-        self.writer.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn use_recipe(&mut self, recipe: &Recipe) {
-        for piece in recipe.pieces() {
-            *self.used.entry(piece.pack).or_default() += piece.len;
-        }
-    }
-
-    fn pack_names(&mut self) -> Result<HashMap<PackNumber, PackId>, Error> {
-        let packs = self.writer().manifest().packs()?;
-        Ok(packs.into_iter().map(|pack| (pack.number, pack.id)).collect())
-    }
-}
-
-/// Runs one phase: a lane for every vault, fed by `feed`; returns the lanes' sinks.
-fn phase<S: Sink>(
-    name: &'static str,
-    runs: &[Run],
-    sinks: Vec<S>,
-    profile: Profile,
-    observer: &dyn Observer,
-    feed: impl FnOnce(Vec<lane::Feed>) -> Result<(), Error>,
-) -> Result<Vec<S>, Error> {
-    observer.observe(Event::PhaseStarted { phase: name, total_len: None });
-    let sinks = std::thread::scope(|scope| {
-        let (mut feeds, mut lanes) = (Vec::new(), Vec::new());
-        for (run, sink) in runs.iter().zip(sinks) {
-            let (feed, lane) = run.open(scope, profile, sink, observer)?;
-            feeds.push(feed);
-            lanes.push(lane);
-        }
-        let fed = feed(feeds);
-        let joined: Result<Vec<S>, Error> = lanes.into_iter().map(Lane::join).collect();
-        match (fed, joined) {
-            // A feed that only saw a closed queue did not fail itself.
-            (Ok(()) | Err(Error::Closed), joined) => joined,
-            (Err(error), _) => Err(error),
-        }
-    })?;
-    observer.observe(Event::PhaseFinished { phase: name });
-    Ok(sinks)
-}
-
 fn take_database(
     runs: &mut [Run],
     source: &dyn StreamSource,
@@ -364,6 +276,7 @@ fn take_trees(
 /// Commits and delivers a vault's snapshot (I2, I3).
 fn finish(
     mut run: Run,
+    sources: &Sources,
     tags: &[String],
     warnings: &Warnings,
     observer: &dyn Observer,
@@ -372,11 +285,15 @@ fn finish(
         database: run.database.take(),
         uploads: run.uploads.take(),
         used: std::mem::take(&mut run.used),
+        facts: sources.facts.clone(),
         warnings: [run.warnings.kept(), warnings.kept()].concat(),
     };
     let (snapshot, cache) = (run.snapshot, run.cache.take());
     let writer = run.writer();
     check_duration(writer, snapshot)?; // I9
+    for sealed in &sources.sealed {
+        writer.record(EventPayload::SecretSealed(sealed.clone()))?;
+    }
     let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
     writer.deliver(observer)?;
     report.lagging = writer.mirrors().lagging();

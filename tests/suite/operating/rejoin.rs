@@ -6,6 +6,7 @@ use std::sync::Arc;
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::ops::rejoin::{self, Rejoin, RejoinReport};
 use idswyft_vault::ops::verify::Level;
@@ -14,7 +15,7 @@ use idswyft_vault::ops::{self, signers};
 use super::{Person, desk, vault};
 use crate::support::image::Image;
 use crate::support::vault::{TestVault, assert_same_tree, noise};
-use crate::support::{FaultyStore, Mode, Then};
+use crate::support::{Call, FaultyStore, Mode, Then};
 
 fn lose_state(vault: &TestVault) {
     fs::remove_dir_all(vault.path("state")).unwrap();
@@ -94,6 +95,16 @@ fn rejoining_needs_the_vaults_own_key_its_recipients_and_no_state() {
     let error = try_rejoin(&stranger, &vault.recipient).unwrap_err();
     assert_eq!(error.code(), Code::SignatureInvalid, "{error}");
     assert!(!vault.path("state/nightly/vault.json").exists());
+    try_rejoin(&vault, &vault.recipient).unwrap();
+}
+
+#[test]
+fn an_old_note_that_cannot_be_read_keeps_no_host_from_rejoining() {
+    let mut vault = vault();
+    lose_state(&vault);
+    let is_note = |call: &Call| matches!(call, Call::Get(ObjectKey::Note(_)));
+    let bad = FaultyStore::new(vault.stores[0].clone()).fail_calls(Mode::NotDone, is_note);
+    vault.stores = vec![Arc::new(bad)];
     try_rejoin(&vault, &vault.recipient).unwrap();
 }
 

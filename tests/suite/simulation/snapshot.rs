@@ -105,6 +105,8 @@ impl Snapshot {
         let sources = Sources {
             database: world.database.as_ref().map(dump),
             uploads: world.uploads.as_ref().map(path),
+            facts: serde_json::Map::new(),
+            sealed: Vec::new(),
         };
         snapshot::run(jobs, &sources, &self.tags, &NoPassphrase, &world.observer())
     }

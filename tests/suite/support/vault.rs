@@ -167,7 +167,12 @@ impl TestVault {
         let database: Option<Box<dyn StreamSource>> =
             self.path("db.sql").exists().then(|| Box::new(command) as _);
         let root = self.path("uploads");
-        Sources { database, uploads: Some(UploadsPath { root, exclusions: Vec::new() }) }
+        Sources {
+            database,
+            uploads: Some(UploadsPath { root, exclusions: Vec::new() }),
+            facts: serde_json::Map::new(),
+            sealed: Vec::new(),
+        }
     }
 
     /// Returns the time and the randomness.
