@@ -14,7 +14,7 @@ pub mod stream;
 pub mod target;
 pub mod walk;
 
-pub use dump::{DumpError, DumpFacts, DumpScanner};
+pub use dump::{DumpError, DumpFacts, DumpScanner, Field, Row, Watch};
 pub use file::{FileReader, ReadOutcome, read_whole};
 pub use stat::FileStat;
 pub use stream::{OpenStream, StreamSource};
