@@ -233,12 +233,6 @@ codes! {
     /// There is too little room for a second copy.
     RoomMissing = "room-missing", Unavailable, 1,
         "nothing was stopped or changed; make room and run again";
-    /// A key is not the one that what was restored needs.
-    KeyWrong = "key-wrong", Refused, 1,
-        "the api would read nothing with it: restore the sealed files too, with --escrow-identity";
-    /// Nothing tells whether a key fits.
-    KeyUnproven = "key-unproven", Refused, 4,
-        "compare the key with the one in escrow before the stack takes new data";
     /// Files were given to another owner than the snapshot's.
     OwnerChanged = "owner-changed", Refused, 4,
         "usual when the image has changed; the api can read and write them";

@@ -200,11 +200,11 @@ fn an_api_whose_secret_is_another_does_not_start_on_a_stack_that_is_left_as_it_w
     stack.start();
     let refused = stack.unlock(words(&stack, &first, &[]));
     assert!(!refused.err.contains("another-secret"), "{refused}");
-    refused.fails(1, "key-wrong", &["everything is as it was", "API_KEY_SECRET"]);
+    refused.fails(3, "key-does-not-fit", &["everything is as it was", "API_KEY_SECRET"]);
     Served::by(&stack).is(&now);
     stack.wait_until_healthy("api");
     let accepted = stack.unlock(words(&stack, &first, &["--accept-other-keys"]));
-    assert!(accepted.exits(4).err.contains("warning[key-wrong]"));
+    assert!(accepted.exits(4).err.contains("warning[key-does-not-fit]"));
 }
 
 ///
