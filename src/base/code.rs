@@ -208,6 +208,31 @@ codes! {
     /// A file that would be written is there already.
     FileExists = "file-exists", Refused, 1,
         "nothing was overwritten; name another file";
+    /// A snapshot is on its way into service, or what was there before is kept.
+    ApplyUnderWay = "apply-under-way", Refused, 1,
+        "both states are there: go on with --apply, back with --undo, or end with --drop-previous";
+    /// The journal of a restore into service is not one.
+    JournalUnusable = "journal-unusable", Unavailable, 1,
+        "nothing was changed; both states are still there, in the database server and the volume";
+    /// What the stack serves is in no snapshot before something else takes its place.
+    PreRestoreMissing = "pre-restore-missing", Refused, 4,
+        "what served before stays in the engine until --drop-previous";
+    /// There is too little room for a second copy.
+    RoomMissing = "room-missing", Unavailable, 1,
+        "nothing was stopped or changed; make room and run again";
+    /// A key is not the one that what was restored needs.
+    KeyWrong = "key-wrong", Refused, 1,
+        "the api would read nothing with it: restore the sealed files too, with --escrow-identity";
+    /// Nothing tells whether a key fits.
+    KeyUnproven = "key-unproven", Refused, 4,
+        "compare the key with the one in escrow before the stack takes new data";
+    /// Files were given to another owner than the snapshot's.
+    OwnerChanged = "owner-changed", Refused, 4,
+        "usual when the image has changed; the api can read and write them";
+    /// The api does not become healthy.
+    ApiNotHealthy = "api-not-healthy", Unavailable, 1,
+        "all data is in place; see `docker logs`, then run the same command again, or --undo";
+
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
@@ -232,9 +257,6 @@ codes! {
     /// A key does not open what was archived with it.
     KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
         "do not start the api with this key; look for an older one with `escrow list`";
-    /// Nothing in a snapshot shows whether a key fits.
-    KeyUnproven = "key-unproven", Unavailable, 4,
-        "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
 
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod passphrase;
 pub mod progress;
 pub mod report;
+pub mod secrets;
 pub mod session;
 
 use std::ffi::OsString;
@@ -59,6 +60,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Recipients(args) => commands::recipients::run(args, session),
         Command::Signer(args) => commands::signer::run(args, session),
         Command::Generation(args) => commands::generation::run(args, session),
+        Command::Escrow(args) => commands::escrow::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }
 }

@@ -17,6 +17,12 @@ pub enum Error {
     /// The escrow failed.
     #[error(transparent)]
     Escrow(#[from] super::escrow::EscrowError),
+    /// The engine or the stack cannot be used.
+    #[error(transparent)]
+    Docker(#[from] crate::source::docker::DockerError),
+    /// A snapshot does not go into service.
+    #[error(transparent)]
+    Apply(#[from] super::apply::ApplyError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -134,6 +140,8 @@ impl Coded for Error {
             Self::Vault(error) => error.code(),
             Self::Change(error) => error.code(),
             Self::Escrow(error) => error.code(),
+            Self::Docker(error) => error.code(),
+            Self::Apply(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),

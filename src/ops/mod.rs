@@ -1,5 +1,6 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
+pub mod apply;
 pub mod change;
 pub mod desk;
 pub mod error;

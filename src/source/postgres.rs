@@ -139,7 +139,11 @@ fn split_password(url: &str) -> Result<(String, Option<String>), Error> {
     Ok((format!("{scheme}{place}{separator}{}", kept.join("&")), password))
 }
 
-fn percent_decode(text: &str) -> Result<String, Error> {
+/// Decodes the `%` of a URL's part.
+///
+/// # Errors
+/// When one lacks its two hex digits, or what comes out is no text.
+pub fn percent_decode(text: &str) -> Result<String, Error> {
     let invalid = |reason| Error::UrlInvalid { reason };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

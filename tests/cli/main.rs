@@ -13,6 +13,7 @@ mod lost;
 mod rooms;
 mod session;
 mod sources;
+mod stack;
 mod support;
 
 use std::path::Path;

@@ -3,9 +3,11 @@
 //! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
 //! Every help text ends with an example.
 
+mod apply;
 mod archive;
 mod change;
 mod check;
+pub mod escrow;
 mod keys;
 mod read;
 pub mod selection;
@@ -15,11 +17,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use apply::ApplyArgs;
 pub use archive::{InitArgs, SnapshotArgs};
 pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
+pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 pub use state::{ManifestArgs, ManifestCommand};
@@ -125,6 +129,10 @@ pub enum Command {
     /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
     /// digest before the command succeeds; the archive is only read. Load db.sql into an empty
     /// database, in one transaction, with a psql as new as the pg_dump that wrote it.
+    ///
+    /// With --apply the snapshot takes the place of what the running stack serves: staged and proven
+    /// beside it, then exchanged in one go. What served before stays until --drop-previous, and
+    /// --undo brings it back; killed at any moment, the same command goes on.
     Restore(RestoreArgs),
     /// Write the dump or one file of a snapshot to standard output
     ///
@@ -161,6 +169,12 @@ pub enum Command {
     ///
     /// A generation is a period with keys of its own: it opens, goes and is destroyed as a whole.
     Generation(GenerationArgs),
+    /// Seal, list, open or check the secrets of the stack
+    ///
+    /// .env, the override and the certificates, and each ENCRYPTION_KEY by itself, sealed to
+    /// custodians in a store that is not the archive's: without them a restored database and
+    /// restored uploads stay encrypted.
+    Escrow(EscrowArgs),
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
@@ -189,6 +203,7 @@ impl Command {
             Self::Recipients(_) => "recipients",
             Self::Signer(_) => "signer",
             Self::Generation(_) => "generation",
+            Self::Escrow(_) => "escrow",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
@@ -262,6 +277,9 @@ mod tests {
             &["signer", "add", "--role", "janitor", "-o", "x", "--event", "verified", "--kit", "k"],
             &["signer", "add", "--role", "auditor", "--key", "x", "--kit", "kit"],
             &["generation", "export", "2026", "-o", "x"],
+            &["escrow", "seal"],
+            &["escrow", "open", "--target", "x", "--escrow-identity", "y"],
+            &["escrow", "check", "latest", "--escrow-identity", "y"],
             &["demo"],
             &["completions", "bash"],
         ] {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::ApplyArgs;
 use super::UsageError;
 use super::selection::{SelectError, SelectionArgs, Selector};
 use crate::cli::access::AccessArgs;
@@ -53,6 +54,8 @@ pub enum PartArg {
 Example:
   idswyft-vault restore latest --target /srv/restored --identity operator.key
   idswyft-vault restore --at 2026-03-01 --only uploads --path 'selfies/*' --target /srv/some
+  idswyft-vault restore latest --apply --dir /opt/idswyft --identity operator.key \\
+      --escrow-identity custodian.key
   psql --single-transaction -v ON_ERROR_STOP=1 -d new_database -f /srv/restored/db.sql")]
 pub struct RestoreArgs {
     /// Which snapshot.
@@ -60,7 +63,8 @@ pub struct RestoreArgs {
     pub selection: SelectionArgs,
     /// Directory to write to; it must be new or empty
     #[arg(long, value_name = "DIR")]
-    pub target: PathBuf,
+    #[arg(required_unless_present_any = ["apply", "undo", "drop_previous"])]
+    pub target: Option<PathBuf>,
     /// Only this part
     #[arg(long, value_name = "PART")]
     pub only: Option<PartArg>,
@@ -68,8 +72,11 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "GLOB")]
     pub path: Vec<String>,
     /// Write into a directory that is not empty, over files of the same names
-    #[arg(long)]
+    #[arg(long, requires = "target")]
     pub overwrite: bool,
+    /// Into the running stack.
+    #[command(flatten)]
+    pub service: ApplyArgs,
     /// Which copy to read.
     #[command(flatten)]
     pub access: AccessArgs,

@@ -1,8 +1,10 @@
 //! One file a command.
 
+pub mod apply;
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod escrow;
 pub mod generation;
 pub mod init;
 pub mod keygen;

@@ -1,9 +1,11 @@
 //! `restore`: a snapshot into a directory.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::json;
 
+use super::apply;
 use crate::cli::access;
 use crate::cli::args::{PartArg, RestoreArgs, UsageError};
 use crate::cli::commands::show::choose;
@@ -17,6 +19,9 @@ use crate::ops::restore::{self, Existing, Loss, Part, PathFilter, RestoreReport,
 /// If the target cannot be used or the snapshot does not open. What is damaged is left out and
 /// named, and the exit code is 3.
 pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
+    let Some(target) = args.target.as_deref().filter(|_| !args.service.is_service()) else {
+        return apply::run(args, session);
+    };
     let selector = args.selection.selector()?;
     if !args.path.is_empty() && args.only == Some(PartArg::Database) {
         let reason = "--path chooses uploads, --only database leaves them out";
@@ -32,7 +37,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     let only = if paths.is_some() { Some(PartArg::Uploads) } else { args.only };
     let request = RestoreRequest {
         snapshot,
-        target: &args.target,
+        target,
         only: only.map(|only| match only {
             PartArg::Database => Part::Database,
             PartArg::Uploads => Part::Uploads,
@@ -50,7 +55,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         .collect();
     let object = json!({
         "id": snapshot,
-        "target": args.target,
+        "target": target,
         "database_len": report.database_len,
         "file_count": report.file_count,
         "content_len": report.content_len,
@@ -58,10 +63,10 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     });
     let ending = if report.losses.is_empty() { Ending::Done } else { Ending::Damaged };
     let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, ending, || text_of(&report, args))
+    session.report.deed(object, &warnings, ending, || text_of(&report, target))
 }
 
-fn text_of(report: &RestoreReport, args: &RestoreArgs) -> String {
+fn text_of(report: &RestoreReport, target: &Path) -> String {
     let mut text = String::new();
     for Loss { what, code, detail } in &report.losses {
         text.push_str(&words::printable(&format!("lost[{code}]: {what}: {detail}")));
@@ -83,7 +88,7 @@ fn text_of(report: &RestoreReport, args: &RestoreArgs) -> String {
         words::bytes(report.database_len),
         words::count(report.file_count, "file"),
         words::bytes(report.content_len),
-        args.target.display(),
+        target.display(),
     ));
     text
 }

@@ -11,6 +11,7 @@ use crate::cli::access;
 use crate::cli::args::{SnapshotArgs, UsageError};
 use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig, VaultConfig};
 use crate::cli::report::{Ending, Failure, words};
+use crate::cli::secrets;
 use crate::cli::session::Session;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::parameters::Parameters;
@@ -30,8 +31,22 @@ use crate::vault::state::{StateDir, StateLock};
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
+    let reports = take(&args.tag, session)?;
+    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
+        true => "no vault is due\n".to_owned(),
+        false => reports.iter().map(line_of).collect(),
+    })
+}
+
+/// Takes a snapshot and says nothing of it unless a vault fails.
+///
+/// # Errors
+/// As [`run`].
+pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
-    let sources = sources_of(&config)?;
+    let mut sources = sources_of(&config)?;
     let _lock = StateLock::take(&config.state_dir)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
@@ -43,8 +58,14 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
         jobs.push(VaultJob { writer, recipients });
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
+    // Before the database is read: a key that the rows need is sealed by then.
+    let sealing = secrets::seal_for_snapshot(&config, None, session)?;
+    if !sealing.needed.is_empty() {
+        sources.facts.insert("escrow".to_owned(), sealing.fact());
+        sources.sealed = sealing.events();
+    }
     let RunReport { taken: reports, failed } =
-        snapshot::run(jobs, &sources, &args.tag, &session.ask, &observer)?;
+        snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
         reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
@@ -54,12 +75,7 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
         session.report.note(&format!("vault {vault} failed; what the others took is safe"));
         return Err(error.into());
     }
-    let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
-    let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
-        true => "no vault is due\n".to_owned(),
-        false => reports.iter().map(line_of).collect(),
-    })
+    Ok(reports)
 }
 
 /// Warns where the config says something else than the signed vault note, which is in force.

@@ -6,6 +6,7 @@
 
 mod compose;
 mod error;
+mod escrow;
 mod place;
 mod sources;
 mod tables;
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 
 pub use compose::{ConfigFlags, compose_config};
 pub use error::ConfigError;
-pub use sources::{DatabaseConfig, EscrowConfig, SourcesConfig, UploadsConfig};
+pub use escrow::EscrowConfig;
+pub use sources::{DatabaseConfig, SourcesConfig, UploadsConfig};
 pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
 
 use self::place::Place;
@@ -91,8 +93,8 @@ impl Config {
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
-            Some(escrow) => {
-                Some(sources::check_escrow(&text, escrow, &archive.collect::<Vec<_>>())?)
+            Some(table) => {
+                Some(escrow::check(&text, table, &archive.collect::<Vec<_>>(), &sources)?)
             }
             None => None,
         };

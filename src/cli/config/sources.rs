@@ -1,11 +1,11 @@
-//! `[sources]` and `[escrow]`, checked.
+//! `[sources]`, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::tables::{DatabaseTable, EscrowTable, SourcesTable, UploadsTable};
+use super::tables::{DatabaseTable, SourcesTable, UploadsTable};
 use super::text::ConfigText;
 
 /// What is archived; a config without sources still restores and verifies.
@@ -15,6 +15,14 @@ pub struct SourcesConfig {
     pub database: Option<DatabaseConfig>,
     /// The uploads, if they are archived.
     pub uploads: Option<UploadsConfig>,
+}
+
+impl SourcesConfig {
+    /// Returns the install directory of the stack that is archived; none if the sources are not
+    /// those of a stack.
+    pub const fn install_dir(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// Where the dump comes from.
@@ -53,17 +61,6 @@ pub enum UploadsConfig {
         /// The directory; absolute.
         path: PathBuf,
     },
-}
-
-/// Where the sealed secrets go.
-#[derive(Debug, Clone)]
-pub struct EscrowConfig {
-    /// URL of the store, which is none of the archive's.
-    pub store: String,
-    /// To whom they are sealed; at least one, and none of the archive's.
-    pub recipients: Vec<String>,
-    /// To whom the key alone is sealed, where two persons are needed.
-    pub key_recipients: Vec<String>,
 }
 
 /// Checks the sources.
@@ -153,28 +150,4 @@ fn misplaced(
 fn lacking(text: &ConfigText, kind: &Spanned<String>, key: &str) -> ConfigError {
     let reason = format!("kind = {:?} needs {key}", kind.get_ref());
     text.wrong(&kind.span(), reason)
-}
-
-/// Checks the escrow; `archive` are the recipients of all vaults.
-pub fn check_escrow(
-    text: &ConfigText,
-    table: EscrowTable,
-    archive: &[&String],
-) -> Result<EscrowConfig, ConfigError> {
-    let recipients = text.recipients("recipients", &table.recipients)?;
-    let key_recipients = text.recipients("key_recipients", &table.key_recipients)?;
-    if recipients.is_empty() {
-        let reason = "recipients: the escrow has none";
-        return Err(text.wrong(&table.store.span(), reason));
-    }
-    let written = table.recipients.iter().chain(&table.key_recipients);
-    for spanned in written {
-        let recipient = spanned.get_ref().trim();
-        if archive.iter().any(|archived| *archived == recipient) {
-            let reason = format!("{recipient} opens the archive, so it may not open the escrow");
-            return Err(text.wrong(&spanned.span(), reason));
-        }
-    }
-    let store = table.store.into_inner();
-    Ok(EscrowConfig { store, recipients, key_recipients })
 }

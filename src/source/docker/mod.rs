@@ -8,6 +8,7 @@
 mod compose_program;
 mod error;
 mod inspect;
+pub mod psql;
 mod stack;
 
 use std::ffi::{OsStr, OsString};

@@ -1,0 +1,161 @@
+//! `restore --apply`, `--undo` and `--drop-previous`: a snapshot in the running stack.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::show::choose;
+use super::snapshot;
+use crate::base::{Code, Event, Observer};
+use crate::cli::access;
+use crate::cli::args::{RestoreArgs, UsageError};
+use crate::cli::report::{Ending, Failure, words};
+use crate::cli::session::Session;
+use crate::ops::apply::{
+    Application, ApplyReport, ApplyRequest, Erased, InstallFile, Journal, OtherKeys, Phase,
+};
+use crate::source::docker::{Docker, Selector};
+
+/// Where the journal is on a machine without a config.
+const STATE_DIR_DEFAULT: &str = "/var/lib/idswyft-vault";
+/// The tag of the snapshot of what the stack served.
+const PRE_RESTORE: &str = "pre-restore";
+
+/// Puts a snapshot into service, takes it back, or removes what was there before.
+///
+/// # Errors
+/// If it cannot be done; the error says what holds then.
+pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
+    let options = &args.service;
+    if options.apply && options.escrow_identity.is_empty() && !options.keep_env {
+        let reason = "say which `.env` the stack is to have: --escrow-identity FILE puts the \
+                      sealed one back, --keep-env leaves the one that is there";
+        return Err(UsageError::new("put a snapshot into service", reason).into());
+    }
+    let (state_dir, dir) = match session.config() {
+        Ok(config) => (config.state_dir, None),
+        Err(error) if crate::base::Coded::code(&error) == Code::ConfigMissing => {
+            (PathBuf::from(STATE_DIR_DEFAULT), None)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let selector = Selector { dir: options.dir.clone().or(dir), project: options.project.clone() };
+    let (outside, observer) = (session.outside(), session.progress.as_ref());
+    let open = || Application::open(Docker::find()?, selector, &state_dir, outside, observer);
+    if options.undo {
+        return say_undone(&open()?.undo()?, session);
+    }
+    if options.drop_previous {
+        return say_dropped(&open()?.drop_previous()?, session);
+    }
+    apply(args, &open()?, session)
+}
+
+fn apply(
+    args: &RestoreArgs,
+    application: &Application<'_>,
+    session: &Session,
+) -> Result<Ending, Failure> {
+    let unlocked = access::unlocked(session, &args.access, "restore")?;
+    let snapshot = choose(unlocked.auditor(), &args.selection.selector()?, session)?;
+    let options = &args.service;
+    if application.journal()?.is_none() && !options.no_snapshot {
+        keep_what_serves(session)?;
+    }
+    let request = ApplyRequest {
+        snapshot,
+        files: sealed_files(&options.escrow_identity)?,
+        erased: if options.erase_again { Erased::Again } else { Erased::Tell },
+        other_keys: if options.accept_other_keys { OtherKeys::Accept } else { OtherKeys::Refuse },
+    };
+    let report = application.apply(&unlocked, &request)?;
+    let durations = report.durations.iter();
+    let phases: Vec<_> = durations
+        .clone()
+        .map(|(phase, took)| json!({ "phase": phase, "seconds": took.as_secs_f64() }))
+        .collect();
+    let proofs: Vec<_> = report
+        .proofs
+        .iter()
+        .map(|proof| json!({ "key": proof.name, "tried_on": proof.tried_on }))
+        .collect();
+    let object = json!({
+        "id": snapshot,
+        "project": report.project,
+        "row_count": report.row_count,
+        "file_count": report.file_count,
+        "replaced": report.replaced,
+        "keys": proofs,
+        "phases": phases,
+        "seconds": durations.map(|(_, took)| took.as_secs_f64()).sum::<f64>(),
+    });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || text_of(&report))
+}
+
+/// Takes a snapshot of what the stack serves; a machine that takes none goes on without.
+fn keep_what_serves(session: &Session) -> Result<(), Failure> {
+    let skipped = |why: String| {
+        let detail = format!("what the stack serves now is in no snapshot: {why}");
+        session.progress.observe(Event::Warning { code: Code::PreRestoreMissing, detail });
+    };
+    match snapshot::take(&[PRE_RESTORE.to_owned()], session) {
+        Ok(taken) if taken.is_empty() => skipped("no vault is due".to_owned()),
+        Ok(_) => {}
+        Err(failure) => match failure.code() {
+            Code::ConfigMissing | Code::VaultMissing => skipped(failure.chain().join(": ")),
+            _ => return Err(failure),
+        },
+    }
+    Ok(())
+}
+
+fn sealed_files(_identities: &[PathBuf]) -> Result<Vec<InstallFile>, Failure> {
+    Ok(Vec::new())
+}
+
+fn text_of(report: &ApplyReport) -> String {
+    let total: f64 = report.durations.iter().map(|(_, took)| took.as_secs_f64()).sum();
+    let mut text = String::new();
+    for path in &report.replaced {
+        text.push_str(&format!("replaced          {}\n", shown(path)));
+    }
+    for proof in &report.proofs {
+        if let Some(what) = &proof.tried_on {
+            text.push_str(&format!("{:<17} fits {what}\n", proof.name));
+        }
+    }
+    text.push_str(&format!(
+        "{} serves again: {} and {}, in {total:.1} s\n\
+         What it served before is kept: `restore --undo` brings it back, `restore \
+         --drop-previous` removes it.\n",
+        report.project,
+        words::count(report.row_count, "row"),
+        words::count(report.file_count, "file"),
+    ));
+    text
+}
+
+fn say_undone(journal: &Journal, session: &Session) -> Result<Ending, Failure> {
+    let object = json!({ "id": journal.snapshot, "project": journal.project, "undone": true });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || {
+        let aside = match journal.phase {
+            Phase::Undone => "; what was restored is kept aside until `restore --drop-previous`",
+            _ => "",
+        };
+        format!("{} is as it was before snapshot {}{aside}\n", journal.project, journal.snapshot)
+    })
+}
+
+fn say_dropped(journal: &Journal, session: &Session) -> Result<Ending, Failure> {
+    let object = json!({ "id": journal.snapshot, "project": journal.project, "dropped": true });
+    let warnings = session.progress.warnings();
+    session.report.deed(object, &warnings, Ending::Done, || {
+        format!("what {} does not serve any more is removed\n", journal.project)
+    })
+}
+
+fn shown(path: &Path) -> String {
+    words::printable(&path.display().to_string())
+}

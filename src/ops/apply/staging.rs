@@ -1,0 +1,188 @@
+//! Everything that is done before anything is stopped. Spec: `apply.md` §1.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::database::DatabaseSwap;
+use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces};
+use super::room::Room;
+use super::services;
+use super::uploads::VolumeSwap;
+use super::{API, Application, ApplyError, ApplyReport, ApplyRequest, POSTGRES, UPLOADS_IN_API};
+use crate::base::{Code, Event, SnapshotId, entropy};
+use crate::format::body::Body;
+use crate::ops::Error;
+use crate::ops::restore::{self, Existing, Part, RestoreRequest};
+use crate::source::docker::psql::Psql;
+use crate::source::docker::{Container, Stack};
+use crate::store::STAGING_PREFIX;
+use crate::vault::Unlocked;
+
+/// Where the official image keeps its databases, unless `PGDATA` says otherwise.
+const PGDATA_DEFAULT: &str = "/var/lib/postgresql/data";
+
+impl Application<'_> {
+    /// Restores, loads, counts and compares beside what serves; returns the journal that stands.
+    ///
+    /// What was staged is removed again if any of it fails.
+    pub(super) fn stage(
+        &self,
+        unlocked: &Unlocked,
+        request: &ApplyRequest,
+        report: &mut ApplyReport,
+    ) -> Result<Journal, Error> {
+        let body = unlocked.body(&unlocked.auditor().snapshot(request.snapshot)?)?;
+        let stack = self.stack()?;
+        let mut journal = self.plan(&stack, &body, request)?;
+        self.dir.save(&journal)?;
+        let began = self.outside.clock.now();
+        match self.stage_all(unlocked, request, &stack, &body, &mut journal) {
+            Ok(()) => {
+                report.durations.push((Phase::Staging.name(), self.since(began)));
+                journal.phase = Phase::Stopping;
+                self.dir.save(&journal)?;
+                Ok(journal)
+            }
+            Err(error) => match self.discard(&journal) {
+                Ok(()) => Err(ApplyError::TakenBack { cause: Box::new(error) }.into()),
+                Err(back) => {
+                    let (cause, back) = (Box::new(error), Box::new(back));
+                    Err(ApplyError::NotTakenBack { cause, back }.into())
+                }
+            },
+        }
+    }
+
+    /// Looks at everything that is needed, and changes nothing (A-2).
+    fn plan(&self, stack: &Stack, body: &Body, request: &ApplyRequest) -> Result<Journal, Error> {
+        let suffix: [u8; 4] = entropy::draw(self.outside.entropy.as_ref());
+        let suffix = hex::encode(suffix);
+        let api = stack.service(API)?;
+        let mut room = Room::default();
+        let mut database = None;
+        if let Some(stream) = &body.database {
+            let postgres = stack.running(POSTGRES)?;
+            let psql = Psql::of(&self.docker, postgres);
+            if !psql.is_ready() {
+                return Err(stack.unusable(POSTGRES, "it takes no connections").into());
+            }
+            let name = postgres.variable("POSTGRES_DB").map(|name| name.expose().to_owned());
+            let name = name.unwrap_or_else(|| psql.user.clone());
+            database = Some(DatabaseNames::new(&psql.user, &name, &suffix));
+            room.dump(self.dir.path(), stream.stream.len)?;
+            if let Some(place) = data_dir(postgres) {
+                room.database(&place, stream.stream.len)?;
+            }
+        }
+        let mut uploads = None;
+        if let Some(tree) = &body.uploads {
+            let places = self.places(api, stack, &suffix)?;
+            let entry_count = tree.file_count + tree.dir_count + tree.other_count;
+            room.tree(&places.root, tree.content_len, entry_count)?;
+            uploads = Some(places);
+        }
+        room.check()?;
+        Ok(Journal {
+            v: 1,
+            snapshot: request.snapshot,
+            project: stack.project.clone(),
+            install_dir: stack.dir.clone(),
+            phase: Phase::Staging,
+            database,
+            uploads,
+            files: Vec::new(),
+            services: services::to_stop(stack),
+        })
+    }
+
+    fn places(&self, api: &Container, stack: &Stack, suffix: &str) -> Result<UploadsPlaces, Error> {
+        let mount = api.mount_at(Path::new(UPLOADS_IN_API)).ok_or_else(|| {
+            stack.unusable(API, format!("nothing is mounted at {UPLOADS_IN_API}"))
+        })?;
+        let root = mount.source.clone();
+        let unusable = |reason: String| ApplyError::Volume { path: root.clone(), reason };
+        let metadata = fs::symlink_metadata(&root).map_err(|cause| {
+            unusable(format!("{cause}: it must be a directory of this machine, and readable"))
+        })?;
+        if !metadata.is_dir() {
+            return Err(unusable("it is not a directory".to_owned()).into());
+        }
+        // Whether it can be written is seen by writing: nothing else tells of a read-only mount.
+        let probe = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(&root);
+        probe.map_err(|cause| unusable(format!("it cannot be written: {cause}")))?;
+        Ok(UploadsPlaces {
+            root_was: (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777),
+            staged: format!("{STAGING_PREFIX}restored-{suffix}"),
+            previous: format!("{STAGING_PREFIX}before-{suffix}"),
+            root,
+        })
+    }
+
+    fn stage_all(
+        &self,
+        unlocked: &Unlocked,
+        request: &ApplyRequest,
+        stack: &Stack,
+        body: &Body,
+        journal: &mut Journal,
+    ) -> Result<(), Error> {
+        if let Some(install_dir) = journal.install_dir.as_deref() {
+            journal.files = super::files::stage(&self.dir, install_dir, &request.files)?;
+        }
+        if !journal.files.is_empty() {
+            // Without it the new files would reach no container: said while nothing is stopped.
+            crate::source::docker::ComposeProgram::find(&self.docker)?;
+        }
+        if let (Some(names), Some(stream)) = (&journal.database, &body.database) {
+            let target = self.dir.dump();
+            self.restore(unlocked, request.snapshot, Part::Database, &target)?;
+            let path = target.join("db.sql");
+            let dump = File::open(&path).map_err(|cause| Error::file("read", &path, cause))?;
+            let swap = DatabaseSwap::new(Psql::of(&self.docker, stack.running(POSTGRES)?), names);
+            swap.stage(dump)?;
+            swap.check_rows(&stream.rows)?;
+        }
+        if let Some(places) = &journal.uploads {
+            let swap = VolumeSwap::new(places, std::sync::Arc::clone(self.gate()));
+            self.restore(unlocked, request.snapshot, Part::Uploads, &swap.staged())?;
+            if let Some((from, to)) = swap.adopt_owner()? {
+                let detail = format!(
+                    "the volume belongs to {}:{}, the snapshot's files to {}:{}: they were given \
+                     to the volume's owner",
+                    to.0, to.1, from.0, from.1
+                );
+                self.observer.observe(Event::Warning { code: Code::OwnerChanged, detail });
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores a part; one that is damaged is refused.
+    fn restore(
+        &self,
+        unlocked: &Unlocked,
+        snapshot: SnapshotId,
+        part: Part,
+        target: &Path,
+    ) -> Result<(), Error> {
+        let (only, existing) = (Some(part), Existing::Refuse);
+        let request = RestoreRequest { snapshot, target, only, paths: None, existing };
+        let report = restore::restore(unlocked, &request, self.observer)?;
+        match report.losses.first() {
+            None => Ok(()),
+            Some(loss) => {
+                let first = format!("{}: {}", loss.what, loss.detail);
+                Err(ApplyError::Damaged { count: report.losses.len(), first }.into())
+            }
+        }
+    }
+}
+
+/// Returns where the databases of a container are on this machine, if it can be seen.
+fn data_dir(postgres: &Container) -> Option<PathBuf> {
+    let data = postgres.variable("PGDATA").map_or(PGDATA_DEFAULT, |dir| dir.expose());
+    let above = Path::new(data).ancestors();
+    let mount = above.into_iter().find_map(|place| postgres.mount_at(place))?;
+    mount.source.is_dir().then(|| mount.source.clone())
+}

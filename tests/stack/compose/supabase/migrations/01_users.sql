@@ -1,0 +1,1 @@
+-- The schema of the test stack is tests/stack/schema.sql; this stands in for its history.
