@@ -131,6 +131,9 @@ fn of_added(key: &ObjectKey) -> Promise {
         | ObjectKey::Segment(_)
         | ObjectKey::Body(_)
         | ObjectKey::List(_) => Promise::Nothing,
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+            unreachable!("no archive holds escrow objects")
+        }
     }
 }
 

@@ -78,6 +78,9 @@ impl Shelf {
                     cause.unwrap_or_default()
                 })
             }
+            ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+                unreachable!("no archive holds escrow objects")
+            }
             ObjectKey::Note(id) => auditor.snapshot(id).map(drop).map_err(|e| text(&e)),
             ObjectKey::List(_) => auditor.list(&self.note).map(drop).map_err(|e| text(&e)),
             ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
