@@ -261,12 +261,12 @@ codes! {
         "both are sealed; find out which one is meant before the api starts anew";
     /// A snapshot or a bundle names no such sealed secret.
     EscrowUnknown = "escrow-unknown", Misuse, 1, "list what is sealed with `escrow list`";
-    /// A key does not open what was archived with it.
-    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
-        "do not start the api with this key; look for an older one with `escrow list`";
     /// Nothing in a snapshot shows whether a key fits.
     KeyUnproven = "key-unproven", Unavailable, 4,
         "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
+    /// A key does not open what was archived with it.
+    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
+        "do not start the api with this key; look for an older one with `escrow list`";
 
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,

@@ -147,7 +147,7 @@ fn sealed_files(
         UsageError::new("open the sealed files", reason)
     };
     let store = store::open(&url.ok_or_else(unnamed)?, "escrow")?;
-    let identities = session.identities_in(&options.escrow_identity, "open the sealed files")?;
+    let identities = session.read_identities(&options.escrow_identity, "open the sealed files")?;
     let body = unlocked.body(&unlocked.auditor().snapshot(snapshot)?)?;
     let named = open::named(&body).map_err(ops::Error::from)?;
     let opened = open::open(store.as_ref(), &identities, open::Version::Named(&named))?;

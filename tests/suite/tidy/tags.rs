@@ -14,6 +14,7 @@ use super::{modules, rust};
 pub const SPECS: &[Spec] = &[
     Spec { page: "spec/vault-v1.md", letter: 'V' },
     Spec { page: "spec/rows.md", letter: 'R' },
+    Spec { page: "spec/escrow.md", letter: 'E' },
     Spec { page: "spec/apply.md", letter: 'A' },
     Spec { page: "spec/nights.md", letter: 'N' },
 ];
