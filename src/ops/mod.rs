@@ -14,6 +14,7 @@ pub mod recipients;
 pub mod rejoin;
 pub mod replicate;
 pub mod restore;
+pub mod rows;
 pub mod signers;
 pub mod snapshot;
 pub mod threads;

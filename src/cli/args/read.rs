@@ -70,6 +70,9 @@ pub struct RestoreArgs {
     /// Write into a directory that is not empty, over files of the same names
     #[arg(long)]
     pub overwrite: bool,
+    /// Do not look up who was erased since; that reads the newest snapshot's dump
+    #[arg(long)]
+    pub no_erased_check: bool,
     /// Which copy to read.
     #[command(flatten)]
     pub access: AccessArgs,

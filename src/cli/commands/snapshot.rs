@@ -153,6 +153,7 @@ fn object_of(report: &SnapshotReport) -> Value {
         "new_len": report.new_len,
         "file_count": report.file_count,
         "row_count": report.row_count,
+        "rows_files": report.rows,
         "lagging": report.lagging,
     })
 }
