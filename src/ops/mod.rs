@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod desk;
+pub mod erase;
 pub mod error;
 pub mod generations;
 pub mod init;

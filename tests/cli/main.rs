@@ -11,6 +11,7 @@ mod choices;
 mod damage;
 mod lost;
 mod rooms;
+mod rows;
 mod session;
 mod sources;
 mod support;

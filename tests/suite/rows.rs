@@ -1,5 +1,6 @@
 //! Rows and the files that they name, through whole snapshots and restores.
 
+mod erase;
 mod erased;
 mod files;
 

@@ -59,16 +59,20 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
             json!({ "what": what, "code": code.text(), "detail": detail })
         })
         .collect();
-    let object = json!({
+    let mut object = json!({
         "id": snapshot,
         "target": args.target,
         "database_len": report.database_len,
         "file_count": report.file_count,
         "content_len": report.content_len,
         "losses": losses,
-        "rows_files": report.rows.as_ref().map(|rows| rows.counts),
-        "erased_since": erased.iter().map(json_of).collect::<Vec<_>>(),
     });
+    if let Some(rows) = &report.rows {
+        object["rows_files"] = json!(rows.counts);
+    }
+    if !erased.is_empty() {
+        object["erased_since"] = erased.iter().map(json_of).collect();
+    }
     let ending = if report.losses.is_empty() { Ending::Done } else { Ending::Damaged };
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, ending, || text_of(&report, args))

@@ -144,7 +144,7 @@ fn exclusions(config: &Config) -> Vec<PathBuf> {
 }
 
 fn object_of(report: &SnapshotReport) -> Value {
-    json!({
+    let mut object = json!({
         "id": report.snapshot,
         "vault": report.vault,
         "time": report.time.to_string(),
@@ -153,9 +153,13 @@ fn object_of(report: &SnapshotReport) -> Value {
         "new_len": report.new_len,
         "file_count": report.file_count,
         "row_count": report.row_count,
-        "rows_files": report.rows,
         "lagging": report.lagging,
-    })
+    });
+    // Of a dump without the stack's tables there is nothing to tell.
+    if let Some(rows) = report.rows {
+        object["rows_files"] = json!(rows);
+    }
+    object
 }
 
 fn line_of(report: &SnapshotReport) -> String {
