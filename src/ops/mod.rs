@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod change;
 pub mod desk;
+pub mod erase;
 pub mod error;
 pub mod escrow;
 pub mod generations;
@@ -19,6 +20,7 @@ pub mod recipients;
 pub mod rejoin;
 pub mod replicate;
 pub mod restore;
+pub mod rows;
 pub mod schedule;
 pub mod signers;
 pub mod snapshot;

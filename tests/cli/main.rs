@@ -14,6 +14,7 @@ mod lost;
 mod nights;
 mod pings;
 mod rooms;
+mod rows;
 mod session;
 mod sources;
 mod stack;

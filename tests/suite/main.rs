@@ -23,6 +23,7 @@ mod plugins;
 mod rebuild;
 mod reference;
 mod review;
+mod rows;
 mod rules;
 mod simulation;
 mod sources;

@@ -146,7 +146,7 @@ fn map_of(parameters: &Parameters) -> Map<String, Value> {
 }
 
 fn object_of(report: &SnapshotReport) -> Value {
-    json!({
+    let mut object = json!({
         "id": report.snapshot,
         "vault": report.vault,
         "time": report.time.to_string(),
@@ -156,7 +156,12 @@ fn object_of(report: &SnapshotReport) -> Value {
         "file_count": report.file_count,
         "row_count": report.row_count,
         "lagging": report.lagging,
-    })
+    });
+    // Of a dump without the stack's tables there is nothing to tell.
+    if let Some(rows) = report.rows {
+        object["rows_files"] = json!(rows);
+    }
+    object
 }
 
 fn line_of(report: &SnapshotReport) -> String {
