@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod change;
 pub mod desk;
+pub mod drill;
 pub mod error;
 pub mod generations;
 pub mod init;

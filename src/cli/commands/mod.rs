@@ -4,6 +4,7 @@ pub mod apply;
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod drill;
 pub mod generation;
 pub mod init;
 pub mod keygen;

@@ -11,8 +11,11 @@ use super::files::Repository;
 use super::{modules, rust};
 
 /// The normative pages, each with the letter of its tags.
-pub const SPECS: [Spec; 2] =
-    [Spec { page: "spec/vault-v1.md", letter: 'V' }, Spec { page: "spec/nights.md", letter: 'N' }];
+pub const SPECS: [Spec; 3] = [
+    Spec { page: "spec/vault-v1.md", letter: 'V' },
+    Spec { page: "spec/nights.md", letter: 'N' },
+    Spec { page: "spec/drill.md", letter: 'D' },
+];
 
 /// A normative page.
 #[derive(Clone, Copy)]
