@@ -162,6 +162,19 @@ codes! {
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
 
+    /// The database role does not see every row.
+    RoleBlind = "role-blind", Refused, 1,
+        "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
+    /// The stack stores its files where this vault does not read them.
+    UploadsElsewhere = "uploads-elsewhere", Refused, 4,
+        "the files of the stack are not archived by this; version and copy their bucket";
+    /// The uploads are empty although rows name files.
+    UploadsEmpty = "uploads-empty", Damaged, 4,
+        "the database is archived, its files are not: check which volume the api mounts";
+    /// A snapshot began while the stack changes its data.
+    StackHours = "stack-hours", Unavailable, 4,
+        "the snapshot is whole, but rows may name files that were just deleted; start it later";
+
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
@@ -220,12 +233,6 @@ codes! {
     /// There is too little room for a second copy.
     RoomMissing = "room-missing", Unavailable, 1,
         "nothing was stopped or changed; make room and run again";
-    /// A key is not the one that what was restored needs.
-    KeyWrong = "key-wrong", Refused, 1,
-        "the api would read nothing with it: restore the sealed files too, with --escrow-identity";
-    /// Nothing tells whether a key fits.
-    KeyUnproven = "key-unproven", Refused, 4,
-        "compare the key with the one in escrow before the stack takes new data";
     /// Files were given to another owner than the snapshot's.
     OwnerChanged = "owner-changed", Refused, 4,
         "usual when the image has changed; the api can read and write them";
@@ -236,6 +243,30 @@ codes! {
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
+
+    /// The stack's secrets have no escrow store.
+    EscrowMissing = "escrow-missing", Refused, 4,
+        "the snapshot stands, but without its keys a restore is half one: add [escrow]";
+    /// The escrow store may not be there.
+    EscrowPlaceRefused = "escrow-place-refused", Refused, 2,
+        "name a place that neither holds the archive nor is lost with it; nothing was sealed there";
+    /// The stack's secrets could not be sealed now.
+    EscrowStale = "escrow-stale", Unavailable, 4,
+        "the snapshot names what was sealed last; mend the escrow store and run `escrow seal`";
+    /// A part of the stack's secrets could not be read.
+    EscrowIncomplete = "escrow-incomplete", Unavailable, 4,
+        "what could be read is sealed; mend the named part and run `escrow seal`";
+    /// The stack runs with another key than its files say.
+    EscrowKeysDiffer = "escrow-keys-differ", Refused, 4,
+        "both are sealed; find out which one is meant before the api starts anew";
+    /// A snapshot or a bundle names no such sealed secret.
+    EscrowUnknown = "escrow-unknown", Misuse, 1, "list what is sealed with `escrow list`";
+    /// A key does not open what was archived with it.
+    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
+        "do not start the api with this key; look for an older one with `escrow list`";
+    /// Nothing in a snapshot shows whether a key fits.
+    KeyUnproven = "key-unproven", Unavailable, 4,
+        "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
 
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,

@@ -14,6 +14,8 @@ pub mod places;
 pub mod progress;
 pub mod report;
 pub mod session;
+mod sources;
+mod stack;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use super::config::{Config, DatabaseConfig, UploadsConfig};
 use super::report::Failure;
 use crate::ops::places::{PlaceFacts, VaultPlaces};
 use crate::ops::schedule::{NightJob, SourcePrograms};
+use crate::source::docker::{Docker, Selector, Stack, UploadsVolume};
 use crate::store;
 
 /// Returns where stores and sources are.
@@ -20,7 +21,8 @@ pub fn place_facts(config: &Config) -> PlaceFacts {
             .map(|store| (store.name.clone(), store::directory(&store.url)))
             .collect(),
     });
-    PlaceFacts { vaults: vaults.collect(), sources: uploads_of(config), install: None }
+    let install = config.sources.stack().and_then(|stack| stack.dir);
+    PlaceFacts { vaults: vaults.collect(), sources: uploads_of(config), install }
 }
 
 /// Returns what the nightly run works with.
@@ -69,6 +71,15 @@ fn uploads_of(config: &Config) -> Vec<PathBuf> {
     match &config.sources.uploads {
         None => Vec::new(),
         Some(UploadsConfig::Path { path }) => vec![path.clone()],
+        // An engine that does not answer now hides where its volume is, and nothing else.
+        Some(UploadsConfig::Volume { dir, project, volume, .. }) => {
+            let selector = Selector { dir: Some(dir.clone()), project: project.clone() };
+            let find = || {
+                let stack = Stack::find(&Docker::find()?, &selector)?;
+                UploadsVolume::find(&stack, volume.as_deref())
+            };
+            find().map(|volume| volume.directory).into_iter().collect()
+        }
     }
 }
 

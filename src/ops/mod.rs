@@ -5,6 +5,7 @@ pub mod change;
 pub mod desk;
 pub mod drill;
 pub mod error;
+pub mod escrow;
 pub mod generations;
 pub mod init;
 pub mod kit;

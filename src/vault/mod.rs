@@ -11,6 +11,7 @@ pub mod changes;
 pub mod delivery;
 pub mod directories;
 pub mod error;
+pub mod escrow;
 pub mod generation;
 pub mod genesis;
 pub mod journal;

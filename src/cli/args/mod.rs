@@ -12,6 +12,7 @@ mod keys;
 mod nights;
 mod read;
 pub mod selection;
+mod stack;
 mod state;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 
 use crate::base::{Code, Coded};

@@ -1,28 +1,23 @@
 //! `snapshot`: every vault that is due, in one pass over the sources.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
-use crate::cli::args::{SnapshotArgs, UsageError};
-use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig, VaultConfig};
+use crate::cli::args::SnapshotArgs;
+use crate::cli::config::{Config, VaultConfig};
 use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::cli::sources;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::VaultNote;
-use crate::ops::snapshot::{self, RunReport, SnapshotReport, Sources, UploadsPath, VaultJob};
+use crate::ops::snapshot::{self, RunReport, SnapshotReport, VaultJob};
 use crate::policy::Policy;
-use crate::source::StreamSource;
-use crate::source::command::CommandSource;
-use crate::source::postgres::LocalSource;
-use crate::source::stream::StdinSource;
-use crate::store;
 use crate::vault::Writer;
 use crate::vault::state::StateDir;
 
@@ -60,7 +55,7 @@ fn take_each(
     config: &Config,
     night: &mut Night<'_>,
 ) -> Result<Vec<SnapshotReport>, Failure> {
-    let sources = sources_of(config)?;
+    let (sources, facts) = sources::open(config, session)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
@@ -74,6 +69,7 @@ fn take_each(
     let RunReport { taken: reports, failed } =
         snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
     reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
+    sources::warn_of_no_files(&facts, &reports, session);
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
         reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
@@ -139,32 +135,6 @@ fn map_of(parameters: &Parameters) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
-}
-
-/// Opens the sources of a config; a store or state inside the uploads is left out of them.
-fn sources_of(config: &Config) -> Result<Sources, Failure> {
-    let SourcesConfig { database, uploads } = &config.sources;
-    if database.is_none() && uploads.is_none() {
-        let reason = format!("{} names no [sources]", config.path.display());
-        return Err(UsageError::new("take a snapshot", reason).into());
-    }
-    let database: Option<Box<dyn StreamSource>> = match database {
-        None => None,
-        Some(DatabaseConfig::Command { argv }) => Some(Box::new(CommandSource::new(argv)?)),
-        Some(DatabaseConfig::Stdin) => Some(Box::new(StdinSource)),
-        Some(DatabaseConfig::Local { url }) => Some(Box::new(LocalSource::new(url)?)),
-    };
-    let uploads = uploads.as_ref().map(|UploadsConfig::Path { path }| UploadsPath {
-        root: path.clone(),
-        exclusions: exclusions(config),
-    });
-    Ok(Sources { database, uploads, facts: Map::new(), sealed: Vec::new() })
-}
-
-fn exclusions(config: &Config) -> Vec<PathBuf> {
-    let stores = config.vaults.iter().flat_map(|vault| &vault.stores);
-    let places = stores.filter_map(|store| store::directory(&store.url));
-    places.chain([config.state_dir.clone()]).collect()
 }
 
 fn object_of(report: &SnapshotReport) -> Value {

@@ -18,10 +18,10 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use compose::{ConfigFlags, compose_config};
+pub use compose::{ConfigFlags, EscrowFlags, StackFlags, compose_config};
 pub use error::ConfigError;
 pub use nights::NightsConfig;
-pub use sources::{DatabaseConfig, EscrowConfig, SourcesConfig, UploadsConfig};
+pub use sources::{DATABASE_SERVICE, DatabaseConfig, EscrowConfig, SourcesConfig, UploadsConfig};
 pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
 
 use self::place::Place;

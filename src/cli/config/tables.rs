@@ -127,6 +127,8 @@ pub struct DatabaseTable {
     pub argv: Option<Spanned<Vec<String>>>,
     pub url: Option<Spanned<String>>,
     pub dir: Option<Spanned<String>>,
+    pub project: Option<Spanned<String>>,
+    pub service: Option<Spanned<String>>,
 }
 
 /// `[sources.uploads]`.
@@ -136,6 +138,9 @@ pub struct UploadsTable {
     pub kind: Spanned<String>,
     pub path: Option<Spanned<String>>,
     pub dir: Option<Spanned<String>>,
+    pub project: Option<Spanned<String>>,
+    pub volume: Option<Spanned<String>>,
+    pub read: Option<Spanned<String>>,
 }
 
 /// `[escrow]`.
