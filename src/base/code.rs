@@ -353,6 +353,18 @@ codes! {
     /// A store is inside a git work tree.
     StoreInWorkTree = "store-in-work-tree", Refused, 4,
         "nothing is lost yet; move the store out, for git may remove or publish it";
+    /// What was restored in a drill is not what was archived.
+    DrillMismatch = "drill-mismatch", Damaged, 3,
+        "the archive is only read: drill another snapshot or store, and run `verify`";
+    /// The dump of a snapshot does not load in a drill.
+    DrillLoadFailed = "drill-load-failed", Damaged, 3,
+        "the archive is only read: restore it and look at the named statement of db.sql";
+    /// A drill has no database server to load into.
+    ScratchUnavailable = "scratch-unavailable", Unavailable, 1,
+        "nothing was changed; install a PostgreSQL server that is as new as the one dumped";
+    /// A restore from a store takes longer than allowed.
+    RtoExceeded = "rto-exceeded", Refused, 4,
+        "nothing is lost by it: add a faster store, or raise `rto` in the config";
     /// An error of the operating system that fits nothing else.
     SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
 }

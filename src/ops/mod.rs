@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod change;
 pub mod desk;
+pub mod drill;
 pub mod erase;
 pub mod error;
 pub mod escrow;

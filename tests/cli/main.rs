@@ -9,6 +9,7 @@ mod access;
 mod changes;
 mod choices;
 mod damage;
+mod drills;
 mod escrow;
 mod lost;
 mod nights;

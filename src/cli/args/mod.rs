@@ -7,6 +7,7 @@ mod apply;
 mod archive;
 mod change;
 mod check;
+mod drill;
 pub mod escrow;
 mod keys;
 mod nights;
@@ -25,6 +26,7 @@ pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
+pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use nights::{
@@ -140,6 +142,13 @@ pub enum Command {
     /// beside it, then exchanged in one go. What served before stays until --drop-previous, and
     /// --undo brings it back; killed at any moment, the same command goes on.
     Restore(RestoreArgs),
+    /// Rehearse a restore, and measure it
+    ///
+    /// Restores a snapshot into a scratch directory and a private PostgreSQL server, compares rows,
+    /// files and constraints with what was archived, and tells how long a restore takes from each
+    /// store. Everything it restored is removed afterwards. It belongs on a machine where the
+    /// operator's identity may be, not on the host that makes the backups.
+    Drill(DrillArgs),
     /// Write the dump or one file of a snapshot to standard output
     ///
     /// `db` is the dump, anything else the path of a file below uploads/ (a file that is really
@@ -213,6 +222,7 @@ impl Command {
             Self::Snapshots(_) => "snapshots",
             Self::Show(_) => "show",
             Self::Restore(_) => "restore",
+            Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
             Self::Verify(_) => "verify",
             Self::Ledger(_) => "ledger",

@@ -17,6 +17,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/escrow.md", letter: 'E' },
     Spec { page: "spec/apply.md", letter: 'A' },
     Spec { page: "spec/nights.md", letter: 'N' },
+    Spec { page: "spec/drill.md", letter: 'D' },
 ];
 
 /// A normative page.
