@@ -47,7 +47,7 @@ pub fn open(config: &Config, session: &Session) -> Result<(Sources, StackFacts),
     Ok((sources, facts))
 }
 
-/// Warns of a snapshot without a file although rows name some (S-15).
+/// Warns of a snapshot without a file although rows name some (S-14).
 pub fn warn_of_no_files(facts: &StackFacts, reports: &[SnapshotReport], session: &Session) {
     let Some(count @ 1..) = facts.file_row_count else { return };
     if facts.provider.is_none() && reports.iter().any(|report| report.file_count == 0) {

@@ -34,7 +34,7 @@ impl Stack {
     /// When none matches, or several do, or the engine does not answer.
     pub fn find(docker: &Docker, selector: &Selector) -> Result<Self, DockerError> {
         let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
-        for container in docker.containers(&docker.containers_with(PROJECT_LABEL)?)? {
+        for container in docker.those_there(&docker.containers_with(PROJECT_LABEL)?)? {
             if let Some(project) = container.project().filter(|_| matches(&container, selector)) {
                 projects.entry(project.to_owned()).or_default().push(container);
             }

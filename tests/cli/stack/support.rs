@@ -14,7 +14,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -161,11 +161,6 @@ impl Stack {
         self.dir.path().join(name)
     }
 
-    /// Returns the compose project.
-    pub fn project(&self) -> &str {
-        &self.project
-    }
-
     /// Returns the address of the engine, for `DOCKER_HOST`.
     pub fn engine(&self) -> &str {
         &self.engine
@@ -212,6 +207,17 @@ impl Stack {
         let printed = succeeded(child.wait_with_output().unwrap(), "psql");
         writer.join().unwrap().unwrap();
         printed
+    }
+
+    /// Waits until a count that SQL gives is not 0.
+    pub fn wait_for(&self, sql: &str) {
+        for _ in 0..300 {
+            if self.psql(sql).trim() != "0" {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{sql} stays 0");
     }
 
     /// Runs the application's stand-in: `["write", NAME]`, `["read", NAME]`.
@@ -273,6 +279,20 @@ impl Stack {
             .env("HOME", self.dir.path())
             .env("TZ", "UTC")
             .stdin(Stdio::null());
+        command
+    }
+
+    /// Returns the program where `docker` is a script first and then itself; `$real` is itself.
+    pub fn with_fake_docker<const N: usize>(&self, words: [&str; N], script: &str) -> Command {
+        let bin = self.path("bin");
+        fs::create_dir_all(&bin).unwrap();
+        let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
+        let real = String::from_utf8(real.stdout).unwrap();
+        let text = format!("#!/bin/sh\nreal={}\n{script}\nexec $real \"$@\"\n", real.trim());
+        fs::write(bin.join("docker"), text).unwrap();
+        fs::set_permissions(bin.join("docker"), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = self.command(words);
+        command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
         command
     }
 

@@ -11,7 +11,8 @@ use super::files::Repository;
 use super::{modules, rust};
 
 /// The normative pages, each with the letter of its tags.
-pub const SPECS: [Spec; 1] = [Spec { page: "spec/vault-v1.md", letter: 'V' }];
+pub const SPECS: [Spec; 2] =
+    [Spec { page: "spec/vault-v1.md", letter: 'V' }, Spec { page: "spec/stack.md", letter: 'S' }];
 
 /// A normative page.
 #[derive(Clone, Copy)]
