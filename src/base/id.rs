@@ -181,6 +181,10 @@ time_id_type!(
     /// Names a generation.
     GenerationId, "generation id"
 );
+time_id_type!(
+    /// Names a sealed version of one of the stack's secrets.
+    EscrowId, "escrow id"
+);
 
 impl SnapshotId {
     /// Makes an id that sorts behind those of the same second that were made before it, so that

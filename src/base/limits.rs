@@ -40,6 +40,14 @@ pub const GENERATION_FILE_LEN_MAX: u64 = 1024 * 1024;
 pub const IDENTITY_FILE_LEN_MAX: u64 = 1024 * 1024;
 /// Largest config file that is read.
 pub const CONFIG_LEN_MAX: u64 = 1024 * 1024;
+/// Largest file of the installation that is sealed to the escrow store.
+pub const ESCROW_FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Greatest number of files of the installation in one bundle.
+pub const ESCROW_FILE_COUNT_MAX: usize = 256;
+/// Largest plaintext of an escrow object.
+pub const ESCROW_PLAIN_LEN_MAX: u64 = 32 * 1024 * 1024;
+/// Largest escrow object that is read: its plaintext, its tags and a stanza for each recipient.
+pub const ESCROW_OBJECT_LEN_MAX: u64 = 40 * 1024 * 1024;
 /// Largest snapshot body, stored and decompressed: some twelve million extents.
 pub const BODY_LEN_MAX: u64 = 512 * 1024 * 1024;
 /// Largest list of a snapshot: some three million packs.
@@ -79,5 +87,7 @@ const _: () = {
     assert!(PACK_LEN_MIN < PACK_LEN_DEFAULT && PACK_LEN_DEFAULT < PACK_LEN_MAX);
     assert!(PACK_LEN_MAX < PACK_STORED_LEN_MAX && PACK_STORED_LEN_MAX < JSON_INTEGER_MAX);
     assert!(CHUNK_LEN_MAX < WINDOW_LEN);
+    assert!(ESCROW_FILE_LEN_MAX < ESCROW_PLAIN_LEN_MAX);
+    assert!(ESCROW_PLAIN_LEN_MAX < ESCROW_OBJECT_LEN_MAX);
     assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
 };

@@ -15,6 +15,6 @@ pub use code::{Code, Coded, Family};
 pub use entropy::{Entropy, SystemEntropy};
 pub use event::{Event, Observer, Silent};
 pub use gate::{Gate, OpenGate, Step};
-pub use id::{ChunkId, Digest, GenerationId, PackId, SignerId, SnapshotId, VaultId};
+pub use id::{ChunkId, Digest, EscrowId, GenerationId, PackId, SignerId, SnapshotId, VaultId};
 pub use profile::{ChunkParameters, Profile};
 pub use secret::Secret;

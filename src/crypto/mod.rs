@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod digest;
 mod error;
 pub mod identity;
+pub mod idswyft;
 pub mod keys;
 pub mod merkle;
 pub mod recipient;

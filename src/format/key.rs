@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::base::{Code, Coded, GenerationId, PackId, SignerId, SnapshotId};
+use super::escrow::KeyLabel;
+use crate::base::{Code, Coded, EscrowId, GenerationId, PackId, SignerId, SnapshotId};
 
 /// The full name of an object in a store, relative to the vault's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +31,12 @@ pub enum ObjectKey {
     LedgerEvent(SignerId, u64),
     /// `ledger/<signer>/<seq>.checkpoint`: the signed checkpoint after that event.
     LedgerCheckpoint(SignerId, u64),
+    /// `escrow/bundle-<id>.age`: the installation's files; in a store of its own, as all of these.
+    EscrowBundle(EscrowId),
+    /// `escrow/cuts-<id>.age`: what was cut out of a bundle.
+    EscrowCuts(EscrowId),
+    /// `escrow/key<label>-<id>.age`: the value of one `ENCRYPTION_KEY*`.
+    EscrowKey(KeyLabel, EscrowId),
 }
 
 /// The folders of a store, in the order in which objects are written.
@@ -49,10 +56,12 @@ pub enum Folder {
     Snapshots,
     /// `ledger/`
     Ledger,
+    /// `escrow/`, which no archive has.
+    Escrow,
 }
 
 impl Folder {
-    /// Every folder.
+    /// Every folder of an archive.
     pub const ALL: [Self; 7] = [
         Self::Vault,
         Self::Generations,
@@ -73,6 +82,7 @@ impl Folder {
             Self::Segments => "segments",
             Self::Snapshots => "snapshots",
             Self::Ledger => "ledger",
+            Self::Escrow => "escrow",
         }
     }
 }
@@ -101,6 +111,7 @@ impl ObjectKey {
             Self::Segment(_) => Folder::Segments,
             Self::Body(_) | Self::List(_) | Self::Note(_) => Folder::Snapshots,
             Self::LedgerEvent(..) | Self::LedgerCheckpoint(..) => Folder::Ledger,
+            Self::EscrowBundle(_) | Self::EscrowCuts(_) | Self::EscrowKey(..) => Folder::Escrow,
         }
     }
 
@@ -130,6 +141,9 @@ impl fmt::Display for ObjectKey {
             Self::LedgerCheckpoint(signer, seq) => {
                 write!(f, "{folder}/{signer}/{seq:010}.checkpoint")
             }
+            Self::EscrowBundle(id) => write!(f, "{folder}/bundle-{id}.age"),
+            Self::EscrowCuts(id) => write!(f, "{folder}/cuts-{id}.age"),
+            Self::EscrowKey(label, id) => write!(f, "{folder}/key{label}-{id}.age"),
         }
     }
 }
@@ -175,6 +189,15 @@ fn parse(text: &str) -> Option<ObjectKey> {
                 _ => None,
             }
         }
+        ["escrow", name] => {
+            let (what, id) = name.strip_suffix(".age")?.split_once('-')?;
+            let id = id.parse().ok()?;
+            match what {
+                "bundle" => Some(ObjectKey::EscrowBundle(id)),
+                "cuts" => Some(ObjectKey::EscrowCuts(id)),
+                _ => Some(ObjectKey::EscrowKey(KeyLabel::parse(what.strip_prefix("key")?)?, id)),
+            }
+        }
         _ => None,
     }
 }
@@ -183,11 +206,13 @@ fn parse(text: &str) -> Option<ObjectKey> {
 mod tests {
     use super::*;
 
-    /// V-14
+    /// V-14, E-4
     #[test]
     fn every_key_prints_and_parses_back() {
         let snapshot: SnapshotId = "20261122T023000Z-1a2b3c4d".parse().unwrap();
         let generation: GenerationId = "20261122T023000Z-00000001".parse().unwrap();
+        let escrow: EscrowId = "20261122T023000Z-00000002".parse().unwrap();
+        let label = |variable| KeyLabel::of(variable).unwrap();
         let (pack, signer) = (PackId::from_bytes([7; 32]), SignerId::from_bytes([9; 8]));
         for key in [
             ObjectKey::Vault(3),
@@ -200,15 +225,25 @@ mod tests {
             ObjectKey::Note(snapshot),
             ObjectKey::LedgerEvent(signer, 12),
             ObjectKey::LedgerCheckpoint(signer, 12),
+            ObjectKey::EscrowBundle(escrow),
+            ObjectKey::EscrowCuts(escrow),
+            ObjectKey::EscrowKey(label("ENCRYPTION_KEY"), escrow),
+            ObjectKey::EscrowKey(label("ENCRYPTION_KEY_PREVIOUS"), escrow),
+            ObjectKey::EscrowKey(label("ENCRYPTION_KEY_of_a_very_long_name_indeed"), escrow),
         ] {
             assert_eq!(key.to_string().parse::<ObjectKey>().unwrap(), key);
         }
     }
 
-    /// V-14
+    /// V-14, E-4
     #[test]
     fn a_key_has_exactly_one_spelling() {
         for text in [
+            "escrow/key-20261122T023000Z-1a2b3c4d",
+            "escrow/key_Previous-20261122T023000Z-1a2b3c4d.age",
+            "escrow/key_previous_and_ever_so_much_more-20261122T023000Z-1a2b3c4d.age",
+            "escrow/bundle-20261122T023000Z-1A2B3C4D.age",
+            "escrow/x/bundle-20261122T023000Z-1a2b3c4d.age",
             "vault/01.note",
             "vault/+1.note",
             "packs/../x",

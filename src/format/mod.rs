@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod envelope;
+pub mod escrow;
 pub mod event;
 pub mod event_fields;
 pub mod extent;

@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot does not go into service.
     #[error(transparent)]
     Apply(#[from] super::apply::ApplyError),
+    /// The escrow failed.
+    #[error(transparent)]
+    Escrow(#[from] super::escrow::EscrowError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -141,6 +144,7 @@ impl Coded for Error {
             Self::Change(error) => error.code(),
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
+            Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::Error;
-use crate::base::{Profile, SnapshotId};
+use crate::base::{GenerationId, Profile, SnapshotId};
 use crate::format::recipe::Piece;
-use crate::format::tree::Lines;
+use crate::format::tree::{FileContent, Lines};
 use crate::format::{Kind, TreeEntry};
 use crate::vault::stream::{PieceReader, read_stream};
 use crate::vault::{self, Unlocked};
@@ -86,24 +86,68 @@ pub fn cat_file(
     }
     let missing = || Error::NotInSnapshot { what: format!("the file {name:?}"), snapshot };
     let content = found.ok_or_else(missing)?;
-    let note = unlocked.auditor().snapshot(snapshot)?;
+    let generation = unlocked.auditor().snapshot(snapshot)?.generation;
+    read_content(unlocked, generation, &name, &content, &mut |bytes| {
+        out.write_all(bytes).map_err(Error::Output)
+    })?;
+    out.flush().map_err(Error::Output)?;
+    Ok(content.size)
+}
+
+/// Gives the bytes of a file to `take`, and checks their digest at the end.
+///
+/// # Errors
+/// If the file is damaged, or `take` fails.
+pub fn read_content(
+    unlocked: &Unlocked,
+    generation: GenerationId,
+    name: &str,
+    content: &FileContent,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let packs: Vec<_> = content.extents.iter().map(|extent| extent.pack).collect();
-    let mut reader = PieceReader::new(unlocked, note.generation, Profile::File, &packs);
+    let mut reader = PieceReader::new(unlocked, generation, Profile::File, &packs);
     let mut hasher = blake3::Hasher::new();
     for (pack, extent) in (0..).zip(&content.extents) {
         let piece = Piece { pack, offset: extent.offset, len: extent.len };
         reader.read(piece, |bytes| {
             hasher.update(bytes);
-            out.write_all(bytes).map_err(Error::Output)
+            take(bytes)
         })?;
     }
     let digest = |hash: blake3::Hash| Box::new(crate::base::Digest::from_bytes(*hash.as_bytes()));
     let b3 = hasher.finalize();
     if b3 != content.b3 {
         let (found, expected) = (digest(b3), digest(content.b3));
-        let error = vault::Error::Contents { what: name, found, expected };
+        let error = vault::Error::Contents { what: name.to_owned(), found, expected };
         return Err(unlocked.blame(error, Profile::File, packs).into());
     }
-    out.flush().map_err(Error::Output)?;
-    Ok(content.size)
+    Ok(())
+}
+
+/// Returns the first bytes of a file, at most `len`: what they are, not whether they are sound.
+///
+/// # Errors
+/// If what holds them is damaged.
+pub fn read_start(
+    unlocked: &Unlocked,
+    generation: GenerationId,
+    content: &FileContent,
+    len: u64,
+) -> Result<Vec<u8>, Error> {
+    let packs: Vec<_> = content.extents.iter().map(|extent| extent.pack).collect();
+    let mut reader = PieceReader::new(unlocked, generation, Profile::File, &packs);
+    let (mut start, mut left) = (Vec::new(), len);
+    for (pack, extent) in (0..).zip(&content.extents) {
+        let piece = Piece { pack, offset: extent.offset, len: extent.len.min(left) };
+        left -= piece.len;
+        reader.read::<Error>(piece, |bytes| {
+            start.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(start)
 }

@@ -8,6 +8,7 @@ pub mod command;
 pub mod docker;
 pub mod dump;
 pub mod file;
+pub mod install;
 pub mod postgres;
 mod redact;
 pub mod stat;
@@ -16,7 +17,7 @@ pub mod tar_walk;
 pub mod target;
 pub mod walk;
 
-pub use dump::{DumpError, DumpFacts, DumpScanner};
+pub use dump::{DumpError, DumpFacts, DumpScanner, Field, Row, Watch};
 pub use file::{FileReader, ReadOutcome, read_whole};
 pub use stat::FileStat;
 pub use stream::{OpenStream, StreamSource};

@@ -287,7 +287,10 @@ mod tests {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(size);
-        (header.set_mode(0o644), header.set_uid(1), header.set_gid(1), header.set_mtime(1));
+        header.set_mode(0o644);
+        header.set_uid(1);
+        header.set_gid(1);
+        header.set_mtime(1);
         header
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <state_dir>/lock                    held by the one run that may write
+//!             escrow.json             what was sealed to the escrow store last
 //! <state_dir>/<vault>/vault.json      vault id and root verification key
 //!                     vault.note      the vault note in force
 //!                     writer.key      the writer's signing key
@@ -130,6 +131,11 @@ impl StateDir {
     /// Names the directory of a vault; nothing is read or made.
     pub fn new(state_dir: &Path, name: &str) -> Self {
         Self { path: state_dir.join(name), name: name.to_owned(), gate: OpenGate::shared() }
+    }
+
+    /// Names what the host keeps beside its vaults.
+    pub(super) fn of_host(state_dir: &Path) -> Self {
+        Self { path: state_dir.to_owned(), name: "host".to_owned(), gate: OpenGate::shared() }
     }
 
     /// Lets every change of the state pass a gate, the manifest's commits included.
@@ -340,7 +346,7 @@ impl StateDir {
         self.gate.pass(Step::Remove(&path), || fs::remove_file(&path)).map_err(wrap)
     }
 
-    fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+    pub(super) fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.file(name);
         let bytes = fs::read(&path).map_err(|cause| Error::state("read", &path, cause))?;
         let bytes = Zeroizing::new(bytes);
@@ -349,7 +355,7 @@ impl StateDir {
             .map_err(|_| Error::StateInvalid { path, reason: "it does not parse".to_owned() })
     }
 
-    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+    pub(super) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let text = envelope::compose("state file", value)
             .map_err(|e| Error::StateInvalid { path: self.file(name), reason: e.to_string() })?;
         let text = Zeroizing::new(text + "\n");

@@ -123,8 +123,8 @@ impl Writer {
         &self.generation
     }
 
-    /// Tells whether the ledger says that the open generation was opened. One of which it does not
-    /// must not be written to: its sealed secrets may be in no store (I1).
+    /// Tells whether the ledger says that the open generation was opened. Another must not be
+    /// written to: its sealed secrets may be in no store (I1).
     pub const fn generation_is_recorded(&self) -> bool {
         self.generation_is_recorded
     }
@@ -287,9 +287,20 @@ impl Writer {
     /// # Errors
     /// If the manifest cannot be written.
     pub fn record(&mut self, event: EventPayload) -> Result<(), Error> {
+        self.record_all(vec![event], Vec::new())
+    }
+
+    /// Journals events, and keeps values beside them, at once.
+    pub(super) fn record_all(
+        &mut self,
+        events: Vec<EventPayload>,
+        mut notes: Vec<(&str, Vec<u8>)>,
+    ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
-        let objects = self.append(&mut journal, event)?;
-        let notes = [(FRONTIER, journal.to_bytes())];
+        let each = events.into_iter().map(|event| self.append(&mut journal, event));
+        let objects = each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        let objects: Vec<_> = objects.collect();
+        notes.push((FRONTIER, journal.to_bytes()));
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
         Ok(())

@@ -10,6 +10,8 @@ mod changes;
 mod choices;
 mod damage;
 mod lost;
+mod nights;
+mod pings;
 mod rooms;
 mod session;
 mod sources;

@@ -1,5 +1,6 @@
 //! A real compose stack: found, read, and archived by the real program.
 
+mod apply;
 mod facts;
 mod finding;
 mod nights;

@@ -43,6 +43,7 @@ fn objects_are_written_in_the_order_that_makes_a_crash_harmless() {
         ObjectKey::Note(_) => Some(7),
         ObjectKey::LedgerEvent(..) => Some(8),
         ObjectKey::LedgerCheckpoint(..) => Some(9),
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => None,
     };
     recording.assert_put_order(rank);
     recording.assert_nothing_sent_twice();

@@ -14,6 +14,7 @@ mod damage;
 mod faults;
 mod hard;
 mod leaning;
+mod nights;
 mod operating;
 mod packs;
 mod parsers;

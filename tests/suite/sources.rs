@@ -2,5 +2,6 @@
 
 mod engine;
 mod restoring;
+mod rows;
 mod streams;
 mod walking;

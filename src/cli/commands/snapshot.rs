@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::SnapshotArgs;
-use crate::cli::config::VaultConfig;
+use crate::cli::config::{Config, VaultConfig};
+use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::cli::sources;
@@ -18,9 +19,9 @@ use crate::format::vault_note::VaultNote;
 use crate::ops::snapshot::{self, RunReport, SnapshotReport, VaultJob};
 use crate::policy::Policy;
 use crate::vault::Writer;
-use crate::vault::state::{StateDir, StateLock};
+use crate::vault::state::StateDir;
 
-/// Takes a snapshot for every vault that is due.
+/// Takes a snapshot for every vault that is due; the watchdog and the record learn how it went.
 ///
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
@@ -40,8 +41,21 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
 /// As [`run`].
 pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
-    let (sources, facts) = sources::open(&config, session)?;
-    let _lock = StateLock::take(&config.state_dir)?;
+    let mut night = Night::begin(&config, session);
+    let taken = night.lock().and_then(|()| take_each(tags, session, &config, &mut night));
+    // The watchdog and the record learn how it went, whoever asked for it.
+    night.end(taken.as_ref().err());
+    taken
+}
+
+/// Takes the snapshots; the caller holds the lock of the state.
+fn take_each(
+    tags: &[String],
+    session: &Session,
+    config: &Config,
+    night: &mut Night<'_>,
+) -> Result<Vec<SnapshotReport>, Failure> {
+    let (sources, facts) = sources::open(config, session)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
@@ -54,6 +68,7 @@ pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, F
     let observer: Arc<dyn Observer> = session.progress.clone();
     let RunReport { taken: reports, failed } =
         snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
+    reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
     sources::warn_of_no_files(&facts, &reports, session);
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {

@@ -6,6 +6,7 @@
 
 mod compose;
 mod error;
+mod nights;
 mod place;
 mod sources;
 mod tables;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use compose::{ConfigFlags, EscrowFlags, StackFlags, compose_config};
 pub use error::ConfigError;
+pub use nights::NightsConfig;
 pub use sources::{DATABASE_SERVICE, DatabaseConfig, EscrowConfig, SourcesConfig, UploadsConfig};
 pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// Where the sealed secrets go, if anywhere.
     pub escrow: Option<EscrowConfig>,
+    /// What is expected of the nights, and who is told.
+    pub nights: NightsConfig,
 }
 
 impl Config {
@@ -88,6 +92,7 @@ impl Config {
         let shared = text.recipients("recipients", &table.recipients)?;
         let vaults = vaults::check(&text, &table.vault, &shared)?;
         check_places(&text, &table, &state_dir)?;
+        let nights = nights::check(&text, &table)?;
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
@@ -96,7 +101,7 @@ impl Config {
             }
             None => None,
         };
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow })
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights })
     }
 
     /// Returns the vault of that name, or all if none is named.

@@ -15,6 +15,9 @@ pub struct ConfigTable {
     pub state_dir: Spanned<String>,
     #[serde(default)]
     pub recipients: Vec<Spanned<String>>,
+    pub rpo: Option<Spanned<String>>,
+    pub rto: Option<Spanned<String>>,
+    pub ping: Option<Spanned<String>>,
     #[serde(default)]
     pub vault: Vec<Spanned<VaultTable>>,
     #[serde(default)]

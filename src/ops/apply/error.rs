@@ -123,7 +123,7 @@ impl Coded for ApplyError {
             Self::FileOutside { .. } => Code::FormatInvalid,
             Self::Room { .. } => Code::RoomMissing,
             Self::Volume { .. } => Code::TargetUnavailable,
-            Self::Key { .. } => Code::KeyWrong,
+            Self::Key { .. } => Code::KeyDoesNotFit,
             Self::NotHealthy { .. } => Code::ApiNotHealthy,
             Self::TakenBack { cause } => cause.code(),
             Self::NotTakenBack { .. } => Code::ApplyUnderWay,

@@ -43,7 +43,6 @@ use super::Error;
 use crate::base::{Code, Event, Observer, Profile, SnapshotId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
-use crate::format::event::EventPayload;
 use crate::format::event_fields::SecretSealed;
 use crate::manifest::FileCache;
 use crate::policy::Policy;
@@ -58,7 +57,7 @@ pub struct Sources {
     pub uploads: Option<Uploads>,
     /// What else is recorded of the stack; never a secret (V-65).
     pub facts: Map<String, Value>,
-    /// The secrets that were sealed to the escrow store for this run; each vault records them.
+    /// The escrow objects that the snapshot needs; each vault records those that it has not yet.
     pub sealed: Vec<SecretSealed>,
 }
 
@@ -293,9 +292,7 @@ fn finish(
     let (snapshot, cache) = (run.snapshot, run.cache.take());
     let writer = run.writer();
     check_duration(writer, snapshot)?; // I9
-    for sealed in &sources.sealed {
-        writer.record(EventPayload::SecretSealed(sealed.clone()))?;
-    }
+    writer.record_sealed(&sources.sealed)?;
     let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
     writer.deliver(observer)?;
     report.lagging = writer.mirrors().lagging();

@@ -126,26 +126,6 @@ impl Docker {
         Ok(described.into_iter().map(Container::from).collect())
     }
 
-    /// Describes those containers of a list that are still there: others come and go meanwhile.
-    ///
-    /// # Errors
-    /// When the engine does not answer.
-    pub fn those_there(&self, ids: &[String]) -> Result<Vec<Container>, DockerError> {
-        match self.containers(ids) {
-            Err(DockerError::Failed { .. }) => {}
-            described => return described,
-        }
-        let mut found = Vec::new();
-        for id in ids.chunks(1) {
-            match self.containers(id) {
-                Ok(described) => found.extend(described),
-                Err(DockerError::Failed { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    }
-
     /// Describes volumes by name.
     ///
     /// # Errors

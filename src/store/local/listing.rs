@@ -26,7 +26,7 @@ impl Names {
     /// Begins to walk a folder that is open.
     pub(super) fn begin(folder: Folder, directory: Directory) -> io::Result<Self> {
         let depth = match folder {
-            Folder::Vault | Folder::Segments | Folder::Snapshots => 1,
+            Folder::Vault | Folder::Segments | Folder::Snapshots | Folder::Escrow => 1,
             Folder::Generations | Folder::Packs | Folder::Trees | Folder::Ledger => 2,
         };
         let level = Level::begin(directory, format!("{}/", folder.name()))?;

@@ -115,10 +115,17 @@ fn three_nights_of_a_stack_come_back_as_they_were() {
     let api = &first["images"]["api"];
     assert_eq!(api["name"], "idswyft-test/api:1");
     assert!(api["id"].as_str().unwrap().starts_with("sha256:") && api["digests"].is_array());
-    let environment = |days| json!({"DATA_RETENTION_DAYS": days, "STORAGE_ENCRYPTION": null, "STORAGE_PROVIDER": "local"});
+    let environment = |days: Option<&str>| {
+        let encryption: Option<&str> = None;
+        json!({
+            "DATA_RETENTION_DAYS": days,
+            "STORAGE_ENCRYPTION": encryption,
+            "STORAGE_PROVIDER": "local",
+        })
+    };
     // `.env` says 7 all the time, and never reaches the container.
-    assert_eq!(first["environment"], environment(json!(null)));
-    assert_eq!(last["environment"], environment(json!("30")));
+    assert_eq!(first["environment"], environment(None));
+    assert_eq!(last["environment"], environment(Some("30")));
     let shown = stack.run(["show", &nights[2].0, "--json"]);
     assert_no_secret(&stack, &(shown.out + &shown.err));
 }

@@ -81,8 +81,8 @@ fn the_stand_in_of_an_external_database_is_named_as_that() {
     assert!(status.success());
     override_postgres(
         &stack,
-        "    image: busybox:1.36\n    entrypoint: [\"sleep\", \"1000\"]\n    stop_signal: SIGKILL\n    \
-         healthcheck: {test: [\"CMD\", \"true\"]}\n",
+        "    image: busybox:1.36\n    entrypoint: [\"sleep\", \"1000\"]\n    \
+         stop_signal: SIGKILL\n    healthcheck: {test: [\"CMD\", \"true\"]}\n",
     );
     let named = ["busybox:1.36", "elsewhere", "kind = \"local\"", "DATABASE_URL"];
     stack.run(["snapshot"]).fails(1, "service-unusable", &named);

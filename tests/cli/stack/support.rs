@@ -161,6 +161,11 @@ impl Stack {
         self.dir.path().join(name)
     }
 
+    /// Returns the compose project.
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
     /// Returns the address of the engine, for `DOCKER_HOST`.
     pub fn engine(&self) -> &str {
         &self.engine
@@ -298,13 +303,14 @@ impl Stack {
 
     /// Runs the real program without an identity, as the host does.
     pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
-        Outcome::of(self.command(words).output().unwrap())
+        at_any_hour(Outcome::of(self.command(words).output().unwrap()))
     }
 
     /// Runs the real program with the operator's identity, `operator.key`.
     pub fn unlock<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
         let mut command = self.command(words);
-        Outcome::of(command.env("IDSWYFT_VAULT_IDENTITY", "operator.key").output().unwrap())
+        command.env("IDSWYFT_VAULT_IDENTITY", "operator.key");
+        at_any_hour(Outcome::of(command.output().unwrap()))
     }
 }
 
@@ -335,6 +341,15 @@ fn succeeded(output: Output, what: &str) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {said}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Forgives the warning that the stack is busy, if it is the only one: tests run at any hour.
+fn at_any_hour(mut outcome: Outcome) -> Outcome {
+    let is_only = outcome.err.matches("warning[").count() == 1;
+    if outcome.exit == 4 && is_only && outcome.err.contains("warning[stack-hours]") {
+        outcome.exit = 0;
+    }
+    outcome
 }
 
 fn template() -> PathBuf {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::support::Stack;
-use super::{edit_config, restore, snapshot, with_vault};
+use super::{edit_config, snapshot, with_vault};
 use crate::support::{Outcome, noise};
 
 const HELPERS: [&str; 4] = ["ps", "-aq", "--filter", "label=app.idswyft.vault.volume"];
@@ -82,7 +82,12 @@ fn a_volume_read_through_a_helper_is_the_one_that_is_read_directly() {
     let helped = snapshot(&stack);
     assert_eq!(stack.docker(HELPERS), "");
     for (report, target) in [(&direct, "direct"), (&helped, "helped")] {
-        restore(&stack, report["id"].as_str().unwrap(), target);
+        let words = ["restore", report["id"].as_str().unwrap(), "--target", target];
+        match target {
+            // A socket is told of and not made; the stream of a helper does not have it.
+            "direct" => drop(stack.unlock(words).warns("metadata-not-restored", &["socket"])),
+            _ => drop(stack.unlock(words).exits(0)),
+        }
         assert_eq!(describe(&stack.path(target).join("uploads")), expected, "{target}");
     }
     assert_eq!(direct["file_count"], helped["file_count"]);

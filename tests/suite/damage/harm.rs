@@ -248,6 +248,9 @@ fn another_name(key: &ObjectKey, sibling: &ObjectKey, fixture: &Fixture) -> Obje
         ObjectKey::LedgerCheckpoint(signer, _) => {
             ObjectKey::LedgerCheckpoint(*signer, next_seq(fixture))
         }
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+            unreachable!("no archive holds escrow objects")
+        }
     }
 }
 
@@ -272,5 +275,8 @@ fn elsewhere(key: &ObjectKey) -> ObjectKey {
         ObjectKey::Note(_) => ObjectKey::List(late),
         ObjectKey::LedgerEvent(..) => ObjectKey::LedgerEvent(nobody, 0),
         ObjectKey::LedgerCheckpoint(..) => ObjectKey::LedgerCheckpoint(nobody, 0),
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+            unreachable!("no archive holds escrow objects")
+        }
     }
 }

@@ -50,6 +50,9 @@ impl Kind {
             ObjectKey::Note(_) => Self::SnapshotNote,
             ObjectKey::LedgerEvent(..) => Self::Event,
             ObjectKey::LedgerCheckpoint(..) => Self::Checkpoint,
+            ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+                unreachable!("no archive holds escrow objects")
+            }
         }
     }
 }

@@ -126,6 +126,9 @@ fn of_added(key: &ObjectKey) -> Promise {
             Promise::Found(Level::Ledger, &[Code::SignerNotDelegated], place_of(key))
         }
         ObjectKey::LedgerCheckpoint(..) => Promise::Found(Level::Ledger, LEDGER, place_of(key)),
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+            unreachable!("no archive holds escrow objects")
+        }
         // Nothing names it, so nobody reads it: what an interrupted run leaves looks so.
         ObjectKey::Generation(..)
         | ObjectKey::Segment(_)

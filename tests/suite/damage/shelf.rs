@@ -85,6 +85,9 @@ impl Shelf {
                 let problem = logs.iter().flat_map(|log| &log.problems).next();
                 problem.map_or(Ok(()), |(key, error)| Err(format!("{key}: {error}")))
             }
+            ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+                unreachable!("no archive holds escrow objects")
+            }
             ObjectKey::Body(_) => {
                 let secrets = self.open.generation(generation).map_err(|e| text(&e))?;
                 let bytes = self.bytes(key);

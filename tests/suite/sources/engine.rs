@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::source::StreamSource;
-use idswyft_vault::source::docker::{ComposeSource, Docker, HelperSource, Selector, Stack};
+use idswyft_vault::source::docker::{ComposeSource, Docker, Selector, Stack, VolumeStream};
 use idswyft_vault::source::postgres::LocalSource;
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ fn an_engine_that_hangs_fails_the_source_when_its_time_is_over() {
     let docker = Docker::of(&path).with_patience(Duration::from_millis(200));
     let selector = Selector { dir: Some("/opt/idswyft".into()), project: None };
     let database = ComposeSource::new(docker.clone(), selector, "postgres".to_owned());
-    let uploads = HelperSource::new(docker, "uploads".to_owned(), "image".to_owned());
+    let uploads = VolumeStream::new(docker, "uploads".to_owned(), "image".to_owned());
     let sources: [&dyn StreamSource; 2] = [&database, &uploads];
     for source in sources {
         let began = Instant::now();
@@ -55,8 +55,8 @@ fn a_pg_dump_older_than_its_server_is_told_from_other_failures() {
 fn a_container_that_goes_while_the_stack_is_sought_is_not_missed() {
     let (_dir, path) = program(
         "case \"$1 $*\" in\n\
-         ps*) printf 'mine\\ngone\\n';;\n\
-         *gone*) echo 'Error: No such container: gone' >&2; exit 1;;\n\
+         ps*) echo mine; [ -e \"$0.went\" ] || echo gone;;\n\
+         *gone*) touch \"$0.went\"; echo 'Error: No such container: gone' >&2; exit 1;;\n\
          container*) echo '[{\"Id\":\"mine\",\"Name\":\"/p_api_1\",\"State\":{\"Status\":\"running\"},\
          \"Config\":{\"Labels\":{\"com.docker.compose.project\":\"p\",\
          \"com.docker.compose.service\":\"api\"}}}]';;\n\
