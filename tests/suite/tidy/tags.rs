@@ -18,6 +18,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/apply.md", letter: 'A' },
     Spec { page: "spec/nights.md", letter: 'N' },
     Spec { page: "spec/drill.md", letter: 'D' },
+    Spec { page: "spec/stack.md", letter: 'S' },
 ];
 
 /// A normative page.
