@@ -108,6 +108,8 @@ fn apply(
         "row_count": report.row_count,
         "file_count": report.file_count,
         "replaced": report.replaced,
+        "rows_files": report.rows,
+        "erased_since": report.erased.iter().map(|person| &person.user_id).collect::<Vec<_>>(),
         "keys": proofs,
         "phases": phases,
         "seconds": durations.map(|(_, took)| took.as_secs_f64()).sum::<f64>(),

@@ -50,6 +50,12 @@ pub enum ApplyError {
         /// What could not be opened, each in words.
         lacking: Vec<String>,
     },
+    /// The id of an erased person is none.
+    #[error("erase again: {reason}")]
+    Id {
+        /// What is wrong.
+        reason: String,
+    },
     /// The loaded database is not what the snapshot counted.
     #[error("compare the rows: {}", differing.join(", "))]
     Rows {
@@ -126,7 +132,7 @@ impl Coded for ApplyError {
             Self::UnderWay { .. } => Code::ApplyUnderWay,
             Self::NothingThere => Code::UsageInvalid,
             Self::Damaged { .. } | Self::Rows { .. } => Code::ContentsAltered,
-            Self::FileOutside { .. } => Code::FormatInvalid,
+            Self::FileOutside { .. } | Self::Id { .. } => Code::FormatInvalid,
             Self::Sealed { .. } => Code::IdentityWrong,
             Self::Room { .. } => Code::RoomMissing,
             Self::Volume { .. } => Code::TargetUnavailable,

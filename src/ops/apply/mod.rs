@@ -7,6 +7,7 @@
 
 mod checks;
 mod database;
+mod erased;
 mod error;
 mod files;
 mod journal;
@@ -29,6 +30,7 @@ use self::journal::{JournalDir, remove_tree};
 use self::uploads::VolumeSwap;
 use super::Error;
 use super::escrow::proof::Proof;
+use super::rows::{ErasedPerson, RowsCounts};
 use crate::base::{Event, Gate, Observer, SnapshotId};
 use crate::source::docker::psql::Psql;
 use crate::source::docker::{Docker, DockerError, Selector, Stack};
@@ -80,6 +82,10 @@ pub struct ApplyReport {
     pub file_count: u64,
     /// Files of the install that were replaced.
     pub replaced: Vec<PathBuf>,
+    /// How the files fit the rows, if rows name any.
+    pub rows: Option<RowsCounts>,
+    /// Who was erased after the snapshot was taken.
+    pub erased: Vec<ErasedPerson>,
     /// What proves that the keys fit.
     pub proofs: Vec<Proof>,
     /// How long each phase took.

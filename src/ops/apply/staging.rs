@@ -11,14 +11,19 @@ use super::services;
 use super::uploads::VolumeSwap;
 use super::{Application, ApplyError, ApplyReport, ApplyRequest, POSTGRES};
 use crate::base::{Code, Event, SnapshotId, entropy};
+use crate::format::TreeEntry;
 use crate::format::body::Body;
 use crate::ops::Error;
+use crate::ops::read;
 use crate::ops::restore::{self, Existing, Part, RestoreRequest};
+use crate::ops::rows;
 use crate::source::docker::psql::Psql;
 use crate::source::docker::{ComposeProgram, Container, Stack, UploadsVolume};
 use crate::store::STAGING_PREFIX;
 use crate::vault::Unlocked;
 
+/// What a restore calls the dump.
+const DUMP_NAME: &str = "db.sql";
 /// Where the official image keeps its databases, unless `PGDATA` says otherwise.
 const PGDATA_DEFAULT: &str = "/var/lib/postgresql/data";
 
@@ -116,7 +121,7 @@ impl Application<'_> {
         if let (Some(names), Some(stream)) = (&journal.database, &body.database) {
             let target = self.dir.dump();
             self.restore(unlocked, request.snapshot, Part::Database, &target)?;
-            let path = target.join("db.sql");
+            let path = target.join(DUMP_NAME);
             let dump = File::open(&path).map_err(|cause| Error::file("read", &path, cause))?;
             let swap = DatabaseSwap::new(Psql::of(&self.docker, stack.running(POSTGRES)?), names);
             swap.stage(dump)?;
@@ -134,6 +139,36 @@ impl Application<'_> {
                 self.observer.observe(Event::Warning { code: Code::OwnerChanged, detail });
             }
         }
+        self.compare(unlocked, request, (stack, body), journal, report)
+    }
+
+    /// Compares the staged rows with the staged files, and with who was erased since.
+    fn compare(
+        &self,
+        unlocked: &Unlocked,
+        request: &ApplyRequest,
+        (stack, body): (&Stack, &Body),
+        journal: &Journal,
+        report: &mut ApplyReport,
+    ) -> Result<(), Error> {
+        let Some(names) = &journal.database else { return Ok(()) };
+        let dump = self.dir.dump().join(DUMP_NAME);
+        let open = || File::open(&dump).map_err(|cause| Error::file("read", &dump, cause));
+        if body.uploads.is_some() {
+            let tree = |visit: &mut dyn FnMut(&TreeEntry) -> Result<(), Error>| {
+                read::visit_tree(unlocked, request.snapshot, |entry| visit(&entry))
+            };
+            let rows = rows::check(rows::all_of(open()?), tree, body, self.dir.path())?;
+            if let Some(rows) = rows {
+                rows.warn(|code, detail| self.observer.observe(Event::Warning { code, detail }));
+                report.rows = Some(rows.counts);
+            }
+        }
+        let psql = Psql::of(&self.docker, stack.running(POSTGRES)?);
+        let uploads = self.volume(journal);
+        let wanted = (request.snapshot, request.erased);
+        report.erased =
+            self.find_erased(unlocked, wanted, (&psql, names), &dump, uploads.as_ref())?;
         Ok(())
     }
 
