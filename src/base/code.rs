@@ -248,6 +248,9 @@ codes! {
     /// What the stack serves is in no snapshot before something else takes its place.
     PreRestoreMissing = "pre-restore-missing", Refused, 4,
         "what served before stays in the engine until --drop-previous";
+    /// What is restored is older than what the stack keeps.
+    RetentionPassed = "retention-passed", Refused, 4,
+        "set DATA_RETENTION_DAYS for the api before 02:00 UTC if the old data must stay";
     /// There is too little room for a second copy.
     RoomMissing = "room-missing", Unavailable, 1,
         "nothing was stopped or changed; make room and run again";

@@ -22,6 +22,7 @@ use crate::ops::escrow::open;
 use crate::source::docker::{Docker, Selector};
 use crate::store;
 use crate::vault::Unlocked;
+use crate::vault::state::StateLock;
 
 /// Where the journal is on a machine without a config.
 const STATE_DIR_DEFAULT: &str = "/var/lib/idswyft-vault";
@@ -53,19 +54,21 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     let state_dir = state_dir.unwrap_or_else(|| PathBuf::from(STATE_DIR_DEFAULT));
     let (outside, observer) = (session.outside(), session.progress.as_ref());
     let find = || Application::open(Docker::find()?, selector, &state_dir, outside, observer);
-    if options.undo {
-        return say_undone(&find()?.undo()?, session);
+    if options.undo || options.drop_previous {
+        let _lock = StateLock::take(&state_dir)?;
+        return match options.undo {
+            true => say_undone(&find()?.undo()?, session),
+            false => say_dropped(&find()?.drop_previous()?, session),
+        };
     }
-    if options.drop_previous {
-        return say_dropped(&find()?.drop_previous()?, session);
-    }
-    apply(args, &find()?, config.and_then(|config| config.escrow), session)
+    let escrow = config.and_then(|config| config.escrow);
+    apply(args, &find()?, (&state_dir, escrow), session)
 }
 
 fn apply(
     args: &RestoreArgs,
     application: &Application<'_>,
-    escrow: Option<EscrowConfig>,
+    (state_dir, escrow): (&Path, Option<EscrowConfig>),
     session: &Session,
 ) -> Result<Ending, Failure> {
     let unlocked = access::unlocked(session, &args.access, "restore")?;
@@ -78,6 +81,8 @@ fn apply(
     if application.journal()?.is_none() && !options.no_snapshot {
         keep_what_serves(session)?;
     }
+    // No snapshot is to read the uploads while they change places.
+    let _lock = StateLock::take(state_dir)?;
     let request = ApplyRequest {
         snapshot,
         files,

@@ -239,7 +239,8 @@ impl<'a> Application<'a> {
             journal.phase = journal.phase.next();
             self.dir.save(journal)?;
         }
-        Ok(())
+        // Secrets that took their places are not needed twice.
+        remove_tree(&self.dir.staged_files())
     }
 
     fn step(

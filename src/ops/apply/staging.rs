@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::database::DatabaseSwap;
-use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces};
+use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces, remove_tree};
 use super::room::Room;
 use super::services;
 use super::uploads::VolumeSwap;
@@ -18,10 +18,12 @@ use crate::ops::read;
 use crate::ops::restore::{self, Existing, Part, RestoreRequest};
 use crate::ops::rows;
 use crate::source::docker::psql::Psql;
-use crate::source::docker::{ComposeProgram, Container, Stack, UploadsVolume};
+use crate::source::docker::{API_SERVICE, ComposeProgram, Container, Stack, UploadsVolume};
 use crate::store::STAGING_PREFIX;
 use crate::vault::Unlocked;
 
+/// Days that the stack keeps verifications unless it is told otherwise.
+const RETENTION_DAYS_DEFAULT: i64 = 90;
 /// What a restore calls the dump.
 const DUMP_NAME: &str = "db.sql";
 /// Where the official image keeps its databases, unless `PGDATA` says otherwise.
@@ -44,6 +46,8 @@ impl Application<'_> {
         let began = self.outside.clock.now();
         match self.stage_all(unlocked, request, (&stack, &body), &mut journal, report) {
             Ok(()) => {
+                // It is in the database now, and readable for whoever reads this disk.
+                remove_tree(&self.dir.dump())?;
                 report.durations.push((Phase::Staging.name(), self.since(began)));
                 journal.phase = Phase::Stopping;
                 self.dir.save(&journal)?;
@@ -61,6 +65,7 @@ impl Application<'_> {
 
     /// Looks at everything that is needed, and changes nothing (A-2).
     fn plan(&self, stack: &Stack, body: &Body, request: &ApplyRequest) -> Result<Journal, Error> {
+        self.warn_of_age(stack, body);
         let suffix: [u8; 4] = entropy::draw(self.outside.entropy.as_ref());
         let suffix = hex::encode(suffix);
         let mut room = Room::default();
@@ -98,6 +103,22 @@ impl Application<'_> {
             files: Vec::new(),
             services: services::to_stop(stack),
         })
+    }
+
+    /// Warns of a snapshot that is older than what the stack keeps: it deletes that by itself.
+    fn warn_of_age(&self, stack: &Stack, body: &Body) {
+        let api = stack.service(API_SERVICE).ok();
+        let days = api.and_then(|api| api.variable("DATA_RETENTION_DAYS"));
+        let days = days.and_then(|days| days.expose().trim().parse().ok());
+        let days: i64 = days.unwrap_or(RETENTION_DAYS_DEFAULT);
+        let age = self.outside.clock.now().duration_since(body.time).as_hours() / 24;
+        if age > days {
+            let detail = format!(
+                "the snapshot is {age} days old and the stack keeps verifications for {days}: its \
+                 job of 02:00 UTC deletes what is older, out of what is restored too"
+            );
+            self.observer.observe(Event::Warning { code: Code::RetentionPassed, detail });
+        }
     }
 
     fn stage_all(

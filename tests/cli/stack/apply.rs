@@ -253,6 +253,14 @@ fn a_stack_destroyed_with_its_env_is_served_again_by_one_command() {
 
     let words = ["restore", &id, "--apply", "--project", stack.project()];
     let custodian = ["--escrow-identity", "custodian.key", "--json"];
+    let bare = stack.path("bare");
+    fs::create_dir_all(&bare).unwrap();
+    std::os::unix::fs::symlink(which("docker"), bare.join("docker")).unwrap();
+    let line = words.into_iter().chain(["--escrow-identity", "custodian.key", "--no-snapshot"]);
+    let mut command = stack.command(line);
+    command.env("PATH", &bare).env("IDSWYFT_VAULT_IDENTITY", "operator.key");
+    Outcome::of(command.output().unwrap()).fails(1, "docker-unavailable", &["docker-compose"]);
+    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), fresh);
     let began = std::time::Instant::now();
     let applied = stack.unlock(words.into_iter().chain(custodian));
     eprintln!("back in service after {:.1} s", began.elapsed().as_secs_f64());
