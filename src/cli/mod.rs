@@ -13,6 +13,7 @@ pub mod passphrase;
 pub mod places;
 pub mod progress;
 pub mod report;
+pub mod secrets;
 pub mod session;
 mod sources;
 mod stack;
@@ -56,6 +57,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Snapshots(args) => commands::snapshots::run(args, session),
         Command::Show(args) => commands::show::run(args, session),
         Command::Restore(args) => commands::restore::run(args, session),
+        Command::Drill(args) => commands::drill::run(args, session),
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
         Command::Ledger(args) => commands::ledger::run(args, session),
@@ -65,6 +67,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Generation(args) => commands::generation::run(args, session),
         Command::Schedule(args) => commands::schedule::run(args, session),
         Command::Status(args) => commands::status::run(args, session),
+        Command::Escrow(args) => commands::escrow::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }
 }

@@ -47,13 +47,15 @@ impl Desk {
             // What its logs say must be there before anything is derived from them.
             host.deliver(observer)?;
         }
-        let operator = match Operator::open(root, identities, stores, outside) {
+        let kept = kit.pending()?;
+        let mut operator = match Operator::open(root, identities, stores, outside) {
             Err(vault::Error::Signature { key: key @ ObjectKey::Vault(1), reason }) => {
                 let reason = format!("its root key is not that of the store's {key}: {reason}");
                 return Err(kit.unusable(reason));
             }
             other => other?,
         };
+        operator.expect_kept(kept);
         Ok(Self { operator, kit, host })
     }
 

@@ -121,6 +121,12 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// A drill has no database server to load into.
+    #[error("start a scratch PostgreSQL: {reason}")]
+    Scratch {
+        /// Why not.
+        reason: String,
+    },
     /// Where the output goes cannot be written.
     #[error("write the output")]
     Output(#[source] std::io::Error),
@@ -157,6 +163,7 @@ impl Coded for Error {
             Self::Closed | Self::Output(_) => Code::SystemFailed,
             Self::TooLong { .. } => Code::RunTooLong,
             Self::StateThere { .. } => Code::VaultExists,
+            Self::Scratch { .. } => Code::ScratchUnavailable,
             Self::NotDelivered { .. } => Code::DeliveryPending,
             Self::NotInSnapshot { .. } => Code::PathUnknown,
             Self::Pattern { .. } => Code::UsageInvalid,

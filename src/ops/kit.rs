@@ -15,6 +15,8 @@ use crate::crypto::signing::{KeyUse, SigningKey};
 
 /// What is written before it takes the place of `root.age`.
 const STAGED: &str = ".root.age.new";
+/// An event whose delivery may have been interrupted.
+const PENDING: &str = "drilled.pending";
 
 /// The directory of a kit that holds a vault's root key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +125,45 @@ impl OpenKit {
         replace().map_err(|e: std::io::Error| {
             self.unusable(format!("root.age was not sealed again, run the command again: {e}"))
         })
+    }
+
+    /// Reads the event whose delivery may have been interrupted, if one is kept.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn pending(&self) -> Result<Option<Vec<u8>>, Error> {
+        match read(&self.dir.join(PENDING)) {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.unusable(format!("{PENDING} cannot be read: {e}"))),
+        }
+    }
+
+    /// Keeps an event before a store gets it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn keep_pending(&self, leaf: &[u8]) -> Result<(), Error> {
+        let keep = || {
+            let staged = self.dir.join(STAGED);
+            write(&staged, leaf)?;
+            fs::rename(&staged, self.dir.join(PENDING))?;
+            File::open(&self.dir)?.sync_all()
+        };
+        keep().map_err(|e| self.unusable(format!("{PENDING} cannot be written: {e}")))
+    }
+
+    /// Removes the kept event, which the store has by now.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn forget_pending(&self) -> Result<(), Error> {
+        match fs::remove_file(self.dir.join(PENDING)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.unusable(format!("{PENDING} cannot be removed: {e}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the error of a kit that cannot be used.

@@ -3,6 +3,8 @@
 pub mod apply;
 pub mod change;
 pub mod desk;
+pub mod drill;
+pub mod erase;
 pub mod error;
 pub mod escrow;
 pub mod generations;
@@ -19,6 +21,7 @@ pub mod recipients;
 pub mod rejoin;
 pub mod replicate;
 pub mod restore;
+pub mod rows;
 pub mod schedule;
 pub mod signers;
 pub mod snapshot;

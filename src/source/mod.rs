@@ -4,6 +4,7 @@
 //! - Only regular files are opened, and never through a symbolic link.
 //! - A stream counts when its command ended well and its dump is whole.
 
+pub mod cluster;
 pub mod command;
 pub mod docker;
 pub mod dump;

@@ -4,7 +4,9 @@
 //!   one log of changes, on whatever machine.
 //! - A change is: generation files sealed again, then the note, then its events. Nothing of it is
 //!   in force before the note is there; what an interrupted run left, the next one completes.
-//! - It never signs an event that it did not derive itself from two notes.
+//! - It never signs an event that it did not derive itself from two notes, or compose itself.
+
+mod kept;
 
 use std::sync::Arc;
 
@@ -43,6 +45,8 @@ pub struct Operator {
     newest: ChainLink,
     // What this run put and the mirrors lack.
     resealed: Vec<ResealedGeneration>,
+    // An event that follows from no vault note, and whose delivery may have been interrupted.
+    kept: Option<Vec<u8>>,
 }
 
 impl Operator {
@@ -73,7 +77,8 @@ impl Operator {
         let newest = auditor.newest().clone();
         let unlocked = Unlocked::with_logs(auditor, identities, &logs);
         let resealed = Vec::new();
-        Ok(Self { root, key, unlocked, logs, mirrors, outside, journal, newest, resealed })
+        let kept = None;
+        Ok(Self { root, key, unlocked, logs, mirrors, outside, journal, newest, resealed, kept })
     }
 
     /// Returns the vault.
@@ -128,7 +133,10 @@ impl Operator {
     pub fn complete(&mut self) -> Result<bool, Error> {
         let mut missing = self.unrecorded()?;
         let found = !missing.is_empty();
-        if let Some(seq) = self.own_log().and_then(|log| log.pending) {
+        let pending = self.own_log().and_then(|log| log.pending);
+        if let Some(seq) = pending
+            && !self.complete_kept(seq)?
+        {
             let next = if found { Some(missing.remove(0)) } else { None };
             self.complete_pending(seq, next.as_ref())?;
         }
@@ -257,6 +265,11 @@ impl Operator {
     }
 
     fn append(&mut self, event: EventPayload) -> Result<(), Error> {
+        let objects = self.compose(event)?;
+        objects.iter().try_for_each(|object| self.put(object))
+    }
+
+    fn compose(&mut self, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
         let own = self.key.signer_id();
         let others = self.logs.iter().filter(|log| log.signer != own && log.head.size > 0);
         let seen = others.map(|log| SeenCheckpoint {
@@ -265,8 +278,7 @@ impl Operator {
             root: log.head.root,
         });
         let (seen, now) = (seen.collect(), self.outside.clock.now());
-        let objects = self.journal.append(&self.key, self.newest.note.vault, now, event, seen)?;
-        objects.iter().try_for_each(|object| self.put(object))
+        self.journal.append(&self.key, self.newest.note.vault, now, event, seen)
     }
 
     /// Puts an object into the primary store; a name that was taken meanwhile is another change.

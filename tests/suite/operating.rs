@@ -2,6 +2,7 @@
 
 mod changes;
 mod crashes;
+mod drilled;
 mod hosts;
 mod rejoin;
 

@@ -7,6 +7,8 @@ mod apply;
 mod archive;
 mod change;
 mod check;
+mod drill;
+pub mod escrow;
 mod keys;
 mod nights;
 mod read;
@@ -24,6 +26,8 @@ pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
+pub use drill::DrillArgs;
+pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
@@ -138,6 +142,13 @@ pub enum Command {
     /// beside it, then exchanged in one go. What served before stays until --drop-previous, and
     /// --undo brings it back; killed at any moment, the same command goes on.
     Restore(RestoreArgs),
+    /// Rehearse a restore, and measure it
+    ///
+    /// Restores a snapshot into a scratch directory and a private PostgreSQL server, compares rows,
+    /// files and constraints with what was archived, and tells how long a restore takes from each
+    /// store. Everything it restored is removed afterwards. It belongs on a machine where the
+    /// operator's identity may be, not on the host that makes the backups.
+    Drill(DrillArgs),
     /// Write the dump or one file of a snapshot to standard output
     ///
     /// `db` is the dump, anything else the path of a file below uploads/ (a file that is really
@@ -184,6 +195,12 @@ pub enum Command {
     /// last run went, the schedule, the places of the stores, and the newest checkpoint of the
     /// ledger. Only reads, needs no identity, and runs beside a snapshot.
     Status(StatusArgs),
+    /// Seal, list, open or check the secrets of the stack
+    ///
+    /// .env, the override and the certificates, and each ENCRYPTION_KEY by itself, sealed to
+    /// custodians in a store that is not the archive's: without them a restored database and
+    /// restored uploads stay encrypted.
+    Escrow(EscrowArgs),
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
@@ -205,6 +222,7 @@ impl Command {
             Self::Snapshots(_) => "snapshots",
             Self::Show(_) => "show",
             Self::Restore(_) => "restore",
+            Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
             Self::Verify(_) => "verify",
             Self::Ledger(_) => "ledger",
@@ -214,6 +232,7 @@ impl Command {
             Self::Generation(_) => "generation",
             Self::Schedule(_) => "schedule",
             Self::Status(_) => "status",
+            Self::Escrow(_) => "escrow",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
@@ -287,6 +306,9 @@ mod tests {
             &["signer", "add", "--role", "janitor", "-o", "x", "--event", "verified", "--kit", "k"],
             &["signer", "add", "--role", "auditor", "--key", "x", "--kit", "kit"],
             &["generation", "export", "2026", "-o", "x"],
+            &["escrow", "seal"],
+            &["escrow", "open", "--target", "x", "--escrow-identity", "y"],
+            &["escrow", "check", "latest", "--escrow-identity", "y"],
             &["demo"],
             &["completions", "bash"],
         ] {

@@ -4,6 +4,8 @@ pub mod apply;
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod drill;
+pub mod escrow;
 pub mod generation;
 pub mod init;
 pub mod keygen;

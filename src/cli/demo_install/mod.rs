@@ -4,7 +4,6 @@
 //! private PostgreSQL where a server is installed, else a generated dump. Everything is the same at
 //! every run, and nothing outlives the value but the directory that it was given.
 
-mod cluster;
 mod dump_file;
 mod noise;
 mod pictures;
@@ -17,9 +16,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::cluster::Cluster;
 use self::records::{State, Verification};
 use super::report::{Failure, SystemError};
+use crate::source::cluster::Cluster;
 
 const SCHEMA: &str = include_str!("schema.sql");
 const KEYS: &str = include_str!("keys.sql");

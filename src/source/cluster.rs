@@ -1,4 +1,4 @@
-//! A private PostgreSQL: a cluster in a temporary directory, reachable by a unix socket only.
+//! A private PostgreSQL: a cluster in a directory of its own, reachable by a unix socket only.
 //!
 //! - The server is a child of this program and is stopped by its own process id, also when
 //!   something fails; its directory goes with it.
@@ -32,13 +32,18 @@ const SOCKET_DIR_LEN_MAX: usize = 90;
 const POLL: Duration = Duration::from_millis(10);
 /// Polls until a start, or a later script, is given up: 10 seconds.
 const POLL_COUNT_MAX: u32 = 1000;
+/// Polls until a dump that is loaded is given up: a day.
+const LOAD_POLL_COUNT_MAX: u32 = 100 * 24 * 3600;
+/// Separates columns of an answer; PostgreSQL names cannot hold it.
+const COLUMN_SEPARATOR: char = '\u{1f}';
 /// Polls for a server that was told to stop: 3 seconds.
 const STOP_POLL_COUNT_MAX: u32 = 300;
 
-/// A running server; dropping it stops it and removes its directory.
+/// A running server; dropping it stops it, and removes its directory if it made that.
 pub struct Cluster {
     bin: PathBuf,
-    dir: TempDir,
+    dir: PathBuf,
+    _made: Option<TempDir>,
     server: Child,
 }
 
@@ -48,30 +53,45 @@ impl Cluster {
     /// # Errors
     /// If no server is installed or any step fails; then nothing is left behind.
     pub fn start() -> io::Result<Self> {
+        let made = new_dir()?;
+        let dir = made.path().to_owned();
+        Self::start_with(&dir, Some(made))
+    }
+
+    /// Makes one in an empty directory that is the caller's, and stays when it is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and if the directory's path is too long for the address of a socket.
+    pub fn start_in(dir: &Path) -> io::Result<Self> {
+        let real = dir.canonicalize()?;
+        if real.as_os_str().as_bytes().len() > SOCKET_DIR_LEN_MAX {
+            let reason = format!("{}: too long for a socket", real.display());
+            return Err(other(reason));
+        }
+        Self::start_with(&real, None)
+    }
+
+    fn start_with(dir: &Path, made: Option<TempDir>) -> io::Result<Self> {
         let bin = find_programs().ok_or_else(|| other("no PostgreSQL server is installed"))?;
-        let dir = new_dir()?;
         let owner = server_user()?;
         if let Some((uid, gid)) = owner {
-            chown(dir.path(), Some(uid), Some(gid))?;
+            chown(dir, Some(uid), Some(gid))?;
         }
-        let mut initdb = command(&bin, "initdb", dir.path())?;
+        let mut initdb = command(&bin, "initdb", dir)?;
         initdb.args(["-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]);
         initdb.arg("--no-sync");
         as_user(&mut initdb, owner);
         let mut patience = Patience(POLL_COUNT_MAX);
-        run(initdb, dir.path(), &mut patience)?;
-        let mut server = command(&bin, "postgres", dir.path())?;
-        server
-            .args(["-D", "data", "-p", PORT, "-c", "listen_addresses="])
-            .arg("-k")
-            .arg(dir.path());
+        run(initdb, dir, &mut patience)?;
+        let mut server = command(&bin, "postgres", dir)?;
+        server.args(["-D", "data", "-p", PORT, "-c", "listen_addresses="]).arg("-k").arg(dir);
         for setting in ["fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=8"]
         {
             server.args(["-c", setting]);
         }
         as_user(&mut server, owner);
         let server = server.spawn()?;
-        let mut cluster = Self { bin, dir, server };
+        let mut cluster = Self { bin, dir: dir.to_owned(), _made: made, server };
         cluster.wait_until_ready(&mut patience)?;
         cluster.psql("postgres", &format!("CREATE DATABASE {DATABASE};\n"), &mut patience)?;
         Ok(cluster)
@@ -94,7 +114,7 @@ impl Cluster {
         let pg_dump = self.bin.join("pg_dump");
         let help = Command::new(&pg_dump).arg("--help").stdin(Stdio::null()).output()?;
         let mut argv = vec![text(&pg_dump)];
-        argv.push(format!("--host={}", text(self.dir.path())));
+        argv.push(format!("--host={}", text(&self.dir)));
         argv.extend([format!("--port={PORT}"), format!("--username={USER}")]);
         let options = ["--no-password", "--clean", "--if-exists", "--no-owner", "--no-acl"];
         argv.extend(options.map(str::to_owned));
@@ -107,46 +127,72 @@ impl Cluster {
         Ok(argv)
     }
 
+    /// Returns the server's major version, if it can be told.
+    pub fn major(&self) -> Option<u32> {
+        self.version().split('.').next()?.parse().ok()
+    }
+
     /// Returns the server's major version as its files name it.
     pub fn version(&self) -> String {
-        let version = fs::read_to_string(self.dir.path().join("data/PG_VERSION"));
+        let version = fs::read_to_string(self.dir.join("data/PG_VERSION"));
         version.map(|text| text.trim().to_owned()).unwrap_or_default()
     }
 
+    /// Loads a dump in one transaction that ends at the first statement that fails.
+    ///
+    /// # Errors
+    /// If one fails; nothing of the dump is there then. What is told holds no row.
+    pub fn load(&self, dump: File) -> io::Result<()> {
+        let mut psql = self.psql_command(DATABASE)?;
+        psql.args(["--single-transaction", "--set=VERBOSITY=terse"]).stdin(dump);
+        run(psql, &self.dir, &mut Patience(LOAD_POLL_COUNT_MAX))
+    }
+
+    /// Returns the rows that a statement gives.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn query(&self, sql: &str) -> io::Result<Vec<Vec<String>>> {
+        let (script, answer) = (self.dir.join("query.sql"), self.dir.join("answer"));
+        fs::write(&script, sql)?;
+        let mut psql = self.psql_command(DATABASE)?;
+        psql.args(["--tuples-only", "--no-align"]);
+        psql.arg(format!("--field-separator={COLUMN_SEPARATOR}"));
+        psql.stdin(File::open(&script)?).stdout(File::create(&answer)?);
+        run(psql, &self.dir, &mut Patience(LOAD_POLL_COUNT_MAX))?;
+        let text = fs::read_to_string(&answer)?;
+        let rows = text.lines().filter(|line| !line.is_empty());
+        Ok(rows.map(|row| row.split(COLUMN_SEPARATOR).map(str::to_owned).collect()).collect())
+    }
+
     fn psql(&self, database: &str, script: &str, patience: &mut Patience) -> io::Result<()> {
-        let path = self.dir.path().join("script.sql");
+        let path = self.dir.join("script.sql");
         fs::write(&path, script)?;
-        let mut psql = command(&self.bin, "psql", self.dir.path())?;
-        psql.args([
-            "-X",
-            "-q",
-            "-w",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-p",
-            PORT,
-            "-U",
-            USER,
-            "-d",
-            database,
-        ]);
-        psql.arg("-h").arg(self.dir.path()).stdin(File::open(&path)?);
-        run(psql, self.dir.path(), patience)
+        let mut psql = self.psql_command(database)?;
+        psql.stdin(File::open(&path)?);
+        run(psql, &self.dir, patience)
+    }
+
+    fn psql_command(&self, database: &str) -> io::Result<Command> {
+        let mut psql = command(&self.bin, "psql", &self.dir)?;
+        psql.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", USER]);
+        psql.args(["-d", database, "-h"]).arg(&self.dir);
+        Ok(psql)
     }
 
     fn wait_until_ready(&mut self, patience: &mut Patience) -> io::Result<()> {
         // The last line of this file is the server's state (since PostgreSQL 10).
-        let state = self.dir.path().join("data/postmaster.pid");
+        let state = self.dir.join("data/postmaster.pid");
         loop {
             if let Some(status) = self.server.try_wait()? {
-                return Err(failed("postgres", &status.to_string(), self.dir.path()));
+                return Err(failed("postgres", &status.to_string(), &self.dir));
             }
             let text = fs::read_to_string(&state).unwrap_or_default();
             if text.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
                 return Ok(());
             }
             if !patience.pause() {
-                return Err(failed("postgres", "not ready in time", self.dir.path()));
+                return Err(failed("postgres", "not ready in time", &self.dir));
             }
         }
     }
@@ -206,10 +252,33 @@ fn failed(program: &str, how: &str, dir: &Path) -> io::Error {
     other(format!("{program}: {how}: {}", last.join("; ")))
 }
 
+/// Stops a server that a program which was killed left running in a directory, if there is one.
+///
+/// It is told by its own file, and only if it works there: the number may be another's by now.
+pub fn stop_orphan(dir: &Path) {
+    let data = dir.join("data");
+    let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let number: Option<i32> = text.lines().next().and_then(|line| line.trim().parse().ok());
+    let Some(process) = number.and_then(Pid::from_raw) else { return };
+    let place = PathBuf::from(format!("/proc/{}", process.as_raw_nonzero()));
+    let works_there = || {
+        let place = fs::read_link(place.join("cwd")).ok();
+        place.is_some() && place == data.canonicalize().ok()
+    };
+    // An immediate shutdown: nothing of it is wanted. Then, if it does not, an end.
+    for signal in [Signal::QUIT, Signal::KILL] {
+        if works_there() {
+            let _ = kill_process(process, signal);
+        }
+        let mut patience = Patience(STOP_POLL_COUNT_MAX);
+        while works_there() && patience.pause() {}
+    }
+}
+
 /// Makes the directory where the address of a socket in it is short enough.
 fn new_dir() -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix("idswyft-vault-demo-");
+    let builder = builder.prefix("idswyft-vault-pg-");
     let dir = builder.tempdir()?;
     let real = dir.path().canonicalize()?;
     if real.as_os_str().as_bytes().len() <= SOCKET_DIR_LEN_MAX {
