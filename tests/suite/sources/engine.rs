@@ -57,7 +57,8 @@ fn a_container_that_goes_while_the_stack_is_sought_is_not_missed() {
         "case \"$1 $*\" in\n\
          ps*) echo mine; [ -e \"$0.went\" ] || echo gone;;\n\
          *gone*) touch \"$0.went\"; echo 'Error: No such container: gone' >&2; exit 1;;\n\
-         container*) echo '[{\"Id\":\"mine\",\"Name\":\"/p_api_1\",\"State\":{\"Status\":\"running\"},\
+         container*) echo '[{\"Id\":\"mine\",\"Name\":\"/p_api_1\",\
+         \"State\":{\"Status\":\"running\"},\
          \"Config\":{\"Labels\":{\"com.docker.compose.project\":\"p\",\
          \"com.docker.compose.service\":\"api\"}}}]';;\n\
          esac",
