@@ -162,6 +162,19 @@ codes! {
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
 
+    /// The database role does not see every row.
+    RoleBlind = "role-blind", Refused, 1,
+        "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
+    /// The stack stores its files where this vault does not read them.
+    UploadsElsewhere = "uploads-elsewhere", Refused, 4,
+        "the files of the stack are not archived by this; version and copy their bucket";
+    /// The uploads are empty although rows name files.
+    UploadsEmpty = "uploads-empty", Damaged, 4,
+        "the database is archived, its files are not: check which volume the api mounts";
+    /// A snapshot began while the stack changes its data.
+    StackHours = "stack-hours", Unavailable, 4,
+        "the snapshot is whole, but rows may name files that were just deleted; start it later";
+
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
@@ -220,12 +233,6 @@ codes! {
     /// There is too little room for a second copy.
     RoomMissing = "room-missing", Unavailable, 1,
         "nothing was stopped or changed; make room and run again";
-    /// A key is not the one that what was restored needs.
-    KeyWrong = "key-wrong", Refused, 1,
-        "the api would read nothing with it: restore the sealed files too, with --escrow-identity";
-    /// Nothing tells whether a key fits.
-    KeyUnproven = "key-unproven", Refused, 4,
-        "compare the key with the one in escrow before the stack takes new data";
     /// Files were given to another owner than the snapshot's.
     OwnerChanged = "owner-changed", Refused, 4,
         "usual when the image has changed; the api can read and write them";
@@ -254,6 +261,9 @@ codes! {
         "both are sealed; find out which one is meant before the api starts anew";
     /// A snapshot or a bundle names no such sealed secret.
     EscrowUnknown = "escrow-unknown", Misuse, 1, "list what is sealed with `escrow list`";
+    /// Nothing in a snapshot shows whether a key fits.
+    KeyUnproven = "key-unproven", Unavailable, 4,
+        "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
     /// A key does not open what was archived with it.
     KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
         "do not start the api with this key; look for an older one with `escrow list`";
@@ -299,6 +309,32 @@ codes! {
         "no snapshot was made, because packs it leans on may be pruned; run again";
     /// The clock went back.
     ClockAnomaly = "clock-anomaly", Refused, 4, "set the clock and run again";
+    /// The newest good snapshot is older than it may be.
+    SnapshotStale = "snapshot-stale", Unavailable, 1,
+        "earlier snapshots are safe; run `snapshot`, then find out why the nights failed";
+    /// The last run of the host failed or was cut off.
+    RunFailed = "run-failed", Unavailable, 4,
+        "earlier snapshots are safe; run `snapshot` and see what it says";
+    /// No schedule is installed.
+    ScheduleMissing = "schedule-missing", Refused, 4,
+        "install one with `schedule install`, or ignore this if something else runs the nights";
+    /// A schedule cannot be as it was asked for.
+    ScheduleRefused = "schedule-refused", Refused, 2, "nothing was changed; see the reason above";
+    /// The host's systemd or cron cannot be used.
+    ScheduleUnavailable = "schedule-unavailable", Unavailable, 1,
+        "no night is lost by this; see `schedule show` for what is installed";
+    /// The watchdog was not told.
+    PingFailed = "ping-failed", Unavailable, 4,
+        "the run itself is not affected; check `ping` in the config, and the network";
+    /// Every copy of a vault is on the disk of what it archives.
+    StoreSharesDisk = "store-shares-disk", Refused, 4,
+        "add a store on another disk or machine, and move no store while a run writes to it";
+    /// A store is inside the installation that it archives.
+    StoreInInstall = "store-in-install", Refused, 4,
+        "nothing is lost yet; move the store out before the installation is removed";
+    /// A store is inside a git work tree.
+    StoreInWorkTree = "store-in-work-tree", Refused, 4,
+        "nothing is lost yet; move the store out, for git may remove or publish it";
     /// An error of the operating system that fits nothing else.
     SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
 }

@@ -8,11 +8,15 @@ mod commands;
 pub mod config;
 pub mod demo_install;
 pub mod desk;
+pub mod night;
 pub mod passphrase;
+pub mod places;
 pub mod progress;
 pub mod report;
 pub mod secrets;
 pub mod session;
+mod sources;
+mod stack;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -60,6 +64,8 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Recipients(args) => commands::recipients::run(args, session),
         Command::Signer(args) => commands::signer::run(args, session),
         Command::Generation(args) => commands::generation::run(args, session),
+        Command::Schedule(args) => commands::schedule::run(args, session),
+        Command::Status(args) => commands::status::run(args, session),
         Command::Escrow(args) => commands::escrow::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }

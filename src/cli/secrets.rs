@@ -13,6 +13,7 @@ use crate::base::{Code, Event, Observer, Secret};
 use crate::crypto::identity::DataIdentities;
 use crate::crypto::recipient::DataRecipients;
 use crate::ops::escrow::{Forbidden, Role, SameMount, SealJob, Sealing, seal};
+use crate::source::docker::{API_SERVICE, Container, Docker, Stack};
 use crate::store::{self, Store};
 
 /// The escrow store's name in messages.
@@ -20,6 +21,14 @@ const STORE_NAME: &str = "escrow";
 
 /// The environment of the running api, by variable.
 pub type Environment = BTreeMap<String, Secret>;
+
+/// Returns the environment that the api of a config's stack runs with, if it can be had.
+pub fn environment(config: &Config) -> Option<Environment> {
+    let selector = config.sources.stack()?;
+    let stack = Stack::find(&Docker::find().ok()?, &selector).ok()?;
+    let is_api = |container: &Container| container.service() == Some(API_SERVICE);
+    Some(stack.containers.into_iter().find(is_api)?.env)
+}
 
 /// Seals for a snapshot what the config wants sealed; whatever fails is a warning.
 ///

@@ -10,6 +10,7 @@ mod files;
 mod outbox;
 mod packs;
 mod snapshots;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use snapshots::{Commit, SnapshotRow};
+pub use view::{ManifestView, Waiting};
 
 use crate::base::{Gate, Step};
 

@@ -14,15 +14,15 @@ pub enum Error {
     /// A change of recipients or signers is refused.
     #[error(transparent)]
     Change(#[from] super::change::ChangeError),
-    /// The escrow failed.
-    #[error(transparent)]
-    Escrow(#[from] super::escrow::EscrowError),
     /// The engine or the stack cannot be used.
     #[error(transparent)]
     Docker(#[from] crate::source::docker::DockerError),
     /// A snapshot does not go into service.
     #[error(transparent)]
     Apply(#[from] super::apply::ApplyError),
+    /// The escrow failed.
+    #[error(transparent)]
+    Escrow(#[from] super::escrow::EscrowError),
     /// The source command failed.
     #[error(transparent)]
     Stream(#[from] crate::source::stream::Error),
@@ -35,6 +35,9 @@ pub enum Error {
     /// The uploads cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::source::walk::WalkError),
+    /// The archive of the uploads cannot be read.
+    #[error(transparent)]
+    Tar(#[from] crate::source::tar_walk::TarError),
     /// An entry does not fit the format.
     #[error(transparent)]
     Tree(#[from] crate::format::tree::TreeError),
@@ -139,13 +142,14 @@ impl Coded for Error {
         match self {
             Self::Vault(error) => error.code(),
             Self::Change(error) => error.code(),
-            Self::Escrow(error) => error.code(),
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
+            Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),
             Self::Walk(error) => error.code(),
+            Self::Tar(error) => error.code(),
             Self::Tree(error) => error.code(),
             Self::Target(error) => error.code(),
             Self::Policy(error) => error.code(),

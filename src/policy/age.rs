@@ -111,7 +111,7 @@ impl Age {
     }
 
     /// Returns the most hours that the age can take, where every day has 24.
-    pub(super) fn hours_max(self) -> u64 {
+    pub fn hours_max(self) -> u64 {
         match self.measure() {
             Measure::Hours(hours) => hours,
             Measure::Months(months) => month_days(months).1 * HOURS_A_DAY,

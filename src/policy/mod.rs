@@ -6,6 +6,7 @@
 pub mod age;
 mod error;
 pub mod fields;
+pub mod hours;
 pub mod keep_rule;
 pub mod period;
 pub mod retention;
@@ -13,6 +14,7 @@ pub mod retention;
 pub use age::Age;
 pub use error::PolicyError;
 pub use fields::PolicyFields;
+pub use hours::{StackJob, in_stack_hours};
 pub use keep_rule::KeepRule;
 pub use period::{Period, due};
 pub use retention::Policy;

@@ -13,10 +13,11 @@ pub mod postgres;
 mod redact;
 pub mod stat;
 pub mod stream;
+pub mod tar_walk;
 pub mod target;
 pub mod walk;
 
-pub use dump::{DumpError, DumpFacts, DumpScanner};
+pub use dump::{DumpError, DumpFacts, DumpScanner, Field, Row, Watch};
 pub use file::{FileReader, ReadOutcome, read_whole};
 pub use stat::FileStat;
 pub use stream::{OpenStream, StreamSource};

@@ -6,6 +6,7 @@
 //!   give equal dumps.
 
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,7 +71,27 @@ impl StreamSource for LocalSource {
         argv.push("--no-password".into());
         argv.push(format!("--dbname={}", self.url).into());
         let secret = self.password.iter().map(|password| ("PGPASSWORD", password.clone()));
-        Ok(Box::new(Running::start(&argv, &secret.collect::<Vec<_>>())?))
+        Ok(Box::new(LocalDump(Running::start(&argv, &secret.collect::<Vec<_>>())?)))
+    }
+}
+
+/// A dump by the host's `pg_dump`, which says itself when it is too old for the server.
+struct LocalDump(Running);
+
+impl Read for LocalDump {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl OpenStream for LocalDump {
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        match Box::new(self.0).finish() {
+            Err(Error::Failed { stderr, .. }) if stderr.contains("server version mismatch") => {
+                Err(Error::PgDumpTooOld { said: stderr.trim().to_owned() })
+            }
+            ended => ended,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::docker::DockerError;
 use crate::base::{Code, Coded};
 
 /// Somewhere a stream comes from.
@@ -72,6 +73,18 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// The engine or the stack cannot be used.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The host's `pg_dump` is older than the server.
+    #[error(
+        "dump the database: its server is newer than this host's pg_dump; install the client of \
+         its version, or use kind = \"compose\": {said}"
+    )]
+    PgDumpTooOld {
+        /// What `pg_dump` said.
+        said: String,
+    },
     /// The command is empty.
     #[error("run a command that has no words")]
     CommandEmpty,
@@ -89,6 +102,7 @@ pub enum Error {
 impl Coded for Error {
     fn code(&self) -> Code {
         match self {
+            Self::Docker(error) => error.code(),
             Self::CommandEmpty | Self::UrlInvalid { .. } => Code::ConfigInvalid,
             _ => Code::SourceFailed,
         }

@@ -40,9 +40,31 @@ impl Journal {
     /// # Errors
     /// If it cannot be read or does not parse.
     pub fn load(manifest: &Manifest) -> Result<Self, Error> {
-        let Some(bytes) = manifest.note(FRONTIER)? else { return Ok(Self::empty()) };
-        let frontier = Frontier::from_bytes(&bytes)?;
+        Self::of_note(manifest.note(FRONTIER)?.as_deref())
+    }
+
+    /// Reads the frontier from what the manifest keeps under [`FRONTIER`].
+    ///
+    /// # Errors
+    /// If it does not parse.
+    pub fn of_note(bytes: Option<&[u8]>) -> Result<Self, Error> {
+        let Some(bytes) = bytes else { return Ok(Self::empty()) };
+        let frontier = Frontier::from_bytes(bytes)?;
         Ok(Self { frontier })
+    }
+
+    /// Returns the newest checkpoint of the log, signed; nothing if the log is empty.
+    ///
+    /// Signatures are deterministic: these are the bytes that the stores have.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn checkpoint(&self, key: &SigningKey, vault: VaultId) -> Result<Option<Vec<u8>>, Error> {
+        let head = self.frontier.head();
+        if head.size == 0 {
+            return Ok(None);
+        }
+        Ok(Some(key.sign(&head.compose_checkpoint(vault, key.signer_id()))?))
     }
 
     /// Returns the size and the root of the log.

@@ -11,6 +11,8 @@ mod choices;
 mod damage;
 mod escrow;
 mod lost;
+mod nights;
+mod pings;
 mod rooms;
 mod session;
 mod sources;

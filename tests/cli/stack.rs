@@ -1,5 +1,6 @@
 //! A real compose stack: found, read, and archived by the real program.
 
+mod apply;
 pub mod support;
 
 use support::Stack;

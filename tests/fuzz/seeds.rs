@@ -30,7 +30,8 @@ const KINDS: &[(&str, &[&str])] = &[
 const PACK: &str = "packs/08/0808080808080808080808080808080808080808080808080808080808080808";
 const DUMP: &str = "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 15.8\n\
     COPY public.users (id) FROM stdin;\n1\ta\n\\.\n\nCREATE FUNCTION f() RETURNS int LANGUAGE sql \
-    AS $_$ SELECT 'a''b', \"c\" /* d */ $_$;\nINSERT INTO t VALUES (1, E'\\''), (2, 'x');\n--\n\
+    AS $_$ SELECT 'a''b', \"c\" /* d */ $_$;\nINSERT INTO t VALUES (1, E'\\''), (2, 'x');\n\
+    INSERT INTO documents (file_size, \"file_path\") VALUES (1, E'\\x41'), (NULL, 'x''y');\n--\n\
     -- PostgreSQL database dump complete\n--\n\n";
 const CONFIG: &str = "state_dir = \"/var/lib/v\"\nrecipients = [\"age1lggyhqrw2nlhcxprm67z43rta\
     597azn8gknawjehu9d9dl0jq3yqqvfafg\"]\n[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n\

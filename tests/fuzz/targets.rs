@@ -27,7 +27,7 @@ use idswyft_vault::format::tree::{TreeEntry, check_path, compare_paths, sort_key
 use idswyft_vault::format::vault_note::VaultNote;
 use idswyft_vault::format::{Kind, ObjectKey};
 use idswyft_vault::policy::{Age, Policy};
-use idswyft_vault::source::dump::DumpScanner;
+use idswyft_vault::source::dump::{DumpScanner, Watch};
 
 /// A parser with its name and the seeds that are meant for it.
 pub struct Target {
@@ -351,12 +351,20 @@ fn frontier(data: &[u8]) {
     }
 }
 
-/// However a dump is cut into pieces, it is the same dump.
+/// However a dump is cut into pieces, it is the same dump with the same rows.
 fn dump(data: &[u8]) {
+    const WATCHES: &[Watch] = &[
+        Watch { table: "users", columns: &["name", "id"] },
+        Watch { table: "documents", columns: &["file_path", "file_size"] },
+    ];
     let scan = |len: usize| {
-        let mut scanner = DumpScanner::new();
-        data.chunks(len).for_each(|piece| scanner.feed(piece));
-        scanner.finish().map_err(|error| error.to_string())
+        let (mut scanner, mut rows) = (DumpScanner::watching(WATCHES), Vec::new());
+        for piece in data.chunks(len) {
+            scanner.feed_rows(piece, &mut |row| {
+                rows.push(format!("{} {:?} {:?}", row.table(), row.field(0), row.field(1)));
+            });
+        }
+        (rows, scanner.finish().map_err(|error| error.to_string()))
     };
     assert_eq!(scan(usize::MAX), scan(7));
     assert_eq!(scan(1), scan(64));

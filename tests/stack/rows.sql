@@ -7,7 +7,8 @@
 
 INSERT INTO _migrations (name, applied_at)
 SELECT name, '2026-07-01' FROM unnest(ARRAY[
-    '01_initial_schema.sql', '13_add_verification_contexts.sql', '20260319_add_webhook_deliveries.sql',
+    '01_initial_schema.sql', '13_add_verification_contexts.sql',
+    '20260319_add_webhook_deliveries.sql',
     '20_add_address_verification.sql', '46_add_identity_vault.sql', '58_add_service_keys.sql'
 ]) AS name;
 

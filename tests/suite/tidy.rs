@@ -77,7 +77,7 @@ fn nothing_says_how_it_was_made_or_where_crates_came_from() {
 fn every_must_of_the_spec_is_tagged_once_and_named_by_a_test() {
     let repository = Repository::open();
     let mut complaints = Vec::new();
-    for spec in tags::SPECS {
+    for &spec in tags::SPECS {
         let text = repository.text(spec.page);
         complaints.extend(tags::wrong_in_spec(spec, text));
         let named = tags::named_by_tests(spec.letter, &repository);

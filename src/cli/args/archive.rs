@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::UsageError;
-use crate::cli::config::ConfigFlags;
+use super::stack::StackArgs;
+use crate::cli::config::{ConfigFlags, StackFlags};
 
 /// The vault's name if none is given.
 const VAULT_NAME_DEFAULT: &str = "nightly";
@@ -17,6 +18,9 @@ const TAG_LEN_MAX: usize = 128;
 #[command(after_help = "\
 Example:
   idswyft-vault init --kit /media/usb/kit
+  idswyft-vault init --kit /media/usb/kit --dir /opt/idswyft --recipient age1… \\
+      --store file:///var/backups/idswyft \\
+      --escrow-store file:///mnt/escrow --escrow-recipient age1…
   idswyft-vault --config ./vault.toml init --kit /media/usb/kit --recipient age1… \\
       --state-dir /var/lib/idswyft-vault --store file:///var/backups/idswyft \\
       --uploads /srv/idswyft/uploads -- docker exec idswyft-community-postgres-1 \\
@@ -54,6 +58,9 @@ pub struct InitArgs {
     #[arg(long, value_name = "URL", conflicts_with = "dump_argv")]
     #[arg(help_heading = "Options of a first config")]
     pub database_url: Option<String>,
+    /// The stack, where nothing else is named.
+    #[command(flatten)]
+    pub stack: StackArgs,
     /// Command that writes a plain dump to its standard output
     #[arg(last = true, value_name = "DUMP COMMAND", help_heading = "Options of a first config")]
     pub dump_argv: Vec<String>,
@@ -64,14 +71,19 @@ impl InitArgs {
     ///
     /// # Errors
     /// If there is no store, nothing to archive, or the working directory is gone.
-    pub fn config_flags(&self, vault: Option<&str>) -> Result<ConfigFlags, UsageError> {
+    pub fn config_flags(
+        &self,
+        vault: Option<&str>,
+        stack: Option<StackFlags>,
+    ) -> Result<ConfigFlags, UsageError> {
         const ACTION: &str = "write a first config";
         let Some(store) = self.store.clone() else {
             return Err(UsageError::new(ACTION, "there is no config yet and no --store"));
         };
         let has_database = self.database_url.is_some() || !self.dump_argv.is_empty();
-        if !has_database && self.uploads.is_none() {
-            let reason = "name --uploads, and --database-url or a dump command after --";
+        if !has_database && self.uploads.is_none() && stack.is_none() {
+            let reason = "no stack is in its usual places: name its --dir, or --uploads, and \
+                          --database-url or a dump command after --";
             return Err(UsageError::new(ACTION, reason));
         }
         let absolute = |path: &Path| {
@@ -88,6 +100,8 @@ impl InitArgs {
             dump_argv: self.dump_argv.clone(),
             database_url: self.database_url.clone(),
             uploads: self.uploads.as_deref().map(absolute).transpose()?,
+            stack,
+            escrow: self.stack.escrow(),
         })
     }
 }
@@ -131,11 +145,11 @@ mod tests {
 
     #[test]
     fn a_first_config_needs_a_store_and_a_source() {
-        assert!(init(&[]).config_flags(None).unwrap_err().to_string().contains("--store"));
-        let error = init(&["--store", "file:///b"]).config_flags(None).unwrap_err();
+        assert!(init(&[]).config_flags(None, None).unwrap_err().to_string().contains("--store"));
+        let error = init(&["--store", "file:///b"]).config_flags(None, None).unwrap_err();
         assert!(error.to_string().contains("--uploads"));
         let words = ["--store", "file:///b", "--uploads", "u", "--", "pg_dump", "--clean"];
-        let flags = init(&words).config_flags(None).unwrap();
+        let flags = init(&words).config_flags(None, None).unwrap();
         assert_eq!((flags.vault.as_str(), flags.dump_argv.len()), ("nightly", 2));
         assert!(flags.uploads.unwrap().is_absolute());
     }

@@ -38,6 +38,9 @@ pub struct VerifyArgs {
     /// Write the whole report to this file as well, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Tell the `ping` URL of the config if this fails or finds damage
+    #[arg(long)]
+    pub ping: bool,
 }
 
 /// Arguments of `ledger`.

@@ -9,8 +9,10 @@ mod change;
 mod check;
 pub mod escrow;
 mod keys;
+mod nights;
 mod read;
 pub mod selection;
+mod stack;
 mod state;
 
 use std::path::PathBuf;
@@ -25,7 +27,11 @@ pub use change::{
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
+pub use nights::{
+    ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
+};
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 
 use crate::base::{Code, Coded};
@@ -169,6 +175,17 @@ pub enum Command {
     ///
     /// A generation is a period with keys of its own: it opens, goes and is destroyed as a whole.
     Generation(GenerationArgs),
+    /// Run the nights: install, show or remove the schedule
+    ///
+    /// What is scheduled needs no identity: it takes a snapshot, applies what it may of the
+    /// retention policy, and verifies keylessly.
+    Schedule(ScheduleArgs),
+    /// Tell whether the nights do what they should
+    ///
+    /// The newest snapshot against the age it may have (`rpo`), what waits for each store, how the
+    /// last run went, the schedule, the places of the stores, and the newest checkpoint of the
+    /// ledger. Only reads, needs no identity, and runs beside a snapshot.
+    Status(StatusArgs),
     /// Seal, list, open or check the secrets of the stack
     ///
     /// .env, the override and the certificates, and each ENCRYPTION_KEY by itself, sealed to
@@ -203,6 +220,8 @@ impl Command {
             Self::Recipients(_) => "recipients",
             Self::Signer(_) => "signer",
             Self::Generation(_) => "generation",
+            Self::Schedule(_) => "schedule",
+            Self::Status(_) => "status",
             Self::Escrow(_) => "escrow",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",

@@ -50,6 +50,7 @@ pub enum PartArg {
 
 /// Arguments of `restore`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("id", |id| id.required_unless_present_any(["undo", "drop_previous"])))]
 #[command(after_help = "\
 Example:
   idswyft-vault restore latest --target /srv/restored --identity operator.key

@@ -125,10 +125,9 @@ impl Demo {
         let recipients = DataRecipients::parse(&[&self.identity.recipient])?;
         let sources = Sources {
             database: Some(Box::new(CommandSource::new(install.dump_argv()?)?)),
-            uploads: Some(UploadsPath {
-                root: install.uploads().to_owned(),
-                exclusions: Vec::new(),
-            }),
+            uploads: Some(
+                UploadsPath { root: install.uploads().to_owned(), exclusions: Vec::new() }.into(),
+            ),
             facts: Map::new(),
             sealed: Vec::new(),
         };

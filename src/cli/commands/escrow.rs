@@ -45,7 +45,8 @@ fn seal(session: &Session) -> Result<Ending, Failure> {
     let config = session.config()?;
     let escrow = secrets::escrow_of(&config)?;
     let _lock = StateLock::take(&config.state_dir)?;
-    let sealing = secrets::seal_now(&config, escrow, None, session)?;
+    let effective = secrets::environment(&config);
+    let sealing = secrets::seal_now(&config, escrow, effective.as_ref(), session)?;
     let is_new = |one: &&EscrowObject| sealing.newly.iter().any(|new| new.object == one.object);
     let (newly, unchanged): (Vec<&EscrowObject>, Vec<_>) = sealing.needed.iter().partition(is_new);
     let object = json!({ "store": escrow.store, "sealed": newly, "unchanged": unchanged });
@@ -220,7 +221,10 @@ fn object_of(
     snapshot: Option<SnapshotId>,
 ) -> Value {
     let files = opened.index.iter().flat_map(|index| &index.files);
-    let key = |key: &open::OpenedKey| json!({ "object": key.object.to_string(), "variable": key.variable, "from": key.from });
+    let key = |key: &open::OpenedKey| {
+        let object = key.object.to_string();
+        json!({ "object": object, "variable": key.variable, "from": key.from })
+    };
     json!({
         "target": target,
         "snapshot": snapshot,

@@ -15,6 +15,7 @@ use crate::cli::config::{compose_config, locate};
 use crate::cli::passphrase::new_passphrase;
 use crate::cli::report::{Ending, Failure};
 use crate::cli::session::Session;
+use crate::cli::stack;
 use crate::crypto::identity::NewIdentity;
 use crate::crypto::recipient::DataRecipients;
 use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
@@ -99,7 +100,11 @@ fn first_config(
     session: &Session,
     identities: &mut Vec<KitIdentity>,
 ) -> Result<(Config, String), Failure> {
-    let mut flags = args.config_flags(session.global.vault.as_deref())?;
+    let found = match args.store.is_some() {
+        true => stack::find(args, session)?,
+        false => None,
+    };
+    let mut flags = args.config_flags(session.global.vault.as_deref(), found)?;
     if flags.recipients.is_empty() {
         let new = NewIdentity::generate(session.clock.now());
         let bytes = new.protect(new_passphrase(IDENTITY_NAME)?)?;
@@ -138,6 +143,8 @@ fn forbidden(config: &Config) -> Vec<PathBuf> {
     if let Some(UploadsConfig::Path { path }) = &config.sources.uploads {
         places.push(path.clone());
     }
+    // An uninstaller removes the directory of the stack with everything in it.
+    places.extend(config.sources.stack().and_then(|stack| stack.dir));
     places
 }
 

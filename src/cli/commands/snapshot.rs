@@ -1,32 +1,28 @@
 //! `snapshot`: every vault that is due, in one pass over the sources.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
-use crate::cli::args::{SnapshotArgs, UsageError};
-use crate::cli::config::{Config, DatabaseConfig, SourcesConfig, UploadsConfig, VaultConfig};
+use crate::cli::args::SnapshotArgs;
+use crate::cli::config::{Config, VaultConfig};
+use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::secrets;
 use crate::cli::session::Session;
+use crate::cli::sources;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::VaultNote;
-use crate::ops::snapshot::{self, RunReport, SnapshotReport, Sources, UploadsPath, VaultJob};
+use crate::ops::snapshot::{self, RunReport, SnapshotReport, VaultJob};
 use crate::policy::Policy;
-use crate::source::StreamSource;
-use crate::source::command::CommandSource;
-use crate::source::postgres::LocalSource;
-use crate::source::stream::StdinSource;
-use crate::store;
 use crate::vault::Writer;
-use crate::vault::state::{StateDir, StateLock};
+use crate::vault::state::StateDir;
 
-/// Takes a snapshot for every vault that is due.
+/// Takes a snapshot for every vault that is due; the watchdog and the record learn how it went.
 ///
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
@@ -46,8 +42,21 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
 /// As [`run`].
 pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
-    let mut sources = sources_of(&config)?;
-    let _lock = StateLock::take(&config.state_dir)?;
+    let mut night = Night::begin(&config, session);
+    let taken = night.lock().and_then(|()| take_each(tags, session, &config, &mut night));
+    // The watchdog and the record learn how it went, whoever asked for it.
+    night.end(taken.as_ref().err());
+    taken
+}
+
+/// Takes the snapshots; the caller holds the lock of the state.
+fn take_each(
+    tags: &[String],
+    session: &Session,
+    config: &Config,
+    night: &mut Night<'_>,
+) -> Result<Vec<SnapshotReport>, Failure> {
+    let (mut sources, facts) = sources::open(config, session)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
@@ -59,13 +68,16 @@ pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, F
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
     // Before the database is read: a key that the rows need is sealed by then.
-    let sealing = secrets::seal_for_snapshot(&config, None, session)?;
+    let effective = secrets::environment(config);
+    let sealing = secrets::seal_for_snapshot(config, effective.as_ref(), session)?;
     if !sealing.needed.is_empty() {
         sources.facts.insert("escrow".to_owned(), sealing.fact());
         sources.sealed = sealing.events();
     }
     let RunReport { taken: reports, failed } =
         snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
+    reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
+    sources::warn_of_no_files(&facts, &reports, session);
     let mut failed = failed.into_iter();
     if let Some((vault, error)) = failed.next() {
         reports.iter().for_each(|report| session.report.note(line_of(report).trim_end()));
@@ -131,32 +143,6 @@ fn map_of(parameters: &Parameters) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
-}
-
-/// Opens the sources of a config; a store or state inside the uploads is left out of them.
-fn sources_of(config: &Config) -> Result<Sources, Failure> {
-    let SourcesConfig { database, uploads } = &config.sources;
-    if database.is_none() && uploads.is_none() {
-        let reason = format!("{} names no [sources]", config.path.display());
-        return Err(UsageError::new("take a snapshot", reason).into());
-    }
-    let database: Option<Box<dyn StreamSource>> = match database {
-        None => None,
-        Some(DatabaseConfig::Command { argv }) => Some(Box::new(CommandSource::new(argv)?)),
-        Some(DatabaseConfig::Stdin) => Some(Box::new(StdinSource)),
-        Some(DatabaseConfig::Local { url }) => Some(Box::new(LocalSource::new(url)?)),
-    };
-    let uploads = uploads.as_ref().map(|UploadsConfig::Path { path }| UploadsPath {
-        root: path.clone(),
-        exclusions: exclusions(config),
-    });
-    Ok(Sources { database, uploads, facts: Map::new(), sealed: Vec::new() })
-}
-
-fn exclusions(config: &Config) -> Vec<PathBuf> {
-    let stores = config.vaults.iter().flat_map(|vault| &vault.stores);
-    let places = stores.filter_map(|store| store::directory(&store.url));
-    places.chain([config.state_dir.clone()]).collect()
 }
 
 fn object_of(report: &SnapshotReport) -> Value {

@@ -10,17 +10,38 @@ use crate::base::{Code, Family, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
 use crate::ops::verify::{self, Level, VerifyReport};
 use crate::vault::{Auditor, Unlocked};
 
-/// Verifies every vault that is meant, at a level.
+/// Verifies every vault that is meant, at a level; with --ping the watchdog learns of damage.
 ///
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
+    let verified = verify_all(args, session);
+    let (exit, codes) = match &verified {
+        Ok(reports) => {
+            let codes = reports.iter().flat_map(|report| &report.findings);
+            (ending(reports).exit(0), codes.map(|finding| finding.code).collect())
+        }
+        Err(failure) => (failure.code().exit(), vec![failure.code()]),
+    };
+    // What interrupted runs leave over is no reason to wake anybody.
+    if args.ping && !matches!(exit, 0 | 4) {
+        night::tell_failure(&session.config()?, session, "verify", exit, &codes);
+    }
+    let reports = verified?;
+    let warnings = session.progress.warnings();
+    session.report.deed(json!({ "vaults": reports }), &warnings, ending(&reports), || {
+        reports.iter().map(text_of).collect::<String>()
+    })
+}
+
+fn verify_all(args: &VerifyArgs, session: &Session) -> Result<Vec<VerifyReport>, Failure> {
     let level = match args.level {
         LevelArg::Ledger => Level::Ledger,
         LevelArg::Stored => Level::Stored,
@@ -44,16 +65,13 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
             verify::verify(&auditor, None, level, only.as_deref(), observer)?
         });
     }
-    let object = json!({ "vaults": reports });
     if let Some(path) = &args.report {
         let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
         let mut file = std::fs::File::create(path).map_err(wrap)?;
+        let object = json!({ "vaults": reports });
         file.write_all(format!("{object:#}\n").as_bytes()).map_err(wrap)?;
     }
-    let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, ending(&reports), || {
-        reports.iter().map(text_of).collect::<String>()
-    })
+    Ok(reports)
 }
 
 fn is_json(path: &Path) -> bool {
@@ -108,7 +126,7 @@ fn text_of(report: &VerifyReport) -> String {
         Ending::Done => "sound".to_owned(),
         Ending::LeftOver => format!("sound, with leftovers: {count}"),
         Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged => format!("DAMAGED: {count}"),
+        Ending::Damaged | Ending::Stale => format!("DAMAGED: {count}"),
     };
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",

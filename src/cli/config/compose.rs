@@ -22,6 +22,28 @@ pub struct ConfigFlags {
     pub database_url: Option<String>,
     /// The uploads' directory; absolute.
     pub uploads: Option<PathBuf>,
+    /// The compose stack that is archived, where the options name nothing else.
+    pub stack: Option<StackFlags>,
+    /// Where the sealed secrets go, and to whom.
+    pub escrow: Option<EscrowFlags>,
+}
+
+/// The compose stack that was found.
+#[derive(Debug, Clone)]
+pub struct StackFlags {
+    /// The directory from which it was brought up; absolute.
+    pub dir: PathBuf,
+    /// Its project, if it was chosen among several.
+    pub project: Option<String>,
+}
+
+/// The escrow that was asked for.
+#[derive(Debug, Clone)]
+pub struct EscrowFlags {
+    /// URL of its store.
+    pub store: String,
+    /// To whom secrets are sealed.
+    pub recipients: Vec<String>,
 }
 
 /// Returns a commented config that says what the options said.
@@ -51,12 +73,48 @@ fn write_all(out: &mut String, flags: &ConfigFlags) -> std::fmt::Result {
     writeln!(out, "# ceiling = \"1y\"  # everything goes at this age")?;
     writeln!(out, "[[vault.store]]\nname = \"local\"\nurl = {}\n", quote(&flags.store))?;
     write_database(out, flags)?;
-    match &flags.uploads {
-        Some(path) => {
-            let path = quote(&path.to_string_lossy());
-            writeln!(out, "[sources.uploads]\nkind = \"path\"\npath = {path}")
+    write_uploads(out, flags)?;
+    write_escrow(out, flags)
+}
+
+fn write_uploads(out: &mut String, flags: &ConfigFlags) -> std::fmt::Result {
+    if let Some(path) = &flags.uploads {
+        let path = quote(&path.to_string_lossy());
+        return writeln!(out, "[sources.uploads]\nkind = \"path\"\npath = {path}");
+    }
+    if let Some(stack) = &flags.stack {
+        writeln!(out, "# The volume that the api mounts at /app/backend/uploads.")?;
+        writeln!(out, "[sources.uploads]\nkind = \"volume\"")?;
+        write_stack(out, stack)?;
+        return writeln!(out, "# read = \"helper\"     # where this host cannot read it directly");
+    }
+    writeln!(out, "# [sources.uploads]\n# kind = \"path\"\n# path = \"/srv/uploads\"")
+}
+
+fn write_stack(out: &mut String, stack: &StackFlags) -> std::fmt::Result {
+    writeln!(out, "dir = {}", quote(&stack.dir.to_string_lossy()))?;
+    match &stack.project {
+        Some(project) => writeln!(out, "project = {}", quote(project)),
+        None => writeln!(out, "# project = \"…\"     # where several come from that directory"),
+    }
+}
+
+/// Writes the escrow, which only a stack has secrets for.
+fn write_escrow(out: &mut String, flags: &ConfigFlags) -> std::fmt::Result {
+    match &flags.escrow {
+        Some(escrow) => {
+            writeln!(out, "\n# .env, keys and certificates, sealed apart from the archive.")?;
+            writeln!(out, "[escrow]\nstore = {}", quote(&escrow.store))?;
+            writeln!(out, "recipients = {}", quote_all(&escrow.recipients))
         }
-        None => writeln!(out, "# [sources.uploads]\n# kind = \"path\"\n# path = \"/srv/uploads\""),
+        None if flags.stack.is_some() => writeln!(
+            out,
+            "\n# Without .env a restored database cannot be read: its keys are there and nowhere \
+             else.\n# They are sealed here: another disk or bucket than the store above, and other \
+             recipients.\n# Until it is set, every snapshot ends with a warning.\n\
+             # [escrow]\n# store = \"file:///mnt/escrow\"\n# recipients = [\"age1…\"]"
+        ),
+        None => Ok(()),
     }
 }
 
@@ -69,6 +127,12 @@ fn write_database(out: &mut String, flags: &ConfigFlags) -> std::fmt::Result {
     if let Some(url) = &flags.database_url {
         let url = quote(url);
         return writeln!(out, "[sources.database]\nkind = \"local\"\nurl = {url}\n");
+    }
+    if let Some(stack) = &flags.stack {
+        writeln!(out, "# By the pg_dump of the stack's own container, found by its labels.")?;
+        writeln!(out, "[sources.database]\nkind = \"compose\"")?;
+        write_stack(out, stack)?;
+        return writeln!(out, "# service = \"postgres\"\n");
     }
     writeln!(out, "# [sources.database]\n# kind = \"local\"\n# url = \"postgresql:///idswyft\"\n")
 }

@@ -7,6 +7,7 @@
 mod compose;
 mod error;
 mod escrow;
+mod nights;
 mod place;
 mod sources;
 mod tables;
@@ -18,10 +19,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use compose::{ConfigFlags, compose_config};
+pub use compose::{ConfigFlags, EscrowFlags, StackFlags, compose_config};
 pub use error::ConfigError;
 pub use escrow::EscrowConfig;
-pub use sources::{DatabaseConfig, SourcesConfig, UploadsConfig};
+pub use nights::NightsConfig;
+pub use sources::{DATABASE_SERVICE, DatabaseConfig, SourcesConfig, UploadsConfig};
 pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
 
 use self::place::Place;
@@ -47,6 +49,8 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// Where the sealed secrets go, if anywhere.
     pub escrow: Option<EscrowConfig>,
+    /// What is expected of the nights, and who is told.
+    pub nights: NightsConfig,
 }
 
 impl Config {
@@ -90,6 +94,7 @@ impl Config {
         let shared = text.recipients("recipients", &table.recipients)?;
         let vaults = vaults::check(&text, &table.vault, &shared)?;
         check_places(&text, &table, &state_dir)?;
+        let nights = nights::check(&text, &table)?;
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
@@ -98,7 +103,7 @@ impl Config {
             }
             None => None,
         };
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow })
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights })
     }
 
     /// Returns the vault of that name, or all if none is named.

@@ -15,6 +15,9 @@ pub struct ConfigTable {
     pub state_dir: Spanned<String>,
     #[serde(default)]
     pub recipients: Vec<Spanned<String>>,
+    pub rpo: Option<Spanned<String>>,
+    pub rto: Option<Spanned<String>>,
+    pub ping: Option<Spanned<String>>,
     #[serde(default)]
     pub vault: Vec<Spanned<VaultTable>>,
     #[serde(default)]
@@ -124,6 +127,8 @@ pub struct DatabaseTable {
     pub argv: Option<Spanned<Vec<String>>>,
     pub url: Option<Spanned<String>>,
     pub dir: Option<Spanned<String>>,
+    pub project: Option<Spanned<String>>,
+    pub service: Option<Spanned<String>>,
 }
 
 /// `[sources.uploads]`.
@@ -133,6 +138,9 @@ pub struct UploadsTable {
     pub kind: Spanned<String>,
     pub path: Option<Spanned<String>>,
     pub dir: Option<Spanned<String>>,
+    pub project: Option<Spanned<String>>,
+    pub volume: Option<Spanned<String>>,
+    pub read: Option<Spanned<String>>,
 }
 
 /// `[escrow]`.

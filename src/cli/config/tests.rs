@@ -118,7 +118,7 @@ fn a_vault_that_keeps_everything_retires_nothing() {
 
 /// What is replaced by what, text on the line that is blamed (the replacement if it is empty),
 /// and what is said.
-const WRONG: [(&str, &str, &str, &str); 43] = [
+const WRONG: [(&str, &str, &str, &str); 46] = [
     ("keep_daily = 30", "keep_dayly = 30", "", "unknown field keep_dayly, expected one of"),
     ("[escrow]", "[escrwo]", "", "unknown field escrwo"),
     ("avg = \"8KiB\"", "average = \"8KiB\"", "", "unknown field average"),
@@ -156,15 +156,18 @@ const WRONG: [(&str, &str, &str, &str); 43] = [
     ("\"command\"", "\"compose\"", "argv", "argv: a source of kind compose"),
     (
         "\"command\"\nargv = [\"pg_dump\", \"idswyft\"]",
-        "\"compose\"\ndir = \"/o\"",
-        "",
-        "not avail",
+        "\"compose\"\ndir = \"/o\"\nproject = \"-p\"",
+        "project",
+        "expected a name",
     ),
+    ("argv = [\"pg", "project = \"p\"\nargv = [\"pg", "", "project: a source of kind command"),
+    ("path = \"/srv", "read = \"direct\"\npath = \"/srv", "", "read: a source of kind path"),
+    ("\"path\"\npath = \"/srv/uploads\"", "\"volume\"", "", "\"volume\" needs dir"),
     ("\"command\"", "\"stdin\"", "argv", "argv: a source of kind stdin"),
     ("\"command\"", "\"local\"", "argv", "argv: a source of kind local"),
     ("argv = [\"pg_dump\", \"idswyft\"]", "", "kind =", "kind = \"command\" needs argv"),
     ("[\"pg_dump\", \"idswyft\"]", "[]", "argv", "argv: it names no program"),
-    ("\"command\"", "\"mysql\"", "", "expected command, local or stdin"),
+    ("\"command\"", "\"mysql\"", "", "expected compose, command, local or stdin"),
     ("kind = \"path\"", "kind = \"volume\"", "path = \"/srv", "path: a source of kind volume"),
     ("\"/srv/uploads\"", "\"uploads\"", "", "path = \"uploads\": a path must be absolute"),
 ];
@@ -284,6 +287,8 @@ fn what_a_composed_config_says_is_what_was_asked_for() {
         dump_argv: vec!["sh".into(), "-c".into(), "pg_dump 'a\\b' \"c\"\n".into()],
         database_url: None,
         uploads: Some("/srv/uploads".into()),
+        stack: None,
+        escrow: None,
     };
     let config = parse(&compose_config(&flags)).unwrap();
     assert_eq!(config.state_dir, flags.state_dir);

@@ -1,7 +1,7 @@
 //! `[[vault]]` tables: recipients, policy, parameters and stores, checked.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
@@ -42,6 +42,21 @@ pub struct StoreConfig {
     pub url: String,
     /// What an `s3://` store needs besides; `None` for any other.
     pub s3: Option<S3Options>,
+}
+
+impl StoreConfig {
+    /// Returns the name under which a service manager hands over the store's credentials.
+    pub fn credential_name(&self) -> String {
+        format!("store-{}", self.name)
+    }
+
+    /// Returns the file with the store's credentials, if it needs one: what the service manager
+    /// handed over in its directory, else what the config names.
+    pub fn credentials(&self, handed_over: Option<&Path>) -> Option<PathBuf> {
+        let named = self.s3.as_ref()?.credentials_file.clone()?;
+        let given = handed_over.map(|dir| dir.join(self.credential_name()));
+        Some(given.filter(|path| path.exists()).unwrap_or(named))
+    }
 }
 
 /// How a vault's objects are locked in a bucket.

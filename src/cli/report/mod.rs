@@ -29,6 +29,8 @@ pub enum Ending {
     TooNew,
     /// `verify` found only what interrupted runs left over; exit 4.
     LeftOver,
+    /// `status` found a vault without a snapshot that is new enough; exit 1.
+    Stale,
 }
 
 impl Ending {
@@ -38,6 +40,7 @@ impl Ending {
             Self::Damaged => 3,
             Self::TooNew => 7,
             Self::LeftOver => 4,
+            Self::Stale => 1,
             Self::Done if warning_count > 0 => 4,
             Self::Done => 0,
         }

@@ -44,6 +44,12 @@ pub enum ApplyError {
         /// The first, and why.
         first: String,
     },
+    /// What was sealed of the install could not all be opened.
+    #[error("open the sealed files: {}", lacking.join("; "))]
+    Sealed {
+        /// What could not be opened, each in words.
+        lacking: Vec<String>,
+    },
     /// The loaded database is not what the snapshot counted.
     #[error("compare the rows: {}", differing.join(", "))]
     Rows {
@@ -75,11 +81,11 @@ pub enum ApplyError {
         reason: String,
     },
     /// A key is not the one of what was restored.
-    #[error("try the keys: {name} of the api does not fit {what}")]
+    #[error("try the keys: {name} of the api is another one: {what}")]
     Key {
         /// The variable.
         name: &'static str,
-        /// What it does not fit.
+        /// What it was tried on.
         what: String,
     },
     /// The api does not become healthy.
@@ -121,9 +127,10 @@ impl Coded for ApplyError {
             Self::NothingThere => Code::UsageInvalid,
             Self::Damaged { .. } | Self::Rows { .. } => Code::ContentsAltered,
             Self::FileOutside { .. } => Code::FormatInvalid,
+            Self::Sealed { .. } => Code::IdentityWrong,
             Self::Room { .. } => Code::RoomMissing,
             Self::Volume { .. } => Code::TargetUnavailable,
-            Self::Key { .. } => Code::KeyWrong,
+            Self::Key { .. } => Code::KeyDoesNotFit,
             Self::NotHealthy { .. } => Code::ApiNotHealthy,
             Self::TakenBack { cause } => cause.code(),
             Self::NotTakenBack { .. } => Code::ApplyUnderWay,

@@ -4,6 +4,7 @@
 //! first, then the uploads. Each vault that is due gets its own lanes, so no two vaults ever share
 //! a key, a chunk or a pack.
 
+mod archive_walk;
 mod commit;
 mod database;
 mod dedup;
@@ -11,6 +12,7 @@ mod files;
 mod lane;
 mod ordered;
 mod packing;
+mod reading;
 mod run;
 mod storing;
 mod tree;
@@ -22,10 +24,11 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub use commit::SnapshotReport;
 pub use ordered::Closed;
+pub use reading::{Uploads, UploadsReader};
 pub use uploads::UploadsPath;
 
 use commit::Contents;
@@ -51,7 +54,7 @@ pub struct Sources {
     /// The database, if there is one.
     pub database: Option<Box<dyn StreamSource>>,
     /// The uploads, if there are any.
-    pub uploads: Option<UploadsPath>,
+    pub uploads: Option<Uploads>,
     /// What else is recorded of the stack; never a secret (V-65).
     pub facts: Map<String, Value>,
     /// The escrow objects that the snapshot needs; each vault records those that it has not yet.
@@ -221,7 +224,7 @@ fn take_database(
 
 fn take_uploads(
     runs: &mut [Run],
-    uploads: &UploadsPath,
+    uploads: &Uploads,
     warnings: &Warnings,
     observer: &Arc<dyn Observer>,
 ) -> Result<(), Error> {
@@ -237,7 +240,7 @@ fn take_uploads(
     let sinks = phase("uploads", runs, sinks, Profile::File, observer.as_ref(), |feeds| {
         let lanes = feeds.into_iter().zip(views);
         let lanes = lanes.map(|(feed, (pages, usable))| UploadsLane { feed, pages, usable });
-        uploads::walk(uploads, lanes.collect(), warnings, observer.as_ref())
+        uploads.walk(lanes.collect(), warnings, observer.as_ref())
     })?;
     for (run, sink) in runs.iter_mut().zip(sinks) {
         run.cache = Some(sink.0);
@@ -248,7 +251,7 @@ fn take_uploads(
 /// Writes each vault's tree, now that every file's packs have their names.
 fn take_trees(
     runs: &mut [Run],
-    uploads: &UploadsPath,
+    uploads: &Uploads,
     observer: &Arc<dyn Observer>,
 ) -> Result<(), Error> {
     for run in runs.chunks_mut(1) {
@@ -263,10 +266,9 @@ fn take_trees(
                 Ok(())
             })?;
         let (end, recipe) = sinks.remove(0).take()?;
-        let source = json!({"kind": "path", "path": uploads.root.to_string_lossy()});
         run[0].used = used;
         run[0].use_recipe(&recipe);
-        run[0].uploads = Some((source, counts, end, recipe));
+        run[0].uploads = Some((uploads.describe(), counts, end, recipe));
         run[0].cache = Some(cache);
     }
     Ok(())

@@ -59,22 +59,27 @@ impl UploadsLane {
     /// found there is cached and needs no reading.
     fn advance(&mut self, key: &[u8], found: &Found) -> Result<bool, Error> {
         let (kind, stamp) = (cached_kind(found), stamp_of(&found.stat));
-        while let Some(cached) = self.pages.peek()?.filter(|cached| cached.key.as_slice() <= key) {
-            if cached.key.as_slice() == key {
-                let known = kind == Some(cached.kind)
-                    && cached.stamp == Some(stamp)
-                    && cached.pieces.iter().all(|piece| self.usable.contains(piece.pack));
-                self.pages.advance()?;
-                return Ok(known);
-            }
-            let gone = cached.key.clone();
-            self.feed.remove(gone)?;
-            self.pages.advance()?;
-        }
-        Ok(false)
+        Ok(self.pass(key)?.is_some_and(|cached| {
+            kind == Some(cached.kind)
+                && cached.stamp == Some(stamp)
+                && cached.pieces.iter().all(|piece| self.usable.contains(piece.pack))
+        }))
     }
 
-    fn finish(mut self) -> Result<(), Error> {
+    /// Moves to `key` and returns what is cached of it; what was cached before it is gone.
+    pub fn pass(&mut self, key: &[u8]) -> Result<Option<CachedFile>, Error> {
+        while self.pages.peek()?.is_some_and(|cached| cached.key.as_slice() <= key) {
+            let Some(cached) = self.pages.advance()? else { break };
+            if cached.key == key {
+                return Ok(Some(cached));
+            }
+            self.feed.remove(cached.key)?;
+        }
+        Ok(None)
+    }
+
+    /// Ends the view: what is cached beyond the last entry is gone.
+    pub fn finish(mut self) -> Result<(), Error> {
         while let Some(cached) = self.pages.advance()? {
             self.feed.remove(cached.key)?;
         }

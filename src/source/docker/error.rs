@@ -69,6 +69,17 @@ pub enum DockerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The role would not see every row.
+    #[error(
+        "dump the database as {role}: row-level security hides rows of {table} from it; it needs \
+         BYPASSRLS, or to be a superuser"
+    )]
+    RoleBlind {
+        /// The role.
+        role: String,
+        /// A table of which it sees a part.
+        table: String,
+    },
     /// There is no compose program, and one is needed.
     #[error("find `docker compose` or docker-compose")]
     ComposeMissing,
@@ -86,6 +97,7 @@ impl Coded for DockerError {
             Self::StackMissing { .. } => Code::StackMissing,
             Self::StackAmbiguous { .. } => Code::StackAmbiguous,
             Self::ServiceUnusable { .. } => Code::ServiceUnusable,
+            Self::RoleBlind { .. } => Code::RoleBlind,
         }
     }
 }

@@ -5,11 +5,17 @@
 //! - A secret reaches the engine on standard input only, never as an argument, and nothing that
 //!   the engine says is shown before passwords are taken out of it.
 
+mod compose;
 mod compose_program;
 mod error;
+mod facts;
+mod helper;
 mod inspect;
+mod install;
 pub mod psql;
+mod server;
 mod stack;
+mod volume;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -23,10 +29,16 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
+pub use compose::ComposeSource;
 pub use compose_program::ComposeProgram;
 pub use error::DockerError;
+pub use facts::StackFacts;
+pub use helper::HelperSource;
 pub use inspect::{Container, Mount, Volume};
+pub use install::{find_install, is_install};
+pub use server::Server;
 pub use stack::{Selector, Stack};
+pub use volume::{API_SERVICE, ReadMode, ReadWay, UploadsVolume};
 
 use super::command::is_own;
 use super::redact::redact;

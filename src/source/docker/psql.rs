@@ -14,7 +14,7 @@ const STATEMENT_PATIENCE: Duration = Duration::from_secs(10 * 60);
 const LOAD_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs a program with the container's own password, which so never leaves it.
-const WITH_PASSWORD: &str = "PGPASSWORD=\"$POSTGRES_PASSWORD\" exec \"$@\"";
+pub(super) const WITH_PASSWORD: &str = "PGPASSWORD=\"$POSTGRES_PASSWORD\" exec \"$@\"";
 
 /// The database server of a container, spoken to as its superuser.
 pub struct Psql<'a> {

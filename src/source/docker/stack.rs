@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::inspect::PROJECT_LABEL;
 use super::{Container, Docker, DockerError, Volume};
 
+/// How often containers are looked at, because one of them went meanwhile.
+const LOOK_ATTEMPT_COUNT_MAX: u32 = 5;
+
 /// Which stack is meant.
 #[derive(Debug, Clone, Default)]
 pub struct Selector {
@@ -33,8 +36,12 @@ impl Stack {
     /// # Errors
     /// When none matches, or several do, or the engine does not answer.
     pub fn find(docker: &Docker, selector: &Selector) -> Result<Self, DockerError> {
+        let label = match &selector.project {
+            Some(project) => format!("{PROJECT_LABEL}={project}"),
+            None => PROJECT_LABEL.to_owned(),
+        };
         let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
-        for container in docker.containers(&docker.containers_with(PROJECT_LABEL)?)? {
+        for container in containers(docker, &label)? {
             if let Some(project) = container.project().filter(|_| matches(&container, selector)) {
                 projects.entry(project.to_owned()).or_default().push(container);
             }
@@ -89,6 +96,17 @@ impl Stack {
             project: self.project.clone(),
             service: service.to_owned(),
             reason: reason.into(),
+        }
+    }
+}
+
+/// Describes the containers that have a label; one may go between the listing and the look at it.
+fn containers(docker: &Docker, label: &str) -> Result<Vec<Container>, DockerError> {
+    let mut attempt = 1;
+    loop {
+        match docker.containers(&docker.containers_with(label)?) {
+            Err(DockerError::Failed { .. }) if attempt < LOOK_ATTEMPT_COUNT_MAX => attempt += 1,
+            described => return described,
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr};
 
-use super::statement::{Ending, Statement};
+use super::statement::{Ending, Statement, Watched};
+use super::watch::{Row, Watch};
 
 /// Bytes of a comment or command that are kept.
 const LINE_LEN_MAX: usize = 256;
@@ -25,8 +26,10 @@ pub(super) enum Part {
     StatementStarted,
     /// An `INSERT` ended.
     Inserted { table: String, rows: u64 },
+    /// A row of an `INSERT` ended that is wanted; [`Lexer::row`] has it.
+    Row,
     /// Rows of a `COPY … FROM stdin` follow.
-    CopyStarted { table: String },
+    CopyStarted { table: String, watched: Option<Watched> },
     /// So many rows passed.
     CopyRows(u64),
     /// The rows ended.
@@ -73,10 +76,10 @@ pub(super) struct Lexer {
 }
 
 impl Lexer {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(watches: &'static [Watch]) -> Self {
         Self {
             mode: Mode::Sql,
-            statement: Statement::default(),
+            statement: Statement::watching(watches),
             line: Vec::new(),
             tag: Vec::new(),
             escapes_on: false,
@@ -105,6 +108,11 @@ impl Lexer {
     #[cfg(test)]
     pub(super) fn kept_len(&self) -> usize {
         self.line.capacity() + self.tag.capacity() + self.statement.kept_len()
+    }
+
+    /// Returns the row that an `INSERT` just ended; only who watches it if its columns are unknown.
+    pub(super) fn row(&self) -> Option<Result<Row<'_>, Watch>> {
+        self.statement.values()?.row()
     }
 
     fn sql(&mut self, bytes: &[u8]) -> (usize, Option<Part>) {
@@ -164,7 +172,10 @@ impl Lexer {
     }
 
     fn take(&mut self, byte: u8) -> Option<Part> {
-        self.statement.take(byte).then_some(Part::StatementStarted)
+        if self.statement.take(byte) {
+            return Some(Part::StatementStarted);
+        }
+        (byte == b')' && self.row().is_some()).then_some(Part::Row)
     }
 
     fn begin_line(&mut self, mode: Mode) -> Option<Part> {
@@ -178,9 +189,9 @@ impl Lexer {
         match self.statement.end() {
             Ending::Plain => None,
             Ending::Insert { table, rows } => Some(Part::Inserted { table, rows }),
-            Ending::Copy { table } => {
+            Ending::Copy { table, watched } => {
                 self.mode = Mode::CopyLine;
-                Some(Part::CopyStarted { table })
+                Some(Part::CopyStarted { table, watched })
             }
         }
     }
@@ -245,21 +256,28 @@ impl Lexer {
         let mut at = 0;
         while at < bytes.len() {
             if escaped {
+                self.statement.take_string(&bytes[at..=at], escapes);
                 (escaped, at) = (false, at + 1);
                 continue;
             }
             let rest = &bytes[at..];
             let next = if escapes { memchr2(quote, b'\\', rest) } else { memchr(quote, rest) };
             let end = next.unwrap_or(rest.len());
-            // Names are needed, strings are not.
+            let is_ended = next.is_some_and(|end| rest[end] == quote);
             if quote == b'"' {
                 self.statement.take_quoted(&rest[..(end + 1).min(rest.len())]);
+            } else {
+                let len = if is_ended { end } else { (end + 1).min(rest.len()) };
+                self.statement.take_string(&rest[..len], escapes);
             }
             at += end + 1;
             match next {
-                Some(_) if rest[end] == quote => {
+                Some(_) if is_ended => {
                     // A doubled quote ends the string and begins it again, which is the same.
                     self.escapes_on = escapes;
+                    if quote == b'\'' {
+                        self.statement.end_string();
+                    }
                     self.mode = Mode::Sql;
                     return at;
                 }

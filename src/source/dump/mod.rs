@@ -1,18 +1,27 @@
-//! Checks a plain-format dump while it streams past, and counts its rows. Spec: §7.
+//! Checks a plain-format dump while it streams past, counts its rows and hands out those that are
+//! wanted. Spec: §7, and `rows.md`.
 //!
 //! - The header comes first, the trailer last; both count only as comments between statements, so
 //!   that no row, string or function body can stand in for them.
 //! - Rows are counted only where `psql` would read rows: after a `COPY … FROM stdin;` of its own.
-//! - Memory is bounded, however long a row or a statement is.
+//! - Memory is bounded, however long a row or a statement is; so is what is kept of a wanted field.
+//! - What is not wanted is skipped over as fast as before.
 
+mod copy_rows;
+mod escapes;
 mod lexer;
+mod names;
 mod statement;
+mod values;
+mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use self::copy_rows::CopyReader;
 use self::lexer::{Lexer, Part};
+pub use self::watch::{FIELD_LEN_MAX, Field, Row, Watch};
 use crate::base::{Code, Coded};
 
 /// The header must stand within so many bytes from the start.
@@ -32,6 +41,8 @@ pub struct DumpFacts {
     pub server_version: Option<String>,
     /// Version of `pg_dump`.
     pub dump_version: Option<String>,
+    /// Tables of which rows are wanted and the dump does not say which columns they have.
+    pub columns_unknown: BTreeSet<&'static str>,
 }
 
 /// A dump that is not whole.
@@ -86,6 +97,8 @@ pub struct DumpScanner {
     facts: DumpFacts,
     table: Option<String>,
     rows: u64,
+    /// Reads the rows of a `COPY` that is wanted.
+    copy: Option<CopyReader>,
 }
 
 impl Default for DumpScanner {
@@ -95,27 +108,51 @@ impl Default for DumpScanner {
 }
 
 impl DumpScanner {
-    /// Makes a scanner that has seen nothing.
+    /// Makes a scanner that has seen nothing and hands out no rows.
     pub fn new() -> Self {
+        Self::watching(&[])
+    }
+
+    /// Makes a scanner that hands out columns of some tables.
+    pub fn watching(watches: &'static [Watch]) -> Self {
         Self {
-            lexer: Lexer::new(),
+            lexer: Lexer::new(watches),
             frame: Frame::Start,
             len: 0,
             facts: DumpFacts::default(),
             table: None,
             rows: 0,
+            copy: None,
         }
     }
 
     /// Takes the next bytes.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.feed_rows(bytes, &mut |_| {});
+    }
+
+    /// Takes the next bytes and hands out each row that they end, in the order of the dump.
+    pub fn feed_rows(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(Row<'_>)) {
         while !bytes.is_empty() {
             let (used, part) = self.lexer.advance(bytes);
             self.len += used as u64;
-            bytes = &bytes[used..];
-            if let Some(part) = part {
-                self.take_part(part);
+            if let Some(copy) = &mut self.copy {
+                copy.feed(&bytes[..used], take);
             }
+            bytes = &bytes[used..];
+            match part {
+                Some(Part::Row) => self.take_inserted(take),
+                Some(part) => self.take_part(part),
+                None => {}
+            }
+        }
+    }
+
+    fn take_inserted(&mut self, take: &mut dyn FnMut(Row<'_>)) {
+        match self.lexer.row() {
+            Some(Ok(row)) => take(row),
+            Some(Err(watch)) => drop(self.facts.columns_unknown.insert(watch.table)),
+            None => {}
         }
     }
 
@@ -148,13 +185,23 @@ impl DumpScanner {
                 }
             }
             Part::StatementStarted => self.take_token(),
+            Part::Row => {}
             Part::Inserted { table, rows } => self.count(table, rows),
-            Part::CopyStarted { table } => {
+            Part::CopyStarted { table, watched } => {
                 self.count(table.clone(), 0);
                 self.table = Some(table);
+                self.copy = match watched {
+                    Some((watch, Some(columns))) => Some(CopyReader::new(watch, columns)),
+                    Some((watch, None)) => {
+                        self.facts.columns_unknown.insert(watch.table);
+                        None
+                    }
+                    None => None,
+                };
             }
             Part::CopyRows(rows) => self.rows += rows,
             Part::CopyEnded => {
+                self.copy = None;
                 let rows = std::mem::take(&mut self.rows);
                 if let Some(table) = self.table.take() {
                     self.count(table, rows);
@@ -193,5 +240,7 @@ fn first_word(text: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }
 
+#[cfg(test)]
+mod row_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,13 @@
 //! What the scanner keeps of a statement: where it ends, whether rows follow, which table.
 
+use super::names::{Columns, watch_of};
+use super::values::Values;
+use super::watch::Watch;
+
 /// Bytes of a statement's start that are kept: two quoted names of 63 bytes, and the words before.
 const HEAD_LEN_MAX: usize = 512;
+/// Bytes that are kept where a list of columns may follow; of longer ones the columns are unknown.
+const COLUMNS_LEN_MAX: usize = 64 * 1024;
 /// Bytes of a word that are kept; every word that matters is shorter.
 const WORD_LEN_MAX: usize = 10;
 
@@ -34,8 +40,11 @@ pub(super) enum Ending {
     /// So many rows were inserted.
     Insert { table: String, rows: u64 },
     /// Rows follow.
-    Copy { table: String },
+    Copy { table: String, watched: Option<Watched> },
 }
+
+/// Who watches the table of a `COPY`, and the columns of its rows, unless they are unknown.
+pub(super) type Watched = (Watch, Option<Columns>);
 
 /// A statement that is being read.
 #[derive(Debug, Default)]
@@ -57,9 +66,17 @@ pub(super) struct Statement {
     has_values: bool,
     /// Whether the server wrote strings in which a backslash escapes.
     backslashes: bool,
+    /// The tables of which something is wanted.
+    watches: &'static [Watch],
+    /// The values of an `INSERT` of which something is wanted.
+    values: Option<Values>,
 }
 
 impl Statement {
+    pub(super) fn watching(watches: &'static [Watch]) -> Self {
+        Self { watches, ..Self::default() }
+    }
+
     /// Returns whether nothing of a statement has been read.
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_empty()
@@ -67,7 +84,12 @@ impl Statement {
 
     #[cfg(test)]
     pub(super) fn kept_len(&self) -> usize {
-        self.head.capacity()
+        self.head.capacity() + self.values.as_ref().map_or(0, Values::kept_len)
+    }
+
+    /// Returns the values that are being read, if something of them is wanted.
+    pub(super) const fn values(&self) -> Option<&Values> {
+        self.values.as_ref()
     }
 
     /// Returns whether the byte before belongs to a word, which a dollar then goes on.
@@ -83,7 +105,8 @@ impl Statement {
     /// Takes a byte outside strings and comments; returns whether a statement begins with it.
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let started = self.is_empty() && !byte.is_ascii_whitespace();
-        if (started || !self.is_empty()) && self.head.len() < HEAD_LEN_MAX {
+        let has_room = self.head.len() < HEAD_LEN_MAX || self.head_room() > 0;
+        if (started || !self.is_empty()) && has_room {
             self.head.push(byte);
         }
         if is_word_byte(byte) {
@@ -92,12 +115,38 @@ impl Statement {
             self.end_word();
             self.take_mark(byte);
         }
+        if let Some(values) = &mut self.values {
+            values.take(byte, self.paren_depth);
+        }
         started
+    }
+
+    /// Takes bytes of a string; of one with escapes, as they are written.
+    pub(super) fn take_string(&mut self, bytes: &[u8], has_escapes: bool) {
+        if let Some(values) = &mut self.values {
+            values.take_string(bytes, has_escapes);
+        }
+    }
+
+    /// Takes the end of a string.
+    pub(super) fn end_string(&mut self) {
+        if let Some(values) = &mut self.values {
+            values.end_string();
+        }
+    }
+
+    /// Returns how many more bytes of its start are kept.
+    fn head_room(&self) -> usize {
+        let has_columns = !self.watches.is_empty()
+            && !self.has_values
+            && (self.first[0].text() == b"copy" || self.starts_with(b"insert", b"into"));
+        let max = if has_columns { COLUMNS_LEN_MAX } else { HEAD_LEN_MAX };
+        max.saturating_sub(self.head.len())
     }
 
     /// Takes bytes of a quoted name, its last quote included.
     pub(super) fn take_quoted(&mut self, bytes: &[u8]) {
-        let room = HEAD_LEN_MAX.saturating_sub(self.head.len());
+        let room = self.head_room();
         self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -130,7 +179,12 @@ impl Statement {
         if self.paren_depth > 0 {
             return;
         }
-        self.has_values |= text == b"values" && self.starts_with(b"insert", b"into");
+        if text == b"values" && !self.has_values && self.starts_with(b"insert", b"into") {
+            self.has_values = true;
+            if !self.watches.is_empty() {
+                self.values = Values::of(self.watches, self.after(b"INSERT INTO"));
+            }
+        }
         if self.is_routine() {
             match text {
                 b"begin" => self.begin_depth += 1,
@@ -155,8 +209,8 @@ impl Statement {
             b"SET standard_conforming_strings = on" => false,
             _ => self.backslashes,
         };
-        let head = std::mem::take(&mut self.head);
-        *self = Self { head, backslashes, ..Self::default() };
+        let (head, watches) = (std::mem::take(&mut self.head), self.watches);
+        *self = Self { head, backslashes, watches, ..Self::default() };
         self.head.clear();
         ending
     }
@@ -166,15 +220,22 @@ impl Statement {
             && self.last[0].text() == b"from"
             && self.last[1].text() == b"stdin"
         {
-            let rest = self.head.get(b"COPY".len()..).unwrap_or_default();
-            return Ending::Copy { table: table_name(rest) };
+            let rest = self.after(b"COPY");
+            let watched = watch_of(self.watches, rest);
+            let watched = watched.map(|(watch, rest)| (watch, Columns::of(&watch, rest)));
+            return Ending::Copy { table: table_name(rest), watched };
         }
         if self.starts_with(b"insert", b"into") {
-            let rest = self.head.get(b"INSERT INTO".len()..).unwrap_or_default();
+            let table = table_name(self.after(b"INSERT INTO"));
             // `DEFAULT VALUES` is a row too.
-            return Ending::Insert { table: table_name(rest), rows: self.rows.max(1) };
+            return Ending::Insert { table, rows: self.rows.max(1) };
         }
         Ending::Plain
+    }
+
+    /// Returns what is kept behind its first words.
+    fn after(&self, words: &[u8]) -> &[u8] {
+        self.head.get(words.len()..).unwrap_or_default()
     }
 
     fn starts_with(&self, first: &[u8], second: &[u8]) -> bool {
@@ -186,7 +247,7 @@ impl Statement {
     }
 }
 
-fn is_word_byte(byte: u8) -> bool {
+pub(super) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
 

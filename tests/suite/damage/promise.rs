@@ -126,14 +126,14 @@ fn of_added(key: &ObjectKey) -> Promise {
             Promise::Found(Level::Ledger, &[Code::SignerNotDelegated], place_of(key))
         }
         ObjectKey::LedgerCheckpoint(..) => Promise::Found(Level::Ledger, LEDGER, place_of(key)),
+        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+            unreachable!("no archive holds escrow objects")
+        }
         // Nothing names it, so nobody reads it: what an interrupted run leaves looks so.
         ObjectKey::Generation(..)
         | ObjectKey::Segment(_)
         | ObjectKey::Body(_)
         | ObjectKey::List(_) => Promise::Nothing,
-        ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
-            unreachable!("no archive holds escrow objects")
-        }
     }
 }
 

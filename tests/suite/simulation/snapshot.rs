@@ -104,7 +104,7 @@ impl Snapshot {
             |uploads: &Uploads| UploadsPath { root: uploads.root.clone(), exclusions: Vec::new() };
         let sources = Sources {
             database: world.database.as_ref().map(dump),
-            uploads: world.uploads.as_ref().map(path),
+            uploads: world.uploads.as_ref().map(path).map(Into::into),
             facts: serde_json::Map::new(),
             sealed: Vec::new(),
         };

@@ -169,7 +169,7 @@ impl TestVault {
         let root = self.path("uploads");
         Sources {
             database,
-            uploads: Some(UploadsPath { root, exclusions: Vec::new() }),
+            uploads: Some(UploadsPath { root, exclusions: Vec::new() }.into()),
             facts: serde_json::Map::new(),
             sealed: Vec::new(),
         }

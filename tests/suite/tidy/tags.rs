@@ -11,8 +11,13 @@ use super::files::Repository;
 use super::{modules, rust};
 
 /// The normative pages, each with the letter of its tags.
-pub const SPECS: [Spec; 2] =
-    [Spec { page: "spec/vault-v1.md", letter: 'V' }, Spec { page: "spec/escrow.md", letter: 'E' }];
+pub const SPECS: &[Spec] = &[
+    Spec { page: "spec/vault-v1.md", letter: 'V' },
+    Spec { page: "spec/rows.md", letter: 'R' },
+    Spec { page: "spec/escrow.md", letter: 'E' },
+    Spec { page: "spec/apply.md", letter: 'A' },
+    Spec { page: "spec/nights.md", letter: 'N' },
+];
 
 /// A normative page.
 #[derive(Clone, Copy)]
@@ -64,8 +69,9 @@ pub fn named_by_tests(letter: char, repository: &Repository) -> BTreeSet<u32> {
     let mut named = BTreeSet::new();
     let test_only = modules::test_only(repository);
     for file in &repository.files {
-        let is_suite =
-            file.path.starts_with("tests/") && !file.path.starts_with("tests/suite/tidy");
+        // Sealed bytes of a frozen vault may look like anything.
+        let is_suite = file.path.starts_with("tests/")
+            && !["tests/suite/tidy", "tests/vaults/"].iter().any(|at| file.path.starts_with(at));
         if is_suite || test_only.contains(&file.path) {
             named.extend(names(letter, &file.path));
             named.extend(names(letter, &file.text));

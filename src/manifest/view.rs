@@ -1,0 +1,95 @@
+//! Looking at a manifest that another run may be writing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, MIGRATIONS, Manifest, SnapshotRow};
+use crate::base::{OpenGate, SnapshotId};
+
+/// A manifest that is only read, without the lock of its state.
+pub struct ManifestView(Manifest);
+
+/// What waits for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Objects.
+    pub count: u64,
+    /// Their bytes.
+    pub len: u64,
+}
+
+impl ManifestView {
+    /// Opens a manifest for reading; nothing is migrated.
+    ///
+    /// # Errors
+    /// If it is missing, damaged, or of another version than this program's.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::Missing { path: path.to_owned() }),
+            Err(cause) => {
+                return Err(Error::File { path: path.to_owned(), action: "find", cause });
+            }
+        }
+        let wrap = |cause| Error::new(path, "open", cause);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(wrap)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(wrap)?;
+        let version: usize =
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(wrap)?;
+        let known = MIGRATIONS.len();
+        if version > known {
+            return Err(Error::TooNew { path: path.to_owned(), version, known });
+        }
+        let (path, gate) = (path.to_owned(), OpenGate::shared());
+        Ok(Self(Manifest { connection, path, gate }))
+    }
+
+    /// Returns every snapshot, oldest first.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotRow>, Error> {
+        self.0.snapshots()
+    }
+
+    /// Returns the snapshots whose notes `store` does not have yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn undelivered(&self, store: &str) -> Result<Vec<SnapshotId>, Error> {
+        self.0.undelivered(store)
+    }
+
+    /// Returns a value kept under a name.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.0.note(name)
+    }
+
+    /// Returns how much waits for `store`.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn waiting(&self, store: &str) -> Result<Waiting, Error> {
+        self.0.run("read the outbox of", |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT length(bytes), path FROM outbox WHERE store = ?1")?;
+            let rows = statement.query_map([store], |row| {
+                let (len, path): (Option<u64>, Option<String>) = (row.get(0)?, row.get(1)?);
+                // A spooled file that is gone was delivered since.
+                let spooled = path.and_then(|path| std::fs::metadata(path).ok());
+                Ok(len.or(spooled.map(|metadata| metadata.len())).unwrap_or(0))
+            })?;
+            let mut waiting = Waiting::default();
+            for len in rows {
+                waiting.count += 1;
+                waiting.len += len?;
+            }
+            Ok(waiting)
+        })
+    }
+}

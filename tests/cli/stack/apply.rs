@@ -1,0 +1,359 @@
+//! A snapshot put into the running stack: forward, back, and killed in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::stack::support::Stack;
+use crate::support::Outcome;
+
+/// Mode, owner, group and digest of each file.
+type Files = BTreeMap<String, (u32, u32, u32, String)>;
+
+/// What a stack serves: every line of its dump, its constraints, and every file with its owner.
+struct Served {
+    rows: Vec<String>,
+    constraints: String,
+    files: Files,
+}
+
+impl Served {
+    /// Asserts that this is what is expected, but for what is kept of another state.
+    #[track_caller]
+    fn is(&self, expected: &Self) {
+        let differing = self.differing(expected);
+        assert!(differing.is_empty(), "{}", differing.join("\n"));
+    }
+
+    /// Returns what differs, a few of each kind.
+    fn differing(&self, expected: &Self) -> Vec<String> {
+        let one_way = |some: &Self, others: &Self, mark: &str| {
+            let row = |row: &&String| !others.rows.contains(row);
+            let rows = some.rows.iter().filter(row).take(5).cloned();
+            let file = |(name, file): &(&String, &_)| {
+                !name.starts_with(".idswyft-vault-") && others.files.get(*name) != Some(*file)
+            };
+            let files = some.files.iter().filter(file).take(5).map(|file| format!("{file:?}"));
+            rows.chain(files).map(|what| format!("{mark} {what}")).collect::<Vec<_>>()
+        };
+        let mut differing = one_way(self, expected, "found");
+        differing.extend(one_way(expected, self, "expected"));
+        if self.rows.len() != expected.rows.len() {
+            differing.push(format!("{} lines, {} expected", self.rows.len(), expected.rows.len()));
+        }
+        let lines = |served: &Self| served.constraints.lines().map(str::to_owned).collect();
+        let (some, others): (BTreeSet<String>, BTreeSet<_>) = (lines(self), lines(expected));
+        differing.extend(some.symmetric_difference(&others).take(5).cloned());
+        differing
+    }
+
+    /// Tells whether nothing of ours is in the volume.
+    fn is_clean(&self) -> bool {
+        self.files.keys().all(|name| !name.starts_with(".idswyft-vault-"))
+    }
+
+    fn by(stack: &Stack) -> Self {
+        let dump = stack.exec("postgres", ["pg_dump", "-U", "idswyft", "--no-owner", "idswyft"]);
+        let is_kept = |line: &&str| !line.contains("restrict ") && !line.is_empty();
+        let mut rows: Vec<String> = dump.lines().filter(is_kept).map(str::to_owned).collect();
+        rows.sort();
+        let constraints = stack.psql(
+            "SELECT conname, contype, convalidated FROM pg_constraint ORDER BY 1, 2; \
+             SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1; \
+             SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class \
+             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1",
+        );
+        Self { rows, constraints, files: files_of(&stack.volume_path("uploads")) }
+    }
+}
+
+fn files_of(root: &Path) -> Files {
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(root) {
+        let entry = entry.unwrap();
+        let metadata = fs::symlink_metadata(entry.path()).unwrap();
+        let name = entry.path().strip_prefix(root).unwrap().display().to_string();
+        let bytes = if metadata.is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
+        let digest = blake3::hash(&bytes).to_hex().to_string();
+        files.insert(name, (metadata.mode(), metadata.uid(), metadata.gid(), digest));
+    }
+    files
+}
+
+/// Makes a vault of a stack; what the stack is found by is given to the commands.
+fn archive(stack: &Stack) {
+    let made = stack.run(["keygen", "--no-passphrase", "--json", "-o", "operator.key"]).json(0);
+    let config = format!(
+        "state_dir = \"{state}\"\nrecipients = [{recipient}]\n[[vault]]\nname = \"nightly\"\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://{store}\"\n\
+         [sources.database]\nkind = \"command\"\nargv = [\"docker\", \"exec\", \"{postgres}\", \
+         \"pg_dump\", \"-U\", \"idswyft\", \"--clean\", \"--if-exists\", \"--no-owner\", \
+         \"--no-acl\", \"idswyft\"]\n[sources.uploads]\nkind = \"path\"\npath = \"{uploads}\"\n",
+        state = stack.path("state").display(),
+        recipient = made["recipient"],
+        store = stack.path("store").display(),
+        postgres = stack.container("postgres"),
+        uploads = stack.volume_path("uploads").display(),
+    );
+    fs::write(stack.path("config.toml"), config).unwrap();
+    stack.run(["init", "--kit", "kit"]).exits(0);
+}
+
+fn snapshot(stack: &Stack) -> String {
+    let taken = stack.run(["snapshot", "--json"]).json(0);
+    taken["snapshots"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// The words that put a snapshot into this stack.
+fn words<'a>(stack: &'a Stack, id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut words = vec!["restore", id, "--apply", "--project", stack.project()];
+    words.extend(["--keep-env", "--no-snapshot"]);
+    words.extend(more);
+    words
+}
+
+fn back<'a>(stack: &'a Stack, word: &'a str) -> [&'a str; 4] {
+    ["restore", word, "--project", stack.project()]
+}
+
+/// Brings up a stack with two snapshots of different days; returns both ids and what was served.
+fn two_days(name: &str) -> Option<(Stack, [String; 2], [Served; 2])> {
+    let stack = Stack::up(name)?;
+    stack.load();
+    archive(&stack);
+    let first = (snapshot(&stack), Served::by(&stack));
+    stack.stub(["write", "later.jpg"]);
+    // A newer schema, which refers to the old one: what the dump of an older one cannot drop.
+    stack.psql(
+        "CREATE TABLE newer (id int PRIMARY KEY, request uuid REFERENCES verification_requests, \
+         document uuid REFERENCES documents); \
+         INSERT INTO newer SELECT 1, id, NULL FROM verification_requests LIMIT 1",
+    );
+    let second = (snapshot(&stack), Served::by(&stack));
+    assert!(!first.1.differing(&second.1).is_empty());
+    Some((stack, [first.0, second.0], [first.1, second.1]))
+}
+
+/// A-1, A-3, A-5, A-9, A-14, A-15
+#[test]
+fn an_older_snapshot_takes_the_place_of_a_running_stack_with_a_newer_schema_and_goes_back() {
+    let Some((stack, [first, second], [then, now])) = two_days("apply-running") else { return };
+    let applied = stack.unlock(words(&stack, &first, &["--json"])).json(0);
+    assert_eq!(applied["file_count"].as_u64().unwrap() + 1, files_count(&now));
+    Served::by(&stack).is(&then);
+    stack.stub(["write", "after.jpg"]);
+    stack.wait_until_healthy("api");
+
+    let refused = stack.unlock(words(&stack, &second, &[]));
+    refused.fails(1, "apply-under-way", &[&first, "--drop-previous"]);
+    stack.run(back(&stack, "--undo")).exits(0);
+    Served::by(&stack).is(&now);
+    stack.stub(["read", "later.jpg"]);
+    stack.run(back(&stack, "--drop-previous")).exits(0);
+    Served::by(&stack).is(&now);
+    assert!(Served::by(&stack).is_clean());
+    assert_eq!(
+        stack.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'idswyft_%'"),
+        "0\n"
+    );
+    stack.run(back(&stack, "--undo")).fails(2, "usage-invalid", &["no journal"]);
+}
+
+fn files_count(served: &Served) -> u64 {
+    served.files.values().filter(|(mode, ..)| mode & 0o170_000 == 0o100_000).count() as u64
+}
+
+/// A-9
+#[test]
+fn a_destroyed_stack_is_served_again_by_a_fresh_one_with_owners_and_every_row() {
+    let Some((stack, [_, id], [_, now])) = two_days("apply-fresh") else { return };
+    stack.down();
+    let env = fs::read_to_string(stack.env_file()).unwrap();
+    let fresh: String = env
+        .lines()
+        .map(|line| match line.starts_with("DB_PASSWORD=") {
+            true => "DB_PASSWORD=anotherpassword\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(stack.env_file(), fresh).unwrap();
+    stack.start();
+    let began = std::time::Instant::now();
+    stack.unlock(words(&stack, &id, &[])).exits(0);
+    eprintln!("back in service after {:.1} s", began.elapsed().as_secs_f64());
+    Served::by(&stack).is(&now);
+    stack.stub(["read", "later.jpg"]);
+    stack.stub(["write", "new.jpg"]);
+    stack.run(back(&stack, "--drop-previous")).exits(0);
+    stack.stub(["read", "new.jpg"]);
+}
+
+/// A-8, A-12
+#[test]
+fn an_api_whose_secret_is_another_does_not_start_on_a_stack_that_is_left_as_it_was() {
+    let Some((stack, [first, _], [_, now])) = two_days("apply-keys") else { return };
+    let env = fs::read_to_string(stack.env_file()).unwrap();
+    let secret = stack.env("API_KEY_SECRET");
+    fs::write(stack.env_file(), env.replace(&secret, "another-secret-of-another-install")).unwrap();
+    stack.start();
+    let refused = stack.unlock(words(&stack, &first, &[]));
+    assert!(!refused.err.contains("another-secret"), "{refused}");
+    refused.fails(3, "key-does-not-fit", &["everything is as it was", "API_KEY_SECRET"]);
+    Served::by(&stack).is(&now);
+    stack.wait_until_healthy("api");
+    let accepted = stack.unlock(words(&stack, &first, &["--accept-other-keys"]));
+    assert!(accepted.exits(4).err.contains("warning[key-does-not-fit]"));
+}
+
+/// A-4
+#[test]
+fn connections_that_keep_the_old_database_of_a_stack_busy_are_ended() {
+    let Some((stack, [first, _], [then, _])) = two_days("apply-busy") else { return };
+    let postgres = stack.container("postgres");
+    for _ in 0..3 {
+        let sql = "BEGIN; SELECT count(*) FROM users; SELECT pg_sleep(600);";
+        let words = ["exec", "-d", &postgres, "psql", "-U", "idswyft", "-d", "idswyft", "-c", sql];
+        stack.docker(words);
+    }
+    let busy = "SELECT count(*) >= 3 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' \
+                AND pid <> pg_backend_pid()";
+    while stack.psql(busy) != "t\n" {}
+    stack.unlock(words(&stack, &first, &[])).exits(0);
+    Served::by(&stack).is(&then);
+}
+
+/// A-2
+#[test]
+fn a_stack_is_not_stopped_for_what_could_not_be_put_into_service() {
+    let Some((stack, [first, _], [_, now])) = two_days("apply-refused") else { return };
+    let starts = stack.exec("api", ["cat", "/tmp/started"]);
+    let uploads = stack.volume_path("uploads");
+    let path = uploads.to_str().unwrap();
+
+    mount(&["--bind", path, path]);
+    mount(&["-o", "remount,bind,ro", path]);
+    stack.unlock(words(&stack, &first, &[])).fails(1, "target-unavailable", &["cannot be written"]);
+    umount(path);
+    mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]);
+    stack.unlock(words(&stack, &first, &[])).fails(1, "room-missing", &["are free"]);
+    umount(path);
+
+    let packs = crate::support::tree_of(&stack.path("store/packs"));
+    let write = |name: &str, bytes: &[u8]| {
+        let path = stack.path("store/packs").join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    packs.iter().for_each(|(name, bytes)| write(name, &bytes[..bytes.len() - 1]));
+    let damaged = stack.unlock(words(&stack, &first, &[]));
+    assert!(damaged.err.contains("everything is as it was"), "{damaged}");
+    damaged.fails(1, "contents-altered", &["are damaged"]);
+    packs.iter().for_each(|(name, bytes)| write(name, bytes));
+
+    let (no_env, apply) = (["restore", &first, "--apply"], "--escrow-identity");
+    stack.unlock(no_env).fails(2, "usage-invalid", &[apply, "--keep-env"]);
+    stack
+        .unlock(["restore", &first, "--apply", "--keep-env", "--project", "nothing-like-it"])
+        .fails(1, "stack-missing", &["nothing-like-it"]);
+
+    Served::by(&stack).is(&now);
+    assert_eq!(stack.exec("api", ["cat", "/tmp/started"]), starts, "the api was never stopped");
+    stack.compose(["stop", "-t", "1", "postgres"]);
+    stack.unlock(words(&stack, &first, &[])).fails(1, "service-unusable", &["postgres", "exited"]);
+}
+
+fn mount(words: &[&str]) {
+    assert!(Command::new("mount").args(words).status().unwrap().success());
+}
+
+fn umount(path: &str) {
+    assert!(Command::new("umount").arg(path).status().unwrap().success());
+}
+
+/// Runs a command with a `docker` that kills it at a call, before or after that is done.
+fn killed_at(stack: &Stack, words: &[&str], call: u32, when: &str) -> Option<Outcome> {
+    let dir = stack.path("bin");
+    fs::create_dir_all(&dir).unwrap();
+    let count = stack.path("calls");
+    fs::write(&count, "0").unwrap();
+    let real = which("docker");
+    let script = format!(
+        "#!/bin/sh\nn=$(($(cat {count}) + 1))\necho $n >{count}\n\
+         if [ $n = {call} ] && [ {when} = after ]; then {real} \"$@\"; fi\n\
+         if [ $n = {call} ]; then kill -9 $PPID; exit 1; fi\nexec {real} \"$@\"\n",
+        count = count.display(),
+    );
+    fs::write(dir.join("docker"), script).unwrap();
+    fs::set_permissions(dir.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
+    let mut command = stack.command(words);
+    command.env("PATH", path).env("IDSWYFT_VAULT_IDENTITY", "operator.key");
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    output.status.code().map(|_| Outcome::of(output))
+}
+
+fn which(program: &str) -> String {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}
+
+/// A-10, A-11, A-13, A-14, A-16
+#[test]
+fn a_stack_killed_at_any_call_is_never_half_restored_and_goes_on_or_back() {
+    let Some((stack, [first, _], [then, now])) = two_days("apply-killed") else { return };
+    let is_long = std::env::var_os("IDSWYFT_VAULT_TEST_LONG").is_some();
+    let step = if is_long { 1 } else { 6 };
+    let start = std::process::id() % step + 1;
+    eprintln!("killed at every {step}th call from the {start}th on");
+    let line = words(&stack, &first, &[]);
+    let mut killed = 0;
+    for call in (start..).step_by(step as usize) {
+        let when = if call % 2 == 0 { "before" } else { "after" };
+        if let Some(ended) = killed_at(&stack, &line, call, when) {
+            ended.exits(0);
+            break;
+        }
+        killed += 1;
+        never_half(&stack, &then, &now);
+        let goes_back = call % 3 == 0;
+        match goes_back {
+            true => drop(stack.run(back(&stack, "--undo"))),
+            false => drop(stack.unlock(line.clone()).exits(0)),
+        }
+        eprintln!("killed {when} call {call}");
+        Served::by(&stack).is(if goes_back { &now } else { &then });
+        if !goes_back {
+            stack.run(back(&stack, "--undo")).exits(0);
+        }
+        // Killed before the journal was there, nothing is to be dropped.
+        let dropped = stack.run(back(&stack, "--drop-previous"));
+        assert!(matches!(dropped.exit, 0 | 2), "{dropped}");
+        Served::by(&stack).is(&now);
+        assert!(Served::by(&stack).is_clean());
+    }
+    assert!(killed >= 3, "{killed} calls");
+}
+
+/// Whatever it was killed at, the stack's database is wholly the one or the other, and no file of
+/// one is beside a file of the other.
+#[track_caller]
+fn never_half(stack: &Stack, then: &Served, now: &Served) {
+    let open = "SELECT datallowconn FROM pg_database WHERE datname = 'idswyft'";
+    if stack.psql_in("postgres", open) == "f\n" {
+        // On the way from one to the other it takes no connections; nobody sees a half.
+        return;
+    }
+    let served = Served::by(stack);
+    let is = |expected: &Served| {
+        served.rows == expected.rows && served.constraints == expected.constraints
+    };
+    assert!(is(then) || is(now), "the database is neither the old nor the restored one");
+    let is_ours = |name: &str| name.is_empty() || name.starts_with(".idswyft-vault-");
+    let within = |expected: &Served| {
+        let mut files = served.files.iter();
+        files.all(|(name, file)| is_ours(name) || expected.files.get(name) == Some(file))
+    };
+    assert!(within(then) || within(now), "the uploads are mixed");
+}
