@@ -270,7 +270,7 @@ codes! {
         "the snapshot stands, but without its keys a restore is half one: add [escrow]";
     /// The escrow store may not be there.
     EscrowPlaceRefused = "escrow-place-refused", Refused, 2,
-        "name a place that neither holds the archive nor is lost with it; nothing was sealed there";
+        "name a place that does not hold the archive and is not lost together with it";
     /// The stack's secrets could not be sealed now.
     EscrowStale = "escrow-stale", Unavailable, 4,
         "the snapshot names what was sealed last; mend the escrow store and run `escrow seal`";

@@ -67,7 +67,8 @@ pub fn night_job(config: &Config) -> Result<NightJob, Failure> {
     Ok(job)
 }
 
-fn uploads_of(config: &Config) -> Vec<PathBuf> {
+/// Returns where the uploads are, as far as this machine can tell.
+pub fn uploads_of(config: &Config) -> Vec<PathBuf> {
     match &config.sources.uploads {
         None => Vec::new(),
         Some(UploadsConfig::Path { path }) => vec![path.clone()],

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::escrow::{CustodianArgs, EscrowStoreArgs};
-use super::config::{Config, EscrowConfig, UploadsConfig};
+use super::config::{Config, EscrowConfig};
+use super::places::uploads_of;
 use super::report::Failure;
 use super::session::Session;
 use crate::base::{Code, Event, Observer, Secret};
@@ -113,9 +114,7 @@ fn forbidden(config: &Config, install: &Path) -> Vec<Forbidden> {
     let mut places: Vec<Forbidden> = stores.collect();
     places.push(place("the state directory", &config.state_dir));
     places.push(place("the install directory", install));
-    if let Some(UploadsConfig::Path { path }) = &config.sources.uploads {
-        places.push(place("the uploads", path));
-    }
+    places.extend(uploads_of(config).iter().map(|path| place("the uploads", path)));
     places
 }
 
@@ -148,4 +147,47 @@ pub fn escrow_of(config: &Config) -> Result<&EscrowConfig, Failure> {
 /// If a file cannot be read or opened.
 pub fn custodians(session: &Session, args: &CustodianArgs) -> Result<DataIdentities, Failure> {
     session.read_identities(&args.escrow_identity, "open the escrow")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::identity::NewIdentity;
+
+    fn config(sources: &str) -> Config {
+        let recipient = NewIdentity::generate(jiff::Timestamp::UNIX_EPOCH).recipient;
+        let text = format!(
+            "state_dir = \"/s\"\nrecipients = [\"{recipient}\"]\n[[vault]]\nname = \"nightly\"\n\
+             [[vault.store]]\nname = \"local\"\nurl = \"file:///b\"\n{sources}"
+        );
+        Config::parse(Path::new("config.toml"), text).unwrap()
+    }
+
+    #[test]
+    fn only_the_archive_of_a_stack_lacks_an_escrow_store() {
+        let stack = config("[sources.database]\nkind = \"compose\"\ndir = \"/opt/idswyft\"\n");
+        assert!(lacks_escrow(&stack).unwrap().contains("/opt/idswyft"));
+        let volume = config("[sources.uploads]\nkind = \"volume\"\ndir = \"/opt/idswyft\"\n");
+        assert!(lacks_escrow(&volume).is_some());
+        let plain = config("[sources.uploads]\nkind = \"path\"\npath = \"/srv/uploads\"\n");
+        assert_eq!(lacks_escrow(&plain), None);
+    }
+
+    /// E-1
+    #[test]
+    fn the_escrow_keeps_away_from_every_place_of_the_config() {
+        let plain = config("[sources.uploads]\nkind = \"path\"\npath = \"/srv/uploads\"\n");
+        let found = forbidden(&plain, Path::new("/opt/idswyft"));
+        let found: Vec<_> =
+            found.iter().map(|one| (one.path.to_str().unwrap(), one.role)).collect();
+        assert_eq!(
+            found,
+            [
+                ("/b", Role::ArchiveStore),
+                ("/s", Role::Other),
+                ("/opt/idswyft", Role::Other),
+                ("/srv/uploads", Role::Other),
+            ]
+        );
+    }
 }

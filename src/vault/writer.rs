@@ -298,8 +298,7 @@ impl Writer {
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
         let each = events.into_iter().map(|event| self.append(&mut journal, event));
-        let objects = each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
-        let objects: Vec<_> = objects.collect();
+        let objects = each.collect::<Result<Vec<_>, _>>()?.concat();
         notes.push((FRONTIER, journal.to_bytes()));
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;

@@ -221,7 +221,10 @@ fn object_of(
     snapshot: Option<SnapshotId>,
 ) -> Value {
     let files = opened.index.iter().flat_map(|index| &index.files);
-    let key = |key: &open::OpenedKey| json!({ "object": key.object.to_string(), "variable": key.variable, "from": key.from });
+    let key = |key: &open::OpenedKey| {
+        let object = key.object.to_string();
+        json!({ "object": object, "variable": key.variable, "from": key.from })
+    };
     json!({
         "target": target,
         "snapshot": snapshot,

@@ -1,4 +1,5 @@
-//! The bundle: a tar of the installation's files, with an index of what it lacks. Spec: `escrow.md`.
+//! The bundle: a tar of the installation's files, with an index of what it lacks. Spec:
+//! `escrow.md`.
 //!
 //! The same files make the same bytes, so that a bundle which is unchanged can be known by its
 //! fingerprint. Times are left out for that reason; modes and owners are kept.

@@ -1,4 +1,5 @@
-//! Cuts a key out of the files of a bundle, wherever it stands, and puts it back. Spec: `escrow.md`.
+//! Cuts a key out of the files of a bundle, wherever it stands, and puts it back. Spec:
+//! `escrow.md`.
 //!
 //! A value is found in any case of its letters, in hex, and in base64 at any of the three places
 //! that a value within encoded bytes can begin at.

@@ -286,7 +286,8 @@ mod tests {
     /// E-12
     #[test]
     fn the_place_of_a_value_is_all_that_follows_the_sign() {
-        let text = "A=b\r\n# ENCRYPTION_KEY=old one\r\nexport ENCRYPTION_KEY='x' # y\r\nX=ENCRYPTION_KEY\n";
+        let text = "A=b\r\n# ENCRYPTION_KEY=old one\r\nexport ENCRYPTION_KEY='x' # y\r\n\
+                    X=ENCRYPTION_KEY\n";
         assert_eq!(places(text), [("old one", false), ("'x' # y", true)]);
         assert_eq!(
             places("environment:\n  ENCRYPTION_KEY: ${ENCRYPTION_KEY:-hidden}\n"),

@@ -21,7 +21,7 @@ use crate::format::ObjectKey;
 use crate::format::body::Body;
 use crate::format::envelope;
 use crate::format::escrow::bundle::{self, Bundle, BundleFile, INDEX_NAME, Index, IndexKey};
-use crate::format::escrow::{EscrowKind, EscrowObject, KeySource, cuts};
+use crate::format::escrow::{EscrowKind, EscrowObject, KEY_PREFIX, KeyLabel, KeySource, cuts};
 use crate::store::Store;
 
 /// The directory of the keys, beside the files.
@@ -44,7 +44,7 @@ pub enum Version<'a> {
 pub struct OpenedKey {
     /// The object that held it.
     pub object: ObjectKey,
-    /// The variable; its label, where no index and no snapshot tells the name.
+    /// The variable; as the object's name spells it, where no index and no snapshot tells it.
     pub variable: String,
     /// Where it was found when it was sealed.
     pub from: Vec<KeySource>,
@@ -270,12 +270,17 @@ fn newest_keys(listed: &[ObjectKey]) -> Vec<IndexKey> {
     let mut newest: BTreeMap<String, (EscrowId, ObjectKey)> = BTreeMap::new();
     for key in listed {
         if let ObjectKey::EscrowKey(label, id) = key {
-            let place = newest.entry(format!("key{label}")).or_insert((*id, *key));
+            let place = newest.entry(variable_of(*label)).or_insert((*id, *key));
             *place = (*place).max((*id, *key));
         }
     }
     let group = |(variable, (_, key))| IndexKey { variable, from: Vec::new(), objects: vec![key] };
     newest.into_iter().map(group).collect()
+}
+
+/// Returns the variable that a label stands for, as far as it tells that.
+fn variable_of(label: KeyLabel) -> String {
+    format!("{KEY_PREFIX}{}", label.to_string().to_uppercase())
 }
 
 /// Writes what was opened into a new or empty directory: nobody else can enter it, and nobody else

@@ -238,11 +238,11 @@ fn identity_vault(samples: &Samples, keys: &[Derived]) -> Proof {
     for value in &samples.vault_values {
         // For values the stack tries no key but the current one.
         let current = keys.iter().filter(|key| key.is_current);
-        tally.try_one(current, |key| key.fits_value(value));
+        tally.try_one(current, |key| key.fits_value(value.as_bytes()));
     }
     let opened_by_other = samples.vault_values.iter().find_map(|value| {
         let others = keys.iter().filter(|key| !key.is_current);
-        others.into_iter().find(|key| key.key.fits_value(value) == Fit::Fits)
+        others.into_iter().find(|key| key.key.fits_value(value.as_bytes()) == Fit::Fits)
     });
     let nothing = "identity_vault holds no encrypted value".to_owned();
     let mut proof = tally.proof(Subject::IdentityVault, keys, nothing, "values of identity_vault");

@@ -51,7 +51,7 @@ fn a_sealing_that_dies_at_any_step_is_made_up_for_by_the_next() {
     }
     Figure {
         what: "Steps at which a sealing of the stack's secrets died and the next made up for it",
-        test: "a_sealing_that_dies_at_any_step_is_made_up_for_by_the_next",
+        test: "a_sealing_that_dies_at_any_step",
     }
     .record(swept);
 }

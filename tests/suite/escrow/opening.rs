@@ -119,7 +119,9 @@ fn an_object_that_is_not_the_one_that_was_named_is_not_opened() {
             let open = |version| open::open(escrow.store.as_ref(), &known, version);
             let error = open(Version::Named(&sealing.needed)).err().unwrap();
             assert_eq!(error.code(), Code::ObjectAltered, "{name} at {at}: {error}");
-            assert!(open(Version::Latest).is_err(), "{name} at {at}");
+            // Without a snapshot a stanza that nobody matches may be somebody else's.
+            let latest = open(Version::Latest);
+            assert!(latest.is_err() || latest.is_ok_and(|opened| !opened.lacking.is_empty()));
         }
         fs::write(&path, sound).unwrap();
     }
