@@ -101,8 +101,20 @@ impl Session {
     /// # Errors
     /// If none is named, or one cannot be read or opened. `action` says what it is needed for.
     pub fn identities(&self, action: &'static str) -> Result<DataIdentities, Failure> {
+        self.identities_in(&self.global.identity, action)
+    }
+
+    /// Reads these identity files; asks for their passphrases.
+    ///
+    /// # Errors
+    /// As [`Self::identities`].
+    pub fn identities_in(
+        &self,
+        paths: &[PathBuf],
+        action: &'static str,
+    ) -> Result<DataIdentities, Failure> {
         let mut all: Option<DataIdentities> = None;
-        for path in &self.global.identity {
+        for path in paths {
             let bytes = read_identity(path)
                 .map_err(|source| IdentityError::Unreadable { path: path.clone(), source })?;
             let name = path.display().to_string();

@@ -21,12 +21,16 @@ use load::ScratchDatabase;
 use rto::{Measured, OtherStore, Projection, since};
 
 use super::Error;
+use super::escrow::check;
+use super::escrow::proof::Verdict;
 use super::restore::{self, Existing, Loss, Part, RestoreRequest};
 use crate::base::{Clock, Code, Coded, Event, Observer, SnapshotId};
+use crate::crypto::identity::DataIdentities;
 use crate::format::body::{Body, DatabaseStream};
 use crate::format::envelope;
 use crate::format::event_fields::{Drilled, DrilledResult, Outcome};
 use crate::format::snapshot_note::SnapshotNote;
+use crate::store::Store;
 use crate::vault::Unlocked;
 
 /// What to drill.
@@ -39,6 +43,8 @@ pub struct DrillRequest<'a> {
     pub others: &'a [OtherStore],
     /// How many seconds a restore may take.
     pub target_s: u64,
+    /// Where the sealed secrets are and what opens them, if their keys are to be tried.
+    pub escrow: Option<(&'a dyn Store, &'a DataIdentities)>,
 }
 
 /// One phase and how long it took.
@@ -166,6 +172,7 @@ pub fn drill(
     if let Some((note, body)) = drill.open()? {
         drill.restore(&body)?;
         drill.database(&body)?;
+        drill.keys(&body);
         drill.project(&note)?;
     }
     let mut report = drill.report;
@@ -274,6 +281,37 @@ impl Drill<'_> {
         }
         self.report.constraints = Some(found);
         Ok(())
+    }
+
+    /// Tries the sealed keys on what was archived with them.
+    fn keys(&mut self, body: &Body) {
+        let seam = "files that rows name: not compared with the tree";
+        if body.database.is_some() {
+            self.report.not_covered.push(seam.to_owned());
+        }
+        let Some((store, identities)) = self.request.escrow else {
+            let reason = "keys: no escrow identity was given to try them with";
+            return self.report.not_covered.push(reason.to_owned());
+        };
+        let (unlocked, snapshot) = (self.unlocked, self.request.snapshot);
+        let checked = self.timed("keys", || check::check(unlocked, snapshot, store, identities));
+        let report = match checked {
+            Ok(report) => report,
+            // What the snapshot itself holds came back or not, whatever the escrow says.
+            Err(error) => return self.report.not_covered.push(format!("keys: {error}")),
+        };
+        for lacking in report.lacking {
+            self.report.not_covered.push(format!("keys: {lacking}"));
+        }
+        for proof in report.proofs {
+            match proof.verdict {
+                Verdict::Fits => {}
+                Verdict::DoesNotFit => self.find(Code::KeyDoesNotFit, "keys", proof.detail),
+                Verdict::Unproven => {
+                    self.report.not_covered.push(format!("keys: {}", proof.detail));
+                }
+            }
+        }
     }
 
     /// Projects a restore from every store, if there was a whole one to go by.
