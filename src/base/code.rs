@@ -145,6 +145,24 @@ codes! {
     /// A file could not be read.
     FileUnreadable = "file-unreadable", Unavailable, 4,
         "the snapshot holds all others; run as a user who can read the uploads";
+    /// A row names a file that the uploads do not have.
+    FileMissing = "file-missing", Damaged, 4,
+        "the snapshot holds all others; look for the file in earlier ones, then for who removed it";
+    /// A row names a file that was erased between the dump and the walk.
+    FileErased = "file-erased", Unavailable, 4,
+        "usual when the stack deletes expired files; the next dump does not name it any more";
+    /// A file does not have the size that its row says.
+    FileSizeDiffers = "file-size-differs", Damaged, 4,
+        "the snapshot holds it as it was; look for a whole one in earlier snapshots";
+    /// Rows name files that are kept outside the uploads.
+    FilesElsewhere = "files-elsewhere", Unavailable, 4,
+        "these files are not in the snapshot: archive the bucket by its own means";
+    /// A dump does not say which columns the rows of a table have.
+    ColumnsUnknown = "columns-unknown", Unavailable, 4,
+        "the snapshot is whole; dump without --inserts, or with --column-inserts, to check rows";
+    /// The restored dump holds people who were erased since.
+    ErasedSince = "erased-since", Refused, 4,
+        "erase them again before the restored database serves anybody";
 
     /// The engine that runs the stack cannot be used.
     DockerUnavailable = "docker-unavailable", Unavailable, 1,
@@ -261,12 +279,12 @@ codes! {
         "both are sealed; find out which one is meant before the api starts anew";
     /// A snapshot or a bundle names no such sealed secret.
     EscrowUnknown = "escrow-unknown", Misuse, 1, "list what is sealed with `escrow list`";
-    /// A key does not open what was archived with it.
-    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
-        "do not start the api with this key; look for an older one with `escrow list`";
     /// Nothing in a snapshot shows whether a key fits.
     KeyUnproven = "key-unproven", Unavailable, 4,
         "nothing says that the key is wrong; a later snapshot may hold something to prove it with";
+    /// A key does not open what was archived with it.
+    KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
+        "do not start the api with this key; look for an older one with `escrow list`";
 
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2,

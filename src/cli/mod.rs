@@ -13,6 +13,7 @@ pub mod passphrase;
 pub mod places;
 pub mod progress;
 pub mod report;
+pub mod secrets;
 pub mod session;
 mod sources;
 mod stack;
@@ -66,6 +67,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Generation(args) => commands::generation::run(args, session),
         Command::Schedule(args) => commands::schedule::run(args, session),
         Command::Status(args) => commands::status::run(args, session),
+        Command::Escrow(args) => commands::escrow::run(args, session),
         Command::Demo(args) => commands::demo::run(args, session),
     }
 }

@@ -101,14 +101,14 @@ impl Session {
     /// # Errors
     /// If none is named, or one cannot be read or opened. `action` says what it is needed for.
     pub fn identities(&self, action: &'static str) -> Result<DataIdentities, Failure> {
-        self.identities_in(&self.global.identity, action)
+        self.read_identities(&self.global.identity, action)
     }
 
-    /// Reads these identity files; asks for their passphrases.
+    /// Reads identity files; asks for their passphrases.
     ///
     /// # Errors
     /// As [`Self::identities`].
-    pub fn identities_in(
+    pub fn read_identities(
         &self,
         paths: &[PathBuf],
         action: &'static str,

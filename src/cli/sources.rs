@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::base::{Code, Event, Observer};
@@ -10,11 +11,12 @@ use crate::cli::config::{Config, DatabaseConfig, UploadsConfig};
 use crate::cli::report::Failure;
 use crate::cli::session::Session;
 use crate::ops::snapshot::{SnapshotReport, Sources, Uploads, UploadsPath, UploadsReader};
+use crate::policy::in_stack_hours;
 use crate::source::StreamSource;
 use crate::source::command::CommandSource;
 use crate::source::docker::{
-    ComposeSource, Docker, DockerError, HelperSource, ReadMode, ReadWay, Selector, Stack,
-    StackFacts, UploadsVolume,
+    ComposeSource, Docker, DockerError, ReadMode, ReadWay, Selector, Stack, StackFacts,
+    UploadsVolume, VolumeStream,
 };
 use crate::source::postgres::LocalSource;
 use crate::source::stream::StdinSource;
@@ -31,7 +33,12 @@ pub fn open(config: &Config, session: &Session) -> Result<(Sources, StackFacts),
         return Err(UsageError::new("take a snapshot", reason).into());
     }
     let facts = match config.sources.stack() {
-        Some(selector) => facts_of(&selector, database.as_ref())?,
+        Some(selector) => {
+            if let Some(detail) = busy(session.clock.now()) {
+                session.progress.observe(Event::Warning { code: Code::StackHours, detail });
+            }
+            facts_of(&selector, database.as_ref())?
+        }
         None => StackFacts::default(),
     };
     if let Some(provider) = &facts.provider {
@@ -47,7 +54,13 @@ pub fn open(config: &Config, session: &Session) -> Result<(Sources, StackFacts),
     Ok((sources, facts))
 }
 
-/// Warns of a snapshot without a file although rows name some (S-15).
+/// Tells what the stack does at this time of its day, if that changes what a snapshot reads.
+fn busy(now: Timestamp) -> Option<String> {
+    let job = in_stack_hours(now)?;
+    Some(format!("the snapshot begins at {now}, when the stack {job}"))
+}
+
+/// Warns of a snapshot without a file although rows name some (S-14).
 pub fn warn_of_no_files(facts: &StackFacts, reports: &[SnapshotReport], session: &Session) {
     let Some(count @ 1..) = facts.file_row_count else { return };
     if facts.provider.is_none() && reports.iter().any(|report| report.file_count == 0) {
@@ -119,7 +132,7 @@ fn open_volume(
         }
         ReadWay::Helper(name) => {
             let image = stack.containers.first().map(|container| container.image_id.clone());
-            let source = HelperSource::new(docker, name, image.unwrap_or_default());
+            let source = VolumeStream::new(docker, name, image.unwrap_or_default());
             Uploads::new(description("helper"), UploadsReader::Archive(Box::new(source)))
         }
     })
@@ -129,4 +142,17 @@ fn exclusions(config: &Config) -> Vec<PathBuf> {
     let stores = config.vaults.iter().flat_map(|vault| &vault.stores);
     let places = stores.filter_map(|store| store::directory(&store.url));
     places.chain([config.state_dir.clone()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S-14
+    #[test]
+    fn a_snapshot_that_begins_in_the_hours_of_the_stack_is_warned_of() {
+        let told = busy("2026-07-01T02:05:00Z".parse().unwrap()).unwrap();
+        assert!(told.contains("02:05") && told.contains("deletes expired"), "{told}");
+        assert!(busy("2026-07-01T02:40:00Z".parse().unwrap()).is_none());
+    }
 }

@@ -299,6 +299,17 @@ impl FilePages {
         Ok(file)
     }
 
+    /// Tells whether the last committed tree has an entry with that key.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub fn contains(&self, key: &[u8]) -> Result<bool, Error> {
+        self.connection
+            .prepare_cached("SELECT 1 FROM file WHERE key = ?1")
+            .and_then(|mut statement| statement.exists([key]))
+            .map_err(|cause| Error::new(&self.path, "read", cause))
+    }
+
     fn load(&self) -> rusqlite::Result<std::collections::VecDeque<CachedFile>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT key, kind, stamp, head, pieces FROM file \

@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod outbox;
 mod packs;
+mod references;
 mod snapshots;
 mod view;
 
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
+pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
 pub use view::{ManifestView, Waiting};
 

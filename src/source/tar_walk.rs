@@ -16,8 +16,8 @@ use crate::format::tree::{FileContent, Kind, MODE_MAX, TreeEntry, sort_key};
 
 /// Bytes of an extended header or a long name; names have 4096 at most, attributes 64 KiB.
 const EXTENSION_LEN_MAX: u64 = 1 << 20;
-/// Zero bytes that end an archive.
-const TRAILER_LEN: u64 = 1024;
+/// Bytes of a block; contents fill whole blocks, and a block of zeros ends an archive.
+const BLOCK_LEN: u64 = 512;
 /// How the records of extended attributes begin.
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
@@ -68,11 +68,12 @@ pub fn walk_tar<E: From<TarError>>(
     stream: impl Read,
     mut visit: impl FnMut(TreeEntry, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut archive = tar::Archive::new(Trailing { stream, zero_count: 0 });
-    let (mut extensions, mut last) = (Extensions::default(), None);
+    let mut archive = tar::Archive::new(Counting { stream, len: 0 });
+    let (mut extensions, mut last, mut end) = (Extensions::default(), None, 0);
     for entry in archive.entries().map_err(TarError::Unreadable)?.raw(true) {
         let mut entry = entry.map_err(TarError::Unreadable)?;
         let kind = entry.header().entry_type();
+        end = entry.raw_file_position() + entry.size().next_multiple_of(BLOCK_LEN);
         if kind.is_pax_global_extensions() {
             continue;
         }
@@ -90,29 +91,26 @@ pub fn walk_tar<E: From<TarError>>(
         }
     }
     if last.is_none() {
-        return Err(TarError::invalid("it is empty").into());
+        return Err(TarError::Unreadable(io::ErrorKind::UnexpectedEof.into()).into());
     }
     let mut stream = archive.into_inner();
     io::copy(&mut stream, &mut io::sink()).map_err(TarError::Unreadable)?;
-    match stream.zero_count >= TRAILER_LEN {
+    match stream.len >= end + BLOCK_LEN {
         true => Ok(()),
         false => Err(TarError::Unreadable(io::ErrorKind::UnexpectedEof.into()).into()),
     }
 }
 
-/// Counts the zero bytes behind everything else, which tell a whole archive from one cut off.
-struct Trailing<R> {
+/// Counts what was read, which tells a whole archive from one cut off between two entries.
+struct Counting<R> {
     stream: R,
-    zero_count: u64,
+    len: u64,
 }
 
-impl<R: Read> Read for Trailing<R> {
+impl<R: Read> Read for Counting<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.stream.read(buf)?;
-        match buf[..len].iter().rposition(|byte| *byte != 0) {
-            Some(at) => self.zero_count = (len - at - 1) as u64,
-            None => self.zero_count += len as u64,
-        }
+        self.len += len as u64;
         Ok(len)
     }
 }
@@ -289,7 +287,10 @@ mod tests {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(size);
-        (header.set_mode(0o644), header.set_uid(1), header.set_gid(1), header.set_mtime(1));
+        header.set_mode(0o644);
+        header.set_uid(1);
+        header.set_gid(1);
+        header.set_mtime(1);
         header
     }
 
@@ -330,7 +331,8 @@ mod tests {
     #[test]
     fn an_archive_that_is_cut_anywhere_is_refused() {
         let whole = archive(&[(b"a", 600), (b"b", 10)]);
-        for len in (0..whole.len()).step_by(64) {
+        // Two blocks of zeros end it, of which one is enough.
+        for len in (0..whole.len() - 512).step_by(64) {
             assert!(names(&whole[..len]).is_err(), "{len} of {} bytes", whole.len());
         }
     }

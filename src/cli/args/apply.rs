@@ -27,6 +27,9 @@ pub struct ApplyArgs {
     /// several times
     #[arg(long, value_name = "FILE", help_heading = "Into service")]
     pub escrow_identity: Vec<PathBuf>,
+    /// Store of the sealed secrets [else that of the config]
+    #[arg(long, value_name = "URL", requires = "escrow_identity", help_heading = "Into service")]
+    pub escrow_store: Option<String>,
     /// Leave `.env` and its like as they are
     #[arg(long, help_heading = "Into service", conflicts_with = "escrow_identity")]
     pub keep_env: bool,

@@ -8,6 +8,7 @@ mod archive;
 mod change;
 mod check;
 mod drill;
+pub mod escrow;
 mod keys;
 mod nights;
 mod read;
@@ -26,6 +27,7 @@ pub use change::{
 };
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use drill::DrillArgs;
+pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
@@ -193,6 +195,12 @@ pub enum Command {
     /// last run went, the schedule, the places of the stores, and the newest checkpoint of the
     /// ledger. Only reads, needs no identity, and runs beside a snapshot.
     Status(StatusArgs),
+    /// Seal, list, open or check the secrets of the stack
+    ///
+    /// .env, the override and the certificates, and each ENCRYPTION_KEY by itself, sealed to
+    /// custodians in a store that is not the archive's: without them a restored database and
+    /// restored uploads stay encrypted.
+    Escrow(EscrowArgs),
     /// Try everything on a small made-up installation
     ///
     /// Makes a few hundred uploads and a private PostgreSQL (a generated dump where no server is
@@ -224,6 +232,7 @@ impl Command {
             Self::Generation(_) => "generation",
             Self::Schedule(_) => "schedule",
             Self::Status(_) => "status",
+            Self::Escrow(_) => "escrow",
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
@@ -297,6 +306,9 @@ mod tests {
             &["signer", "add", "--role", "janitor", "-o", "x", "--event", "verified", "--kit", "k"],
             &["signer", "add", "--role", "auditor", "--key", "x", "--kit", "kit"],
             &["generation", "export", "2026", "-o", "x"],
+            &["escrow", "seal"],
+            &["escrow", "open", "--target", "x", "--escrow-identity", "y"],
+            &["escrow", "check", "latest", "--escrow-identity", "y"],
             &["demo"],
             &["completions", "bash"],
         ] {

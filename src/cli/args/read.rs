@@ -78,6 +78,9 @@ pub struct RestoreArgs {
     /// Into the running stack.
     #[command(flatten)]
     pub service: ApplyArgs,
+    /// Do not look up who was erased since; that reads the newest snapshot's dump
+    #[arg(long)]
+    pub no_erased_check: bool,
     /// Which copy to read.
     #[command(flatten)]
     pub access: AccessArgs,

@@ -6,15 +6,22 @@ use serde_json::json;
 
 use super::show::choose;
 use super::snapshot;
-use crate::base::{Code, Event, Observer};
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::cli::access;
-use crate::cli::args::{RestoreArgs, UsageError};
+use crate::cli::args::{ApplyArgs, RestoreArgs, UsageError};
+use crate::cli::config::EscrowConfig;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::format::escrow::bundle::BundleFile;
+use crate::ops;
 use crate::ops::apply::{
-    Application, ApplyReport, ApplyRequest, Erased, InstallFile, Journal, OtherKeys, Phase,
+    Application, ApplyError, ApplyReport, ApplyRequest, Erased, InstallFile, Journal, OtherKeys,
+    Phase, variable_of,
 };
+use crate::ops::escrow::open;
 use crate::source::docker::{Docker, Selector};
+use crate::store;
+use crate::vault::Unlocked;
 
 /// Where the journal is on a machine without a config.
 const STATE_DIR_DEFAULT: &str = "/var/lib/idswyft-vault";
@@ -32,39 +39,48 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
                       sealed one back, --keep-env leaves the one that is there";
         return Err(UsageError::new("put a snapshot into service", reason).into());
     }
-    let (state_dir, dir) = match session.config() {
-        Ok(config) => (config.state_dir, None),
-        Err(error) if crate::base::Coded::code(&error) == Code::ConfigMissing => {
-            (PathBuf::from(STATE_DIR_DEFAULT), None)
-        }
+    let config = match session.config() {
+        Ok(config) => Some(config),
+        Err(error) if error.code() == Code::ConfigMissing => None,
         Err(error) => return Err(error.into()),
     };
-    let selector = Selector { dir: options.dir.clone().or(dir), project: options.project.clone() };
+    let default = config.as_ref().and_then(|config| config.sources.stack()).unwrap_or_default();
+    let selector = match (&options.dir, &options.project) {
+        (None, None) => default,
+        (dir, project) => Selector { dir: dir.clone(), project: project.clone() },
+    };
+    let state_dir = config.as_ref().map(|config| config.state_dir.clone());
+    let state_dir = state_dir.unwrap_or_else(|| PathBuf::from(STATE_DIR_DEFAULT));
     let (outside, observer) = (session.outside(), session.progress.as_ref());
-    let open = || Application::open(Docker::find()?, selector, &state_dir, outside, observer);
+    let find = || Application::open(Docker::find()?, selector, &state_dir, outside, observer);
     if options.undo {
-        return say_undone(&open()?.undo()?, session);
+        return say_undone(&find()?.undo()?, session);
     }
     if options.drop_previous {
-        return say_dropped(&open()?.drop_previous()?, session);
+        return say_dropped(&find()?.drop_previous()?, session);
     }
-    apply(args, &open()?, session)
+    apply(args, &find()?, config.and_then(|config| config.escrow), session)
 }
 
 fn apply(
     args: &RestoreArgs,
     application: &Application<'_>,
+    escrow: Option<EscrowConfig>,
     session: &Session,
 ) -> Result<Ending, Failure> {
     let unlocked = access::unlocked(session, &args.access, "restore")?;
     let snapshot = choose(unlocked.auditor(), &args.selection.selector()?, session)?;
     let options = &args.service;
+    let files = match options.keep_env {
+        true => Vec::new(),
+        false => sealed_files(&unlocked, snapshot, options, escrow, session)?,
+    };
     if application.journal()?.is_none() && !options.no_snapshot {
         keep_what_serves(session)?;
     }
     let request = ApplyRequest {
         snapshot,
-        files: sealed_files(&options.escrow_identity)?,
+        files,
         erased: if options.erase_again { Erased::Again } else { Erased::Tell },
         other_keys: if options.accept_other_keys { OtherKeys::Accept } else { OtherKeys::Refuse },
     };
@@ -77,7 +93,14 @@ fn apply(
     let proofs: Vec<_> = report
         .proofs
         .iter()
-        .map(|proof| json!({ "key": proof.name, "tried_on": proof.tried_on }))
+        .map(|proof| {
+            json!({
+                "key": variable_of(proof.subject),
+                "subject": proof.subject.name(),
+                "verdict": proof.verdict.name(),
+                "detail": proof.detail,
+            })
+        })
         .collect();
     let object = json!({
         "id": snapshot,
@@ -85,6 +108,8 @@ fn apply(
         "row_count": report.row_count,
         "file_count": report.file_count,
         "replaced": report.replaced,
+        "rows_files": report.rows,
+        "erased_since": report.erased.iter().map(|person| &person.user_id).collect::<Vec<_>>(),
         "keys": proofs,
         "phases": phases,
         "seconds": durations.map(|(_, took)| took.as_secs_f64()).sum::<f64>(),
@@ -110,8 +135,34 @@ fn keep_what_serves(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-fn sealed_files(_identities: &[PathBuf]) -> Result<Vec<InstallFile>, Failure> {
-    Ok(Vec::new())
+/// Opens the files of the install that the snapshot names; all of them or none.
+fn sealed_files(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    options: &ApplyArgs,
+    escrow: Option<EscrowConfig>,
+    session: &Session,
+) -> Result<Vec<InstallFile>, Failure> {
+    let url = options.escrow_store.clone().or(escrow.map(|escrow| escrow.store));
+    let unnamed = || {
+        let reason = "no escrow store is known: name it with --escrow-store";
+        UsageError::new("open the sealed files", reason)
+    };
+    let store = store::open(&url.ok_or_else(unnamed)?, "escrow")?;
+    let identities = session.read_identities(&options.escrow_identity, "open the sealed files")?;
+    let body = unlocked.body(&unlocked.auditor().snapshot(snapshot)?)?;
+    let named = open::named(&body).map_err(ops::Error::from)?;
+    let opened = open::open(store.as_ref(), &identities, open::Version::Named(&named))?;
+    if !opened.lacking.is_empty() {
+        let lacking = opened.lacking;
+        return Err(ops::Error::from(ApplyError::Sealed { lacking }).into());
+    }
+    let file = |file: BundleFile| InstallFile {
+        path: PathBuf::from(file.name),
+        mode: file.mode,
+        bytes: file.bytes,
+    };
+    Ok(opened.files.into_iter().map(file).collect())
 }
 
 fn text_of(report: &ApplyReport) -> String {
@@ -121,9 +172,8 @@ fn text_of(report: &ApplyReport) -> String {
         text.push_str(&format!("replaced          {}\n", shown(path)));
     }
     for proof in &report.proofs {
-        if let Some(what) = &proof.tried_on {
-            text.push_str(&format!("{:<17} fits {what}\n", proof.name));
-        }
+        let (name, verdict) = (variable_of(proof.subject), proof.verdict.name());
+        text.push_str(&format!("{name:<17} {verdict}: {}\n", proof.detail));
     }
     text.push_str(&format!(
         "{} serves again: {} and {}, in {total:.1} s\n\

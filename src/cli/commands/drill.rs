@@ -99,7 +99,7 @@ fn escrow(
         let reason = "--escrow-identity needs a config with [escrow]";
         return Err(UsageError::new("try the sealed keys", reason).into());
     };
-    let identities = session.identities_in(&args.escrow_identity, "try the sealed keys")?;
+    let identities = session.read_identities(&args.escrow_identity, "try the sealed keys")?;
     Ok(Some((store::open(&escrow.store, "escrow")?, identities)))
 }
 

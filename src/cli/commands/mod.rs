@@ -5,6 +5,7 @@ pub mod cat;
 pub mod completions;
 pub mod demo;
 pub mod drill;
+pub mod escrow;
 pub mod generation;
 pub mod init;
 pub mod keygen;

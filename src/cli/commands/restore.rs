@@ -1,17 +1,22 @@
 //! `restore`: a snapshot into a directory.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::apply;
+use crate::base::{Coded, Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::{PartArg, RestoreArgs, UsageError};
 use crate::cli::commands::show::choose;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::ops;
 use crate::ops::restore::{self, Existing, Loss, Part, PathFilter, RestoreReport, RestoreRequest};
+use crate::ops::rows::{self, ErasedPerson, RowsCounts};
+use crate::vault::Unlocked;
 
 /// Restores a snapshot, whole or in part.
 ///
@@ -46,6 +51,11 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
     };
     let report = restore::restore(&unlocked, &request, session.progress.as_ref())?;
+    let has_dump = report.database_len > 0;
+    let erased = match has_dump && !args.no_erased_check {
+        true => erased_since(&unlocked, snapshot, target, session.progress.as_ref()),
+        false => Vec::new(),
+    };
     let losses: Vec<_> = report
         .losses
         .iter()
@@ -53,7 +63,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
             json!({ "what": what, "code": code.text(), "detail": detail })
         })
         .collect();
-    let object = json!({
+    let mut object = json!({
         "id": snapshot,
         "target": target,
         "database_len": report.database_len,
@@ -61,9 +71,45 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
         "content_len": report.content_len,
         "losses": losses,
     });
+    if let Some(rows) = &report.rows {
+        object["rows_files"] = json!(rows.counts);
+    }
+    if !erased.is_empty() {
+        object["erased_since"] = erased.iter().map(json_of).collect();
+    }
     let ending = if report.losses.is_empty() { Ending::Done } else { Ending::Damaged };
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, ending, || text_of(&report, target))
+}
+
+/// Finds who of the restored dump was erased since, and warns of them; so it does of a failure, for
+/// what was restored is there.
+fn erased_since(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    target: &Path,
+    observer: &dyn Observer,
+) -> Vec<ErasedPerson> {
+    let warn = |code, detail| observer.observe(Event::Warning { code, detail });
+    let path = target.join("db.sql");
+    let found = File::open(&path)
+        .map_err(|cause| ops::Error::file("read", &path, cause))
+        .and_then(|dump| rows::erased_in_newest(unlocked, snapshot, rows::all_of(dump), target));
+    match found {
+        Ok(Some((newest, people))) => {
+            rows::warn_of_erased(&people, newest, warn);
+            people
+        }
+        Ok(None) => Vec::new(),
+        Err(error) => {
+            warn(error.code(), format!("who was erased since is not known: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+fn json_of(person: &ErasedPerson) -> Value {
+    json!({ "user_id": person.user_id, "verification_ids": person.verification_ids })
 }
 
 fn text_of(report: &RestoreReport, target: &Path) -> String {
@@ -90,5 +136,21 @@ fn text_of(report: &RestoreReport, target: &Path) -> String {
         words::bytes(report.content_len),
         target.display(),
     ));
+    if let Some(rows) = &report.rows {
+        text.push_str(&rows_text(&rows.counts));
+    }
     text
+}
+
+/// Returns the line that says how files fit rows.
+fn rows_text(counts: &RowsCounts) -> String {
+    let RowsCounts { references, matched, enveloped, erased, missing, size_differs, .. } = counts;
+    format!(
+        "rows name {}: {} as they say, {erased} erased before the snapshot ended, {missing} \
+         missing, {size_differs} of another size, {} elsewhere; {} named by no row\n",
+        words::count(*references, "file"),
+        matched + enveloped,
+        counts.elsewhere,
+        words::count(counts.orphans, "file"),
+    )
 }

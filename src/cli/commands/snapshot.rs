@@ -11,6 +11,7 @@ use crate::cli::args::SnapshotArgs;
 use crate::cli::config::{Config, VaultConfig};
 use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
+use crate::cli::secrets;
 use crate::cli::session::Session;
 use crate::cli::sources;
 use crate::crypto::recipient::DataRecipients;
@@ -55,7 +56,7 @@ fn take_each(
     config: &Config,
     night: &mut Night<'_>,
 ) -> Result<Vec<SnapshotReport>, Failure> {
-    let (sources, facts) = sources::open(config, session)?;
+    let (mut sources, facts) = sources::open(config, session)?;
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
@@ -66,6 +67,13 @@ fn take_each(
         jobs.push(VaultJob { writer, recipients });
     }
     let observer: Arc<dyn Observer> = session.progress.clone();
+    // Before the database is read: a key that the rows need is sealed by then.
+    let effective = secrets::environment(config);
+    let sealing = secrets::seal_for_snapshot(config, effective.as_ref(), session)?;
+    if !sealing.needed.is_empty() {
+        sources.facts.insert("escrow".to_owned(), sealing.fact());
+        sources.sealed = sealing.events();
+    }
     let RunReport { taken: reports, failed } =
         snapshot::run(jobs, &sources, tags, &session.ask, &observer)?;
     reports.iter().for_each(|report| night.took(&report.vault, report.snapshot));
@@ -138,7 +146,7 @@ fn map_of(parameters: &Parameters) -> Map<String, Value> {
 }
 
 fn object_of(report: &SnapshotReport) -> Value {
-    json!({
+    let mut object = json!({
         "id": report.snapshot,
         "vault": report.vault,
         "time": report.time.to_string(),
@@ -148,7 +156,12 @@ fn object_of(report: &SnapshotReport) -> Value {
         "file_count": report.file_count,
         "row_count": report.row_count,
         "lagging": report.lagging,
-    })
+    });
+    // Of a dump without the stack's tables there is nothing to tell.
+    if let Some(rows) = report.rows {
+        object["rows_files"] = json!(rows);
+    }
+    object
 }
 
 fn line_of(report: &SnapshotReport) -> String {

@@ -6,6 +6,7 @@
 
 mod compose;
 mod error;
+mod escrow;
 mod nights;
 mod place;
 mod sources;
@@ -20,8 +21,9 @@ use std::path::{Path, PathBuf};
 
 pub use compose::{ConfigFlags, EscrowFlags, StackFlags, compose_config};
 pub use error::ConfigError;
+pub use escrow::EscrowConfig;
 pub use nights::NightsConfig;
-pub use sources::{DATABASE_SERVICE, DatabaseConfig, EscrowConfig, SourcesConfig, UploadsConfig};
+pub use sources::{DATABASE_SERVICE, DatabaseConfig, SourcesConfig, UploadsConfig};
 pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
 
 use self::place::Place;
@@ -96,8 +98,8 @@ impl Config {
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
-            Some(escrow) => {
-                Some(sources::check_escrow(&text, escrow, &archive.collect::<Vec<_>>())?)
+            Some(table) => {
+                Some(escrow::check(&text, table, &archive.collect::<Vec<_>>(), &sources)?)
             }
             None => None,
         };

@@ -1,11 +1,11 @@
-//! `[sources]` and `[escrow]`, checked.
+//! `[sources]`, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::tables::{DatabaseTable, EscrowTable, SourcesTable, UploadsTable};
+use super::tables::{DatabaseTable, SourcesTable, UploadsTable};
 use super::text::ConfigText;
 use crate::source::docker::{ReadMode, Selector};
 
@@ -34,6 +34,16 @@ impl SourcesConfig {
         };
         let (dir, project) = of_database.or(of_uploads)?;
         Some(Selector { dir: Some(dir.clone()), project: project.clone() })
+    }
+
+    /// Returns the install directory of the stack that is archived; none if the sources are not
+    /// those of a stack.
+    pub fn install_dir(&self) -> Option<&Path> {
+        match (&self.database, &self.uploads) {
+            (Some(DatabaseConfig::Compose { dir, .. }), _)
+            | (_, Some(UploadsConfig::Volume { dir, .. })) => Some(dir),
+            _ => None,
+        }
     }
 }
 
@@ -94,17 +104,6 @@ pub enum UploadsConfig {
         /// How it is read.
         read: ReadMode,
     },
-}
-
-/// Where the sealed secrets go.
-#[derive(Debug, Clone)]
-pub struct EscrowConfig {
-    /// URL of the store, which is none of the archive's.
-    pub store: String,
-    /// To whom they are sealed; at least one, and none of the archive's.
-    pub recipients: Vec<String>,
-    /// To whom the key alone is sealed, where two persons are needed.
-    pub key_recipients: Vec<String>,
 }
 
 /// Checks the sources.
@@ -246,28 +245,4 @@ fn misplaced(
 fn lacking(text: &ConfigText, kind: &Spanned<String>, key: &str) -> ConfigError {
     let reason = format!("kind = {:?} needs {key}", kind.get_ref());
     text.wrong(&kind.span(), reason)
-}
-
-/// Checks the escrow; `archive` are the recipients of all vaults.
-pub fn check_escrow(
-    text: &ConfigText,
-    table: EscrowTable,
-    archive: &[&String],
-) -> Result<EscrowConfig, ConfigError> {
-    let recipients = text.recipients("recipients", &table.recipients)?;
-    let key_recipients = text.recipients("key_recipients", &table.key_recipients)?;
-    if recipients.is_empty() {
-        let reason = "recipients: the escrow has none";
-        return Err(text.wrong(&table.store.span(), reason));
-    }
-    let written = table.recipients.iter().chain(&table.key_recipients);
-    for spanned in written {
-        let recipient = spanned.get_ref().trim();
-        if archive.iter().any(|archived| *archived == recipient) {
-            let reason = format!("{recipient} opens the archive, so it may not open the escrow");
-            return Err(text.wrong(&spanned.span(), reason));
-        }
-    }
-    let store = table.store.into_inner();
-    Ok(EscrowConfig { store, recipients, key_recipients })
 }

@@ -151,4 +151,7 @@ pub struct EscrowTable {
     pub recipients: Vec<Spanned<String>>,
     #[serde(default)]
     pub key_recipients: Vec<Spanned<String>>,
+    pub dir: Option<Spanned<String>>,
+    #[serde(default)]
+    pub allow_same_mount: bool,
 }

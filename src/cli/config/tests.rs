@@ -70,6 +70,7 @@ path = "/srv/uploads"
 
 [escrow]
 store = "file:///mnt/escrow"
+dir = "/opt/idswyft"
 recipients = ["{escrow}"]
 "#,
         data = fresh_recipient(),
@@ -117,7 +118,7 @@ fn a_vault_that_keeps_everything_retires_nothing() {
 
 /// What is replaced by what, text on the line that is blamed (the replacement if it is empty),
 /// and what is said.
-const WRONG: [(&str, &str, &str, &str); 40] = [
+const WRONG: [(&str, &str, &str, &str); 46] = [
     ("keep_daily = 30", "keep_dayly = 30", "", "unknown field keep_dayly, expected one of"),
     ("[escrow]", "[escrwo]", "", "unknown field escrwo"),
     ("avg = \"8KiB\"", "average = \"8KiB\"", "", "unknown field average"),
@@ -139,6 +140,12 @@ const WRONG: [(&str, &str, &str, &str); 40] = [
     ("\"compliance\"", "\"forever\"", "", "object_lock = \"forever\": expected compliance"),
     ("file:///mnt/escrow", "file:///var/backups/idswyft/", "", "the same place"),
     ("file:///mnt/escrow", "s3://bucket/prefix/escrow", "", "the escrow store is inside"),
+    ("file:///mnt/escrow", "s3://other/escrow", "", "a bucket is not available in this version"),
+    ("file:///mnt/escrow", "/mnt/escrow", "", "url"),
+    ("file:///mnt/escrow", "file:///opt/idswyft/x", "", "is inside the install directory"),
+    ("file:///mnt/escrow", "file:///srv/uploads/x", "", "is inside the uploads"),
+    ("file:///mnt/escrow", "file:///srv", "", "the uploads is inside the escrow store"),
+    ("dir = \"/opt/idswyft\"", "", "store = \"file:///mnt/escrow", "dir: name the install"),
     ("\"16MiB\"", "\"16MB\"", "", "pack_len = \"16MB\": expected a length"),
     ("\"16MiB\"", "\"1MiB\"", "[[vault]]", "pack_len = 1048576: need 4194304"),
     ("\"20d\"", "\"soon\"", "", "reuse = \"soon\": expected days"),
@@ -219,6 +226,7 @@ fn a_recipient_that_does_not_parse_is_refused_on_its_line() {
     assert!(parse(&twice).unwrap_err().to_string().contains("line 2: recipients: age1"));
 }
 
+/// E-3
 #[test]
 fn a_recipient_of_the_archive_may_not_open_the_escrow() {
     let text = full();
@@ -227,6 +235,21 @@ fn a_recipient_of_the_archive_may_not_open_the_escrow() {
     let error = parse(&text.replace(&escrow, &data)).unwrap_err();
     let line = format!("line {}: ", text.lines().count());
     assert!(error.to_string().contains(&line) && error.to_string().contains("opens the"));
+}
+
+/// E-3
+#[test]
+fn nobody_has_both_the_files_and_the_keys_of_two_persons() {
+    let text = full();
+    let recipients = text.lines().last().unwrap().to_owned();
+    let one_person = format!("{text}key_{recipients}\n");
+    let error = parse(&one_person).unwrap_err();
+    assert!(error.to_string().contains("one person would have both"), "{error}");
+    let data = text.lines().nth(1).unwrap();
+    let error = parse(&format!("{text}key_{data}\n")).unwrap_err();
+    assert!(error.to_string().contains("opens the archive"), "{error}");
+    let other = format!("{text}key_recipients = [\"{}\"]\n", fresh_recipient());
+    assert_eq!(parse(&other).unwrap().escrow.unwrap().key_recipients.len(), 1);
 }
 
 #[test]

@@ -1,79 +1,64 @@
-//! Trying the keys that the api will run with on what was restored. Spec: `apply.md` §1, A-8.
+//! Trying the keys that the api will run with on what is restored. Spec: `apply.md` §1, A-8.
 
-use sha2::{Digest as _, Sha256};
-
-use super::{API, Application, ApplyError, Journal, OtherKeys, POSTGRES};
-use crate::base::{Code, Coded, Event};
+use super::{Application, ApplyError, OtherKeys};
+use crate::base::{Code, Coded, Event, SnapshotId};
 use crate::ops::Error;
-use crate::source::docker::psql::Psql;
-use crate::source::docker::{Container, Stack};
+use crate::ops::escrow::proof::{self, Candidates, KeyToProve, Proof, Subject, Verdict};
+use crate::source::docker::{API_SERVICE, Stack};
+use crate::vault::Unlocked;
 
-/// Digits of the fingerprint that the stack keeps of its `API_KEY_SECRET`.
-const FINGERPRINT_LEN: usize = 16;
-/// What the stack keeps of it.
-const FINGERPRINT_SQL: &str = "SELECT value FROM _system_config \
-                               WHERE key = 'api_key_secret_fingerprint';";
-
-/// What is known of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyProof {
-    /// The variable.
-    pub name: &'static str,
-    /// What it was tried on; nothing if there was nothing to try it on.
-    pub tried_on: Option<String>,
-}
+/// The key that the stack encrypts with, and the one before it, which opens files alone.
+const KEY: &str = "ENCRYPTION_KEY";
+const KEY_BEFORE: &str = "ENCRYPTION_KEY_PREVIOUS";
+const API_KEY_SECRET: &str = "API_KEY_SECRET";
 
 impl Application<'_> {
-    /// Tries the keys of the api's own environment.
+    /// Tries the keys of the api's own environment on the snapshot.
     pub(super) fn check_keys(
         &self,
+        unlocked: &Unlocked,
+        snapshot: SnapshotId,
         stack: &Stack,
-        journal: &Journal,
         other_keys: OtherKeys,
-    ) -> Result<Vec<KeyProof>, Error> {
-        let Ok(api) = stack.service(API) else { return Ok(Vec::new()) };
-        let mut proofs = Vec::new();
-        for proof in [self.try_api_key_secret(stack, api, journal)?] {
-            match proof {
-                Ok(proof) => proofs.push(proof),
-                Err(error) if other_keys == OtherKeys::Accept => {
-                    let detail = error.to_string();
-                    self.observer.observe(Event::Warning { code: error.code(), detail });
+    ) -> Result<Vec<Proof>, Error> {
+        let Ok(api) = stack.service(API_SERVICE) else { return Ok(Vec::new()) };
+        let value = |name: &str| Some(api.variable(name)?.expose().as_bytes());
+        let key = |name: &str| {
+            let is_current = name == KEY;
+            value(name).map(|value| KeyToProve { name: name.to_owned(), is_current, value })
+        };
+        let candidates = Candidates {
+            keys: [KEY, KEY_BEFORE].into_iter().filter_map(key).collect(),
+            api_key_secrets: value(API_KEY_SECRET).into_iter().collect(),
+        };
+        let proofs = proof::prove(unlocked, snapshot, &candidates)?;
+        for proof in &proofs {
+            let name = variable_of(proof.subject);
+            match (proof.verdict, other_keys) {
+                (Verdict::Fits, _) => {}
+                (Verdict::Unproven, _) => {
+                    let detail = format!("{name}: {}", proof.detail);
+                    self.observer.observe(Event::Warning { code: Code::KeyUnproven, detail });
                 }
-                Err(error) => return Err(error.into()),
+                (Verdict::DoesNotFit, OtherKeys::Refuse) => {
+                    let what = proof.detail.clone();
+                    return Err(ApplyError::Key { name, what }.into());
+                }
+                (Verdict::DoesNotFit, OtherKeys::Accept) => {
+                    let error = ApplyError::Key { name, what: proof.detail.clone() };
+                    let (code, detail) = (error.code(), error.to_string());
+                    self.observer.observe(Event::Warning { code, detail });
+                }
             }
-        }
-        for proof in proofs.iter().filter(|proof| proof.tried_on.is_none()) {
-            let detail = format!("{}: nothing in the snapshot tells whether it fits", proof.name);
-            self.observer.observe(Event::Warning { code: Code::KeyUnproven, detail });
         }
         Ok(proofs)
     }
+}
 
-    fn try_api_key_secret(
-        &self,
-        stack: &Stack,
-        api: &Container,
-        journal: &Journal,
-    ) -> Result<Result<KeyProof, ApplyError>, Error> {
-        const NAME: &str = "API_KEY_SECRET";
-        let mut proof = KeyProof { name: NAME, tried_on: None };
-        let (Some(names), Some(secret)) = (&journal.database, api.variable(NAME)) else {
-            return Ok(Ok(proof));
-        };
-        let psql = Psql::of(&self.docker, stack.running(POSTGRES)?);
-        let there = psql.run(&names.name, "SELECT to_regclass('_system_config') IS NOT NULL;")?;
-        if there.into_iter().flatten().next().as_deref() != Some("t") {
-            return Ok(Ok(proof));
-        }
-        let kept = psql.run(&names.name, FINGERPRINT_SQL)?.into_iter().flatten().next();
-        let Some(kept) = kept else { return Ok(Ok(proof)) };
-        let found = hex::encode(Sha256::digest(secret.expose().as_bytes()));
-        let what = "the fingerprint in _system_config".to_owned();
-        if kept.trim_matches('"') != &found[..FINGERPRINT_LEN] {
-            return Ok(Err(ApplyError::Key { name: NAME, what }));
-        }
-        proof.tried_on = Some(what);
-        Ok(Ok(proof))
+/// Returns the variable that a proof is about.
+pub const fn variable_of(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Uploads | Subject::IdentityVault => KEY,
+        Subject::ApiKeySecret => API_KEY_SECRET,
     }
 }

@@ -34,7 +34,7 @@ impl DatabaseNames {
     }
 
     /// Returns a database from which the others can be renamed.
-    fn elsewhere(&self) -> &'static str {
+    pub fn elsewhere(&self) -> &'static str {
         if self.name == "postgres" { "template1" } else { "postgres" }
     }
 }

@@ -44,6 +44,18 @@ pub enum ApplyError {
         /// The first, and why.
         first: String,
     },
+    /// What was sealed of the install could not all be opened.
+    #[error("open the sealed files: {}", lacking.join("; "))]
+    Sealed {
+        /// What could not be opened, each in words.
+        lacking: Vec<String>,
+    },
+    /// The id of an erased person is none.
+    #[error("erase again: {reason}")]
+    Id {
+        /// What is wrong.
+        reason: String,
+    },
     /// The loaded database is not what the snapshot counted.
     #[error("compare the rows: {}", differing.join(", "))]
     Rows {
@@ -75,11 +87,11 @@ pub enum ApplyError {
         reason: String,
     },
     /// A key is not the one of what was restored.
-    #[error("try the keys: {name} of the api does not fit {what}")]
+    #[error("try the keys: {name} of the api is another one: {what}")]
     Key {
         /// The variable.
         name: &'static str,
-        /// What it does not fit.
+        /// What it was tried on.
         what: String,
     },
     /// The api does not become healthy.
@@ -120,7 +132,8 @@ impl Coded for ApplyError {
             Self::UnderWay { .. } => Code::ApplyUnderWay,
             Self::NothingThere => Code::UsageInvalid,
             Self::Damaged { .. } | Self::Rows { .. } => Code::ContentsAltered,
-            Self::FileOutside { .. } => Code::FormatInvalid,
+            Self::FileOutside { .. } | Self::Id { .. } => Code::FormatInvalid,
+            Self::Sealed { .. } => Code::IdentityWrong,
             Self::Room { .. } => Code::RoomMissing,
             Self::Volume { .. } => Code::TargetUnavailable,
             Self::Key { .. } => Code::KeyDoesNotFit,

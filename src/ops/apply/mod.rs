@@ -7,6 +7,7 @@
 
 mod checks;
 mod database;
+mod erased;
 mod error;
 mod files;
 mod journal;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use checks::KeyProof;
+pub use checks::variable_of;
 pub use error::ApplyError;
 pub use files::InstallFile;
 pub use journal::{Journal, Phase};
@@ -28,6 +29,8 @@ use self::database::DatabaseSwap;
 use self::journal::{JournalDir, remove_tree};
 use self::uploads::VolumeSwap;
 use super::Error;
+use super::escrow::proof::Proof;
+use super::rows::{ErasedPerson, RowsCounts};
 use crate::base::{Event, Gate, Observer, SnapshotId};
 use crate::source::docker::psql::Psql;
 use crate::source::docker::{Docker, DockerError, Selector, Stack};
@@ -36,10 +39,7 @@ use crate::vault::{Outside, Unlocked};
 
 /// The services by which a stack is known.
 const POSTGRES: &str = "postgres";
-const API: &str = "api";
 const WATCHTOWER: &str = "watchtower";
-/// Where the api has the uploads.
-const UPLOADS_IN_API: &str = "/app/backend/uploads";
 
 /// What to do about people who were erased after the snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +82,12 @@ pub struct ApplyReport {
     pub file_count: u64,
     /// Files of the install that were replaced.
     pub replaced: Vec<PathBuf>,
+    /// How the files fit the rows, if rows name any.
+    pub rows: Option<RowsCounts>,
+    /// Who was erased after the snapshot was taken.
+    pub erased: Vec<ErasedPerson>,
     /// What proves that the keys fit.
-    pub proofs: Vec<KeyProof>,
+    pub proofs: Vec<Proof>,
     /// How long each phase took.
     pub durations: Vec<(&'static str, Duration)>,
 }
@@ -157,7 +161,7 @@ impl<'a> Application<'a> {
         report.row_count = body.database.map_or(0, |database| database.rows.values().sum());
         report.file_count = body.uploads.map_or(0, |uploads| uploads.file_count);
         report.replaced = journal.files.iter().map(|file| file.path.clone()).collect();
-        match self.forward(&mut journal, request.other_keys, &mut report) {
+        match self.forward(&mut journal, (unlocked, request.other_keys), &mut report) {
             Ok(()) => Ok(report),
             // What was restored is in place and proven; the api alone is not well.
             Err(error) if journal.phase == Phase::Starting => Err(error),
@@ -223,13 +227,13 @@ impl<'a> Application<'a> {
     fn forward(
         &self,
         journal: &mut Journal,
-        other_keys: OtherKeys,
+        keys: (&Unlocked, OtherKeys),
         report: &mut ApplyReport,
     ) -> Result<(), Error> {
         while journal.phase != Phase::Done {
             let (phase, began) = (journal.phase.name(), self.outside.clock.now());
             self.observer.observe(Event::PhaseStarted { phase, total_len: None });
-            self.step(journal, other_keys, report)?;
+            self.step(journal, keys, report)?;
             self.observer.observe(Event::PhaseFinished { phase });
             report.durations.push((phase, self.since(began)));
             journal.phase = journal.phase.next();
@@ -241,7 +245,7 @@ impl<'a> Application<'a> {
     fn step(
         &self,
         journal: &Journal,
-        other_keys: OtherKeys,
+        (unlocked, other_keys): (&Unlocked, OtherKeys),
         report: &mut ApplyReport,
     ) -> Result<(), Error> {
         let stack = self.stack()?;
@@ -258,8 +262,10 @@ impl<'a> Application<'a> {
             },
             Phase::UploadsOut => self.volume(journal).map_or(Ok(()), |swap| swap.out()),
             Phase::UploadsIn => self.volume(journal).map_or(Ok(()), |swap| swap.move_in()),
+            // Where no file of the install is replaced, they were tried before anything stopped.
+            Phase::Checking if journal.files.is_empty() => Ok(()),
             Phase::Checking => {
-                report.proofs = self.check_keys(&stack, journal, other_keys)?;
+                report.proofs = self.check_keys(unlocked, journal.snapshot, &stack, other_keys)?;
                 Ok(())
             }
             Phase::Starting => self.start(&stack, journal),

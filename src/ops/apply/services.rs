@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{API, ApplyError, POSTGRES, WATCHTOWER};
+use super::{ApplyError, POSTGRES, WATCHTOWER};
 use crate::ops::Error;
 use crate::source::docker::psql::{Psql, identifier, literal};
-use crate::source::docker::{ComposeProgram, Container, Docker, Input, Stack};
+use crate::source::docker::{API_SERVICE, ComposeProgram, Container, Docker, Input, Stack};
 use crate::source::postgres::percent_decode;
 
 /// Seconds that the api gets to finish its requests; it drains for up to 25.
@@ -23,7 +23,7 @@ const HEALTH_PAUSE: Duration = Duration::from_secs(1);
 /// because it would start the api in the middle.
 pub fn to_stop(stack: &Stack) -> Vec<String> {
     let watchtower = stack.running(WATCHTOWER).is_ok().then(|| WATCHTOWER.to_owned());
-    let api = stack.service(API).is_ok().then(|| API.to_owned());
+    let api = stack.service(API_SERVICE).is_ok().then(|| API_SERVICE.to_owned());
     api.into_iter().chain(watchtower).collect()
 }
 
@@ -98,7 +98,7 @@ pub fn await_health(
     let until = Instant::now() + patience;
     loop {
         let stack = find()?;
-        let Ok(api) = stack.service(API) else { return Ok(()) };
+        let Ok(api) = stack.service(API_SERVICE) else { return Ok(()) };
         match (api.is_running(), api.health.as_deref()) {
             (true, Some("healthy") | None) => return Ok(()),
             (is_running, health) if Instant::now() >= until => {
@@ -116,7 +116,7 @@ pub fn await_health(
 /// # Errors
 /// If the role cannot be changed.
 pub fn align_password(stack: &Stack, psql: &Psql<'_>) -> Result<(), Error> {
-    let Some((role, password)) = credentials(stack.service(API)?) else { return Ok(()) };
+    let Some((role, password)) = credentials(stack.service(API_SERVICE)?) else { return Ok(()) };
     let sql = format!("ALTER ROLE {} PASSWORD {};", identifier(&role), literal(&password));
     let sql = Zeroizing::new(sql);
     Ok(psql.run_secret("template1", sql).map(drop)?)

@@ -9,16 +9,21 @@ use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces};
 use super::room::Room;
 use super::services;
 use super::uploads::VolumeSwap;
-use super::{API, Application, ApplyError, ApplyReport, ApplyRequest, POSTGRES, UPLOADS_IN_API};
+use super::{Application, ApplyError, ApplyReport, ApplyRequest, POSTGRES};
 use crate::base::{Code, Event, SnapshotId, entropy};
+use crate::format::TreeEntry;
 use crate::format::body::Body;
 use crate::ops::Error;
+use crate::ops::read;
 use crate::ops::restore::{self, Existing, Part, RestoreRequest};
+use crate::ops::rows;
 use crate::source::docker::psql::Psql;
-use crate::source::docker::{Container, Stack};
+use crate::source::docker::{ComposeProgram, Container, Stack, UploadsVolume};
 use crate::store::STAGING_PREFIX;
 use crate::vault::Unlocked;
 
+/// What a restore calls the dump.
+const DUMP_NAME: &str = "db.sql";
 /// Where the official image keeps its databases, unless `PGDATA` says otherwise.
 const PGDATA_DEFAULT: &str = "/var/lib/postgresql/data";
 
@@ -37,7 +42,7 @@ impl Application<'_> {
         let mut journal = self.plan(&stack, &body, request)?;
         self.dir.save(&journal)?;
         let began = self.outside.clock.now();
-        match self.stage_all(unlocked, request, &stack, &body, &mut journal) {
+        match self.stage_all(unlocked, request, (&stack, &body), &mut journal, report) {
             Ok(()) => {
                 report.durations.push((Phase::Staging.name(), self.since(began)));
                 journal.phase = Phase::Stopping;
@@ -58,7 +63,6 @@ impl Application<'_> {
     fn plan(&self, stack: &Stack, body: &Body, request: &ApplyRequest) -> Result<Journal, Error> {
         let suffix: [u8; 4] = entropy::draw(self.outside.entropy.as_ref());
         let suffix = hex::encode(suffix);
-        let api = stack.service(API)?;
         let mut room = Room::default();
         let mut database = None;
         if let Some(stream) = &body.database {
@@ -77,7 +81,7 @@ impl Application<'_> {
         }
         let mut uploads = None;
         if let Some(tree) = &body.uploads {
-            let places = self.places(api, stack, &suffix)?;
+            let places = places(stack, &suffix)?;
             let entry_count = tree.file_count + tree.dir_count + tree.other_count;
             room.tree(&places.root, tree.content_len, entry_count)?;
             uploads = Some(places);
@@ -96,48 +100,28 @@ impl Application<'_> {
         })
     }
 
-    fn places(&self, api: &Container, stack: &Stack, suffix: &str) -> Result<UploadsPlaces, Error> {
-        let mount = api.mount_at(Path::new(UPLOADS_IN_API)).ok_or_else(|| {
-            stack.unusable(API, format!("nothing is mounted at {UPLOADS_IN_API}"))
-        })?;
-        let root = mount.source.clone();
-        let unusable = |reason: String| ApplyError::Volume { path: root.clone(), reason };
-        let metadata = fs::symlink_metadata(&root).map_err(|cause| {
-            unusable(format!("{cause}: it must be a directory of this machine, and readable"))
-        })?;
-        if !metadata.is_dir() {
-            return Err(unusable("it is not a directory".to_owned()).into());
-        }
-        // Whether it can be written is seen by writing: nothing else tells of a read-only mount.
-        let probe = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(&root);
-        probe.map_err(|cause| unusable(format!("it cannot be written: {cause}")))?;
-        Ok(UploadsPlaces {
-            root_was: (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777),
-            staged: format!("{STAGING_PREFIX}restored-{suffix}"),
-            previous: format!("{STAGING_PREFIX}before-{suffix}"),
-            root,
-        })
-    }
-
     fn stage_all(
         &self,
         unlocked: &Unlocked,
         request: &ApplyRequest,
-        stack: &Stack,
-        body: &Body,
+        (stack, body): (&Stack, &Body),
         journal: &mut Journal,
+        report: &mut ApplyReport,
     ) -> Result<(), Error> {
         if let Some(install_dir) = journal.install_dir.as_deref() {
             journal.files = super::files::stage(&self.dir, install_dir, &request.files)?;
         }
-        if !journal.files.is_empty() {
+        if journal.files.is_empty() {
+            let snapshot = request.snapshot;
+            report.proofs = self.check_keys(unlocked, snapshot, stack, request.other_keys)?;
+        } else {
             // Without it the new files would reach no container: said while nothing is stopped.
-            crate::source::docker::ComposeProgram::find(&self.docker)?;
+            ComposeProgram::find(&self.docker)?;
         }
         if let (Some(names), Some(stream)) = (&journal.database, &body.database) {
             let target = self.dir.dump();
             self.restore(unlocked, request.snapshot, Part::Database, &target)?;
-            let path = target.join("db.sql");
+            let path = target.join(DUMP_NAME);
             let dump = File::open(&path).map_err(|cause| Error::file("read", &path, cause))?;
             let swap = DatabaseSwap::new(Psql::of(&self.docker, stack.running(POSTGRES)?), names);
             swap.stage(dump)?;
@@ -146,7 +130,7 @@ impl Application<'_> {
         if let Some(places) = &journal.uploads {
             let swap = VolumeSwap::new(places, std::sync::Arc::clone(self.gate()));
             self.restore(unlocked, request.snapshot, Part::Uploads, &swap.staged())?;
-            if let Some((from, to)) = swap.adopt_owner()? {
+            if let Some([from, to]) = swap.adopt_owner()? {
                 let detail = format!(
                     "the volume belongs to {}:{}, the snapshot's files to {}:{}: they were given \
                      to the volume's owner",
@@ -155,6 +139,36 @@ impl Application<'_> {
                 self.observer.observe(Event::Warning { code: Code::OwnerChanged, detail });
             }
         }
+        self.compare(unlocked, request, (stack, body), journal, report)
+    }
+
+    /// Compares the staged rows with the staged files, and with who was erased since.
+    fn compare(
+        &self,
+        unlocked: &Unlocked,
+        request: &ApplyRequest,
+        (stack, body): (&Stack, &Body),
+        journal: &Journal,
+        report: &mut ApplyReport,
+    ) -> Result<(), Error> {
+        let Some(names) = &journal.database else { return Ok(()) };
+        let dump = self.dir.dump().join(DUMP_NAME);
+        let open = || File::open(&dump).map_err(|cause| Error::file("read", &dump, cause));
+        if body.uploads.is_some() {
+            let tree = |visit: &mut dyn FnMut(&TreeEntry) -> Result<(), Error>| {
+                read::visit_tree(unlocked, request.snapshot, |entry| visit(&entry))
+            };
+            let rows = rows::check(rows::all_of(open()?), tree, body, self.dir.path())?;
+            if let Some(rows) = rows {
+                rows.warn(|code, detail| self.observer.observe(Event::Warning { code, detail }));
+                report.rows = Some(rows.counts);
+            }
+        }
+        let psql = Psql::of(&self.docker, stack.running(POSTGRES)?);
+        let uploads = self.volume(journal);
+        let wanted = (request.snapshot, request.erased);
+        report.erased =
+            self.find_erased(unlocked, wanted, (&psql, names), &dump, uploads.as_ref())?;
         Ok(())
     }
 
@@ -177,6 +191,27 @@ impl Application<'_> {
             }
         }
     }
+}
+
+/// Finds the volume, and sees whether it can be exchanged from here.
+fn places(stack: &Stack, suffix: &str) -> Result<UploadsPlaces, Error> {
+    let root = UploadsVolume::find(stack, None)?.directory;
+    let unusable = |reason: String| ApplyError::Volume { path: root.clone(), reason };
+    let metadata = fs::symlink_metadata(&root).map_err(|cause| {
+        unusable(format!("{cause}: it must be a directory of this machine, and readable"))
+    })?;
+    if !metadata.is_dir() {
+        return Err(unusable("it is not a directory".to_owned()).into());
+    }
+    // Whether it can be written is seen by writing: nothing else tells of a read-only mount.
+    let probe = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(&root);
+    probe.map_err(|cause| unusable(format!("it cannot be written: {cause}")))?;
+    Ok(UploadsPlaces {
+        root_was: (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777),
+        staged: format!("{STAGING_PREFIX}restored-{suffix}"),
+        previous: format!("{STAGING_PREFIX}before-{suffix}"),
+        root,
+    })
 }
 
 /// Returns where the databases of a container are on this machine, if it can be seen.

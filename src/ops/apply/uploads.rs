@@ -21,6 +21,9 @@ use crate::vault::directories::sync_dir;
 /// Where a restore puts the uploads below its target.
 const RESTORED: &str = "uploads";
 
+/// Numbers of a user and a group.
+type Owner = (u32, u32);
+
 /// A volume whose contents are exchanged.
 pub struct VolumeSwap<'a> {
     places: &'a UploadsPlaces,
@@ -55,7 +58,7 @@ impl<'a> VolumeSwap<'a> {
     ///
     /// # Errors
     /// If an owner cannot be set.
-    pub fn adopt_owner(&self) -> Result<Option<((u32, u32), (u32, u32))>, Error> {
+    pub fn adopt_owner(&self) -> Result<Option<[Owner; 2]>, Error> {
         let (uid, gid, _) = self.places.root_was;
         let restored = self.restored();
         let metadata = fs::symlink_metadata(&restored);
@@ -75,7 +78,7 @@ impl<'a> VolumeSwap<'a> {
             rustix::fs::chownat(rustix::fs::CWD, entry.path(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(|errno| Error::file("give", entry.path(), errno.into()))?;
         }
-        Ok(Some((from, to)))
+        Ok(Some([from, to]))
     }
 
     /// Moves what is in the volume aside.
@@ -243,7 +246,7 @@ mod tests {
         let other = swap.restored().join("other");
         fs::write(&other, "").unwrap();
         std::os::unix::fs::chown(&other, Some(7), Some(7)).unwrap();
-        assert_eq!(swap.adopt_owner().unwrap(), Some(((0, 0), (4242, 4243))));
+        assert_eq!(swap.adopt_owner().unwrap(), Some([(0, 0), (4242, 4243)]));
         let owner = |path: &Path| {
             let metadata = fs::symlink_metadata(path).unwrap();
             (metadata.uid(), metadata.gid())

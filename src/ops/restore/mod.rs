@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Value, json};
 
-use super::Error;
-use crate::base::{Code, Event, Observer, SnapshotId};
+use super::rows::{self, RowsReport};
+use super::{Error, read};
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
+use crate::format::TreeEntry;
 use crate::format::body::Body;
 use crate::vault::{self, Unlocked};
 
@@ -124,6 +126,8 @@ pub struct RestoreReport {
     pub content_len: u64,
     /// What is damaged.
     pub losses: Vec<Loss>,
+    /// How the files fit the rows that name them; only of a whole snapshot.
+    pub rows: Option<RowsReport>,
 }
 
 /// Restores a snapshot.
@@ -156,11 +160,45 @@ pub fn restore(
             return Err(Error::NotInSnapshot { what, snapshot: request.snapshot });
         }
     }
+    if request.only.is_none() && request.paths.is_none() {
+        check_rows(unlocked, &body, &staging.path, &mut report, observer);
+    }
     let facts = staging.path.join("facts.json");
     write_private(&facts, &format!("{:#}\n", facts_of(&body)))
         .map_err(|cause| Error::file("write", &facts, cause))?;
     staging.settle(request.target, request.existing)?;
     Ok(report)
+}
+
+/// Compares the restored dump's rows with the tree; whatever fails here is a warning.
+fn check_rows(
+    unlocked: &Unlocked,
+    body: &Body,
+    staging: &Path,
+    report: &mut RestoreReport,
+    observer: &dyn Observer,
+) {
+    let has_tree =
+        body.uploads.is_some() && report.losses.iter().all(|loss| loss.what != "uploads");
+    let Some(dump) = File::open(staging.join("db.sql")).ok().filter(|_| has_tree) else { return };
+    let warn = |code, detail| observer.observe(Event::Warning { code, detail });
+    let tree = |visit: &mut dyn FnMut(&TreeEntry) -> Result<(), Error>| {
+        read::visit_tree(unlocked, body.snapshot, |entry| visit(&entry))
+    };
+    match rows::check(rows::all_of(dump), tree, body, staging) {
+        Ok(found) => {
+            let expected = |code| code == Code::FileErased;
+            if let Some(found) = &found {
+                found.warn(|code, detail| {
+                    if !expected(code) {
+                        warn(code, detail)
+                    }
+                });
+            }
+            report.rows = found;
+        }
+        Err(error) => warn(error.code(), format!("rows were not compared with files: {error}")),
+    }
 }
 
 /// Writes a new file that only its owner can read, whatever the umask.

@@ -22,6 +22,7 @@ use crate::format::segment::{PackUse, SegmentHeader, SegmentRecord};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use crate::manifest::{Outgoing, PackNumber, PackRow, Payload, SnapshotRow};
 use crate::ops::Error;
+use crate::ops::rows::RowsCounts;
 use crate::policy::Policy;
 use crate::source::DumpFacts;
 use crate::vault::Writer;
@@ -66,6 +67,8 @@ pub struct SnapshotReport {
     pub file_count: u64,
     /// Rows in the dump.
     pub row_count: u64,
+    /// How the files fit the rows that name them, if there are any.
+    pub rows: Option<RowsCounts>,
     /// The mirrors that do not have it yet.
     pub lagging: Vec<String>,
 }
@@ -292,6 +295,7 @@ fn report(
         content_len: dump_len + counts.content_len,
         file_count: counts.file_count,
         row_count: rows.unwrap_or(0),
+        rows: None,
         lagging: Vec::new(),
     }
 }

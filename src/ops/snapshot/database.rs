@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::lane::{Feed, StreamEnd, Tag};
 use super::packing::Sink;
+use super::rows::Rows;
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Digest, Event, Observer};
 use crate::format::recipe::Recipe;
@@ -42,17 +43,18 @@ impl Sink for OnlyStream {
     }
 }
 
-/// Reads the dump into every feed and checks that it is whole.
+/// Reads the dump into every feed, hands its rows on, and checks that it is whole.
 ///
 /// A feed learns of the stream's end only after the source ended well and the dump was found whole:
 /// a failed dump is never a stream, and so never a snapshot.
 pub fn read(
     source: &dyn StreamSource,
     feeds: &mut [Feed],
+    rows: &mut Rows,
     observer: &dyn Observer,
 ) -> Result<DumpFacts, Error> {
     let mut stream = source.open()?;
-    let mut scanner = DumpScanner::new();
+    let mut scanner = DumpScanner::watching(rows.watches());
     let mut hasher = blake3::Hasher::new();
     let (mut window, mut total) = (Vec::with_capacity(WINDOW_LEN), 0u64);
     loop {
@@ -62,7 +64,7 @@ pub fn read(
         if len == 0 {
             break;
         }
-        scanner.feed(&window);
+        scanner.feed_rows(&window, &mut |row| rows.take(row));
         hasher.update(&window);
         total += len as u64;
         for feed in feeds.iter_mut() {

@@ -48,11 +48,11 @@ pub fn read_small(mut found: Found, warnings: &Warnings) -> ReadFile {
             Settled::Again => {}
             Settled::Ended(end) => return ReadFile { data: Arc::new(data), end: Some(end) },
             Settled::EndedWith(end, problem) => {
-                warnings.warn_of(&problem);
+                warnings.warn_of_problem(&problem);
                 return ReadFile { data: Arc::new(data), end: Some(end) };
             }
             Settled::Lost(problem) => {
-                warnings.warn_of(&problem);
+                warnings.warn_of_problem(&problem);
                 return ReadFile { data: Arc::default(), end: None };
             }
         }
@@ -85,7 +85,7 @@ pub fn read_large(
             Settled::Lost(problem) => (None, Some(problem)),
         };
         if let Some(problem) = problem {
-            warnings.warn_of(&problem);
+            warnings.warn_of_problem(&problem);
         }
         let Some(end) = end else { return give_up(feeds, key) };
         feeds.iter_mut().try_for_each(|feed| feed.end(end.clone()))?;

@@ -13,6 +13,7 @@ mod lane;
 mod ordered;
 mod packing;
 mod reading;
+mod rows;
 mod run;
 mod storing;
 mod tree;
@@ -20,6 +21,7 @@ mod uploads;
 mod warnings;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +36,7 @@ pub use uploads::UploadsPath;
 use commit::Contents;
 use database::OnlyStream;
 use lane::UsablePacks;
+use rows::Rows;
 use run::{Run, phase};
 use tree::TreeCounts;
 use uploads::{CacheSink, UploadsLane};
@@ -45,8 +48,9 @@ use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event_fields::SecretSealed;
 use crate::manifest::FileCache;
+use crate::ops::rows::FACT;
 use crate::policy::Policy;
-use crate::source::StreamSource;
+use crate::source::{DumpFacts, StreamSource};
 use crate::vault::{self, Writer};
 
 /// What is archived.
@@ -105,12 +109,17 @@ pub fn run(
     if runs.is_empty() {
         return Ok(report);
     }
+    let uploads = sources.uploads.as_ref().filter(|_| sources.database.is_some());
+    // Without a directory to look at, no file is known to have been erased meanwhile.
+    let root = uploads.map(|uploads| uploads.directory().unwrap_or(Path::new("")));
+    let mut rows = Rows::before(root, runs[0].writer().state().path());
     if let Some(source) = &sources.database {
-        take_database(&mut runs, source.as_ref(), observer)?;
+        let facts = take_database(&mut runs, source.as_ref(), &mut rows, observer)?;
+        rows.finish(&facts, &warnings);
     }
     if let Some(uploads) = &sources.uploads {
         take_uploads(&mut runs, uploads, &warnings, observer)?;
-        take_trees(&mut runs, uploads, observer)?;
+        take_trees(&mut runs, uploads, (&rows, &warnings), observer)?;
     }
     for mut run in runs {
         let name = run.writer().name().to_owned();
@@ -195,6 +204,7 @@ fn begin(
         next_number: Arc::new(AtomicU32::new(first_new)),
         database: None,
         uploads: None,
+        rows: None,
         used: HashMap::new(),
         cache: None,
         warnings,
@@ -205,12 +215,13 @@ fn begin(
 fn take_database(
     runs: &mut [Run],
     source: &dyn StreamSource,
+    rows: &mut Rows,
     observer: &Arc<dyn Observer>,
-) -> Result<(), Error> {
+) -> Result<DumpFacts, Error> {
     let sinks = runs.iter().map(|_| OnlyStream::new()).collect();
     let mut facts = None;
     let sinks = phase("database", runs, sinks, Profile::Stream, observer.as_ref(), |mut feeds| {
-        facts = Some(database::read(source, &mut feeds, observer.as_ref())?);
+        facts = Some(database::read(source, &mut feeds, rows, observer.as_ref())?);
         Ok(())
     })?;
     let facts = facts.ok_or(Error::Closed)?;
@@ -219,7 +230,7 @@ fn take_database(
         run.use_recipe(&recipe);
         run.database = Some((source.describe(), facts.clone(), end, recipe));
     }
-    Ok(())
+    Ok(facts)
 }
 
 fn take_uploads(
@@ -248,10 +259,11 @@ fn take_uploads(
     Ok(())
 }
 
-/// Writes each vault's tree, now that every file's packs have their names.
+/// Writes each vault's tree, now that every file's packs have names, and compares it with rows.
 fn take_trees(
     runs: &mut [Run],
     uploads: &Uploads,
+    (rows, warnings): (&Rows, &Warnings),
     observer: &Arc<dyn Observer>,
 ) -> Result<(), Error> {
     for run in runs.chunks_mut(1) {
@@ -259,13 +271,15 @@ fn take_trees(
         let cache = run[0].cache.take().ok_or(Error::Closed)?;
         let mut used = std::mem::take(&mut run[0].used);
         let mut counts = TreeCounts::default();
+        let mut check = rows.compare(&cache, warnings);
         let sinks = vec![OnlyStream::new()];
         let mut sinks =
             phase("tree", run, sinks, Profile::Meta, observer.as_ref(), |mut feeds| {
-                counts = tree::write(&cache, &names, &mut used, &mut feeds[0])?;
+                counts = tree::write(&cache, &names, &mut used, &mut check, &mut feeds[0])?;
                 Ok(())
             })?;
         let (end, recipe) = sinks.remove(0).take()?;
+        run[0].rows = check.finish(&run[0].warnings);
         run[0].used = used;
         run[0].use_recipe(&recipe);
         run[0].uploads = Some((uploads.describe(), counts, end, recipe));
@@ -282,19 +296,22 @@ fn finish(
     warnings: &Warnings,
     observer: &dyn Observer,
 ) -> Result<SnapshotReport, Error> {
+    let mut facts = sources.facts.clone();
+    facts.extend(run.rows.as_ref().map(|rows| (FACT.to_owned(), rows.to_fact())));
     let contents = Contents {
         database: run.database.take(),
         uploads: run.uploads.take(),
         used: std::mem::take(&mut run.used),
-        facts: sources.facts.clone(),
+        facts,
         warnings: [run.warnings.kept(), warnings.kept()].concat(),
     };
-    let (snapshot, cache) = (run.snapshot, run.cache.take());
+    let (snapshot, cache, rows) = (run.snapshot, run.cache.take(), run.rows.take());
     let writer = run.writer();
     check_duration(writer, snapshot)?; // I9
     writer.record_sealed(&sources.sealed)?;
     let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
     writer.deliver(observer)?;
+    report.rows = rows.map(|rows| rows.counts);
     report.lagging = writer.mirrors().lagging();
     if let Some(Err(error)) = cache.map(FileCache::commit) {
         // The snapshot is there; the next one only reads more than it would have to.

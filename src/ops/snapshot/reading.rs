@@ -1,6 +1,7 @@
 //! Where the uploads come from, and how they are read. Spec: §7, `stack.md` §4.
 
 use std::fmt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -43,6 +44,14 @@ impl Uploads {
     /// Describes them for the snapshot.
     pub fn describe(&self) -> Value {
         self.description.clone()
+    }
+
+    /// Returns the directory that is walked; an archive is read without one.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match &self.reader {
+            UploadsReader::Directory(path) => Some(&path.root),
+            UploadsReader::Archive(_) => None,
+        }
     }
 
     /// Reads them into every lane.

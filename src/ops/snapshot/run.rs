@@ -15,6 +15,7 @@ use crate::format::pack::PackOwner;
 use crate::format::recipe::Recipe;
 use crate::manifest::{FileCache, PackNumber};
 use crate::ops::Error;
+use crate::ops::rows::RowsReport;
 use crate::source::DumpFacts;
 use crate::vault::Writer;
 
@@ -32,6 +33,8 @@ pub struct Run {
     pub database: Option<(Value, DumpFacts, StreamEnd, Recipe)>,
     /// The tree, once it is written.
     pub uploads: Option<(Value, TreeCounts, StreamEnd, Recipe)>,
+    /// How the tree fits the rows of the dump, if there are any that name files.
+    pub rows: Option<RowsReport>,
     /// How much of each pack is used.
     pub used: HashMap<PackNumber, u64>,
     /// The file cache, until it is committed.

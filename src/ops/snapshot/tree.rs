@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::lane::{Feed, StreamEnd, Tag};
+use super::rows::TreeCheck;
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Digest, PackId};
 use crate::format::Extent;
@@ -23,17 +24,20 @@ pub struct TreeCounts {
     pub content_len: u64,
 }
 
-/// Writes the tree into a feed; adds to `used` how much of each pack the files use.
+/// Writes the tree into a feed; adds to `used` how much of each pack the files use, and compares
+/// the files with the rows that name them.
 pub fn write(
     cache: &FileCache,
     names: &HashMap<PackNumber, PackId>,
     used: &mut HashMap<PackNumber, u64>,
+    rows: &mut TreeCheck<'_>,
     feed: &mut Feed,
 ) -> Result<TreeCounts, Error> {
     let mut counts = TreeCounts::default();
     let mut hasher = blake3::Hasher::new();
     let (mut window, mut len) = (Vec::with_capacity(WINDOW_LEN), 0u64);
     cache.visit::<Error>(|file| {
+        rows.pass(&file);
         let mut extents = Vec::with_capacity(file.pieces.len());
         for piece in &file.pieces {
             *used.entry(piece.pack).or_default() += piece.len;

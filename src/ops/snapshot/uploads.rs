@@ -112,7 +112,7 @@ pub fn walk(
         let mut found = match found {
             Ok(found) => found,
             Err(problem) => {
-                warnings.warn_of(&problem);
+                warnings.warn_of_problem(&problem);
                 continue;
             }
         };
@@ -120,7 +120,7 @@ pub fn walk(
             && lost_first_names.contains(link)
             && let Err(problem) = found.promote()
         {
-            warnings.warn_of(&problem);
+            warnings.warn_of_problem(&problem);
             continue;
         }
         let key = tree::sort_key(&found.entry.path);
@@ -199,7 +199,7 @@ fn take(
 /// Makes the cached entry of what has no contents.
 fn describe(found: &mut Found, key: Vec<u8>, warnings: &Warnings) -> Result<StreamEnd, Problem> {
     if let Some(problem) = read_xattrs(found)? {
-        warnings.warn_of(&problem);
+        warnings.warn_of_problem(&problem);
     }
     let unreadable = |cause: tree::TreeError| Problem::Unreadable {
         path: found.entry.path.clone(),
@@ -224,7 +224,7 @@ fn feed_other(
     let end = match other {
         Ok(end) => end,
         Err(problem) => {
-            warnings.warn_of(&problem);
+            warnings.warn_of_problem(&problem);
             for &index in needed {
                 lanes[index].feed.remove(key.to_vec())?;
             }

@@ -1,24 +1,31 @@
 //! What a run warns of: told at once, and kept for the body.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use crate::base::{Code, Coded, Event, Observer};
 use crate::format::body::BodyWarning;
+use crate::format::tree::sort_key;
+use crate::source::Problem;
 
 /// Warnings that a body keeps; a tree full of unreadable files must not fill it.
 const KEPT_COUNT_MAX: usize = 1000;
+/// Vanished files that are remembered; a walk sees few of them.
+const VANISHED_COUNT_MAX: usize = 100_000;
 
 /// Collects the warnings of a run.
 #[derive(Clone)]
 pub struct Warnings {
     observer: Arc<dyn Observer>,
     kept: Arc<Mutex<Vec<BodyWarning>>>,
+    /// Sort keys of what vanished during the walk.
+    vanished: Arc<Mutex<BTreeSet<Vec<u8>>>>,
 }
 
 impl Warnings {
     /// Starts with none.
     pub fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer, kept: Arc::new(Mutex::new(Vec::new())) }
+        Self { observer, kept: Arc::default(), vanished: Arc::default() }
     }
 
     /// Tells and keeps a warning.
@@ -40,6 +47,23 @@ impl Warnings {
             next = cause.source();
         }
         self.warn(error.code(), detail);
+    }
+
+    /// Tells and keeps a problem of the walk; what vanished is remembered.
+    pub fn warn_of_problem(&self, problem: &Problem) {
+        if let Problem::Vanished { path } = problem {
+            let mut vanished =
+                self.vanished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if vanished.len() < VANISHED_COUNT_MAX {
+                vanished.insert(sort_key(path));
+            }
+        }
+        self.warn_of(problem);
+    }
+
+    /// Returns the sort keys of what vanished.
+    pub fn vanished(&self) -> BTreeSet<Vec<u8>> {
+        self.vanished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// Returns what was kept.

@@ -31,7 +31,7 @@ pub struct StackFacts {
 }
 
 impl StackFacts {
-    /// Gathers what can be had; what cannot is null (S-14).
+    /// Gathers what can be had; what cannot is null (S-13).
     pub fn gather(docker: &Docker, stack: &Stack, service: Option<&str>) -> Self {
         let server = service.and_then(|service| Server::running(docker, stack, service).ok());
         let ask = |sql: &str| server.as_ref().and_then(|server| server.query(sql).ok());

@@ -9,13 +9,13 @@ mod compose;
 mod compose_program;
 mod error;
 mod facts;
-mod helper;
 mod inspect;
 mod install;
 pub mod psql;
 mod server;
 mod stack;
 mod volume;
+mod volume_stream;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -33,12 +33,12 @@ pub use compose::ComposeSource;
 pub use compose_program::ComposeProgram;
 pub use error::DockerError;
 pub use facts::StackFacts;
-pub use helper::HelperSource;
 pub use inspect::{Container, Mount, Volume};
 pub use install::{find_install, is_install};
 pub use server::Server;
 pub use stack::{Selector, Stack};
 pub use volume::{API_SERVICE, ReadMode, ReadWay, UploadsVolume};
+pub use volume_stream::VolumeStream;
 
 use super::command::is_own;
 use super::redact::redact;

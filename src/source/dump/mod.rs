@@ -41,6 +41,8 @@ pub struct DumpFacts {
     pub server_version: Option<String>,
     /// Version of `pg_dump`.
     pub dump_version: Option<String>,
+    /// Tables of which rows are wanted and the dump has some, or says that there are none.
+    pub watched: BTreeSet<&'static str>,
     /// Tables of which rows are wanted and the dump does not say which columns they have.
     pub columns_unknown: BTreeSet<&'static str>,
 }
@@ -150,7 +152,10 @@ impl DumpScanner {
 
     fn take_inserted(&mut self, take: &mut dyn FnMut(Row<'_>)) {
         match self.lexer.row() {
-            Some(Ok(row)) => take(row),
+            Some(Ok(row)) => {
+                self.facts.watched.insert(row.table());
+                take(row);
+            }
             Some(Err(watch)) => drop(self.facts.columns_unknown.insert(watch.table)),
             None => {}
         }
@@ -191,7 +196,10 @@ impl DumpScanner {
                 self.count(table.clone(), 0);
                 self.table = Some(table);
                 self.copy = match watched {
-                    Some((watch, Some(columns))) => Some(CopyReader::new(watch, columns)),
+                    Some((watch, Some(columns))) => {
+                        self.facts.watched.insert(watch.table);
+                        Some(CopyReader::new(watch, columns))
+                    }
                     Some((watch, None)) => {
                         self.facts.columns_unknown.insert(watch.table);
                         None

@@ -190,6 +190,154 @@ fn a_destroyed_stack_is_served_again_by_a_fresh_one_with_owners_and_every_row() 
     stack.stub(["read", "new.jpg"]);
 }
 
+/// Makes a vault of a stack by name, its secrets sealed to a custodian.
+fn archive_with_escrow(stack: &Stack) {
+    let keygen = |name: &str| {
+        let made = stack.run(["keygen", "--no-passphrase", "--json", "-o", name]).json(0);
+        made["recipient"].to_string()
+    };
+    let (operator, custodian) = (keygen("operator.key"), keygen("custodian.key"));
+    let place =
+        format!("dir = \"{}\"\nproject = \"{}\"\n", stack.install_dir().display(), stack.project());
+    let config = format!(
+        "state_dir = \"{state}\"\nrecipients = [{operator}]\n[[vault]]\nname = \"nightly\"\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://{store}\"\n\
+         [sources.database]\nkind = \"compose\"\n{place}[sources.uploads]\nkind = \"volume\"\n\
+         {place}[escrow]\nstore = \"file://{escrow}\"\nrecipients = [{custodian}]\n\
+         allow_same_mount = true\n",
+        state = stack.path("state").display(),
+        store = stack.path("store").display(),
+        escrow = stack.path("escrow").display(),
+    );
+    fs::write(stack.path("config.toml"), config).unwrap();
+    let made = stack.run(["init", "--kit", "kit"]);
+    assert!(matches!(made.exit, 0 | 4), "{made}");
+}
+
+/// Takes a snapshot; one of a stack on one disk has warnings.
+fn snapshot_with_warnings(stack: &Stack) -> String {
+    let taken = stack.run(["snapshot", "--json"]);
+    let taken = taken.json(4);
+    taken["snapshots"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// A-7, A-8, A-9, A-14
+#[test]
+fn a_stack_destroyed_with_its_env_is_served_again_by_one_command() {
+    let Some(stack) = Stack::up("apply-escrow") else { return };
+    stack.load();
+    archive_with_escrow(&stack);
+    snapshot_with_warnings(&stack);
+    stack.stub(["write", "second-day.jpg"]);
+    snapshot_with_warnings(&stack);
+    stack.psql("UPDATE users SET first_name = 'Changed' WHERE first_name = 'Given 3'");
+    stack.stub(["write", "third-day.jpg"]);
+    let id = snapshot_with_warnings(&stack);
+    let (now, env) = (Served::by(&stack), fs::read_to_string(stack.env_file()).unwrap());
+
+    stack.down();
+    let fresh: String = env
+        .lines()
+        .map(|line| match line.split_once('=') {
+            Some((name, value)) if value.len() >= 32 => {
+                format!("{name}={}\n", blake3::hash(value.as_bytes()).to_hex())
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert!(fresh != env && !fresh.contains(&stack.env("ENCRYPTION_KEY")));
+    fs::remove_file(stack.env_file()).unwrap();
+    fs::write(stack.env_file(), &fresh).unwrap();
+    stack.start();
+    stack.wait_until_healthy("api");
+
+    let words = ["restore", &id, "--apply", "--project", stack.project()];
+    let custodian = ["--escrow-identity", "custodian.key", "--json"];
+    let began = std::time::Instant::now();
+    let applied = stack.unlock(words.into_iter().chain(custodian));
+    eprintln!("back in service after {:.1} s", began.elapsed().as_secs_f64());
+    for line in env.lines().chain(fresh.lines()) {
+        let value = line.split_once('=').map_or("", |(_, value)| value);
+        let is_said = applied.out.contains(value) || applied.err.contains(value);
+        assert!(value.len() < 32 || !is_said, "{line} is said");
+    }
+    let applied = applied.json(4);
+    assert_eq!(applied["replaced"], serde_json::json!([".env"]), "{applied}");
+    assert_eq!(applied["rows_files"]["missing"], 0);
+    Served::by(&stack).is(&now);
+    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), env);
+    stack.wait_until_healthy("api");
+    stack.stub(["read", "third-day.jpg"]);
+    stack.stub(["write", "new.jpg"]);
+
+    stack.run(back(&stack, "--undo")).exits(0);
+    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), fresh);
+    stack.wait_until_healthy("api");
+    assert_eq!(files_count(&Served::by(&stack)), files_count_aside(&stack));
+    stack.run(back(&stack, "--drop-previous")).exits(0);
+    assert_eq!(files_count(&Served::by(&stack)), 0, "the fresh stack had no files");
+}
+
+/// Returns how many files are kept aside in the volume.
+fn files_count_aside(stack: &Stack) -> u64 {
+    let files = Served::by(stack).files.into_iter();
+    let aside = files.filter(|(name, _)| name.starts_with(".idswyft-vault-"));
+    aside.filter(|(_, (mode, ..))| mode & 0o170_000 == 0o100_000).count() as u64
+}
+
+/// A-17
+#[test]
+fn people_whom_the_stack_erased_since_are_told_of_and_erased_again() {
+    let Some((stack, [first, _], _)) = two_days("apply-erased") else { return };
+    let who = "(SELECT user_id FROM verification_requests WHERE id = md5('verification 1')::uuid)";
+    let user = stack.psql(&format!("SELECT {who}")).trim().to_owned();
+    let of_user = "(SELECT id FROM verification_requests WHERE manual_review_reason = 'x')";
+    let paths = stack.psql(&format!(
+        "UPDATE verification_requests SET manual_review_reason = 'x' WHERE user_id = {who}; \
+         SELECT file_path FROM documents WHERE verification_request_id IN {of_user} \
+         AND file_path IS NOT NULL UNION ALL SELECT file_path FROM selfies \
+         WHERE verification_request_id IN {of_user} AND file_path IS NOT NULL"
+    ));
+    let paths: Vec<&str> =
+        paths.lines().map(|path| path.strip_prefix("uploads/").unwrap()).collect();
+    assert!(!paths.is_empty());
+    let uploads = stack.volume_path("uploads");
+    paths.iter().for_each(|path| fs::remove_file(uploads.join(path)).unwrap());
+    stack.psql(&format!(
+        "DELETE FROM newer; DELETE FROM documents WHERE verification_request_id IN {of_user}; \
+         DELETE FROM selfies WHERE verification_request_id IN {of_user}; \
+         UPDATE verification_requests SET user_id = NULL, \
+         manual_review_reason = '[GDPR deleted]' WHERE manual_review_reason = 'x'"
+    ));
+    let told = stack.unlock(words(&stack, &first, &[])).exits(4);
+    assert!(told.err.contains("warning[erased-since]") && told.err.contains(&user), "{told}");
+    assert!(uploads.join(paths[0]).exists(), "told of, and no more than that");
+    stack.run(back(&stack, "--undo")).exits(0);
+    stack.run(back(&stack, "--drop-previous")).exits(0);
+
+    let erased = stack.unlock(words(&stack, &first, &["--erase-again", "--json"]));
+    assert!(erased.out.contains(&user), "{erased}");
+    assert!(matches!(erased.exit, 0 | 4), "{erased}");
+    for path in paths {
+        assert!(!uploads.join(path).exists(), "{path}");
+        let sql = format!("SELECT count(*) FROM documents WHERE file_path = 'uploads/{path}'");
+        assert_eq!(stack.psql(&sql), "0\n");
+    }
+    let rows = format!("SELECT count(*) FROM verification_requests WHERE user_id = '{user}'");
+    assert_eq!(stack.psql(&rows), "0\n");
+}
+
+/// A-16
+#[test]
+fn a_second_run_on_a_stack_is_refused_while_the_first_one_works() {
+    let Some((stack, [first, _], [_, now])) = two_days("apply-locked") else { return };
+    let dir = stack.path("state/apply").join(stack.project());
+    fs::create_dir_all(&dir).unwrap();
+    let _lock = idswyft_vault::vault::state::StateLock::take(&dir).unwrap();
+    stack.unlock(words(&stack, &first, &[])).fails(5, "locked", &[]);
+    Served::by(&stack).is(&now);
+}
+
 /// A-8, A-12
 #[test]
 fn an_api_whose_secret_is_another_does_not_start_on_a_stack_that_is_left_as_it_was() {

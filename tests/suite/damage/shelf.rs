@@ -78,15 +78,15 @@ impl Shelf {
                     cause.unwrap_or_default()
                 })
             }
+            ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
+                unreachable!("no archive holds escrow objects")
+            }
             ObjectKey::Note(id) => auditor.snapshot(id).map(drop).map_err(|e| text(&e)),
             ObjectKey::List(_) => auditor.list(&self.note).map(drop).map_err(|e| text(&e)),
             ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
                 let logs = ledger::read_all(auditor).map_err(|e| text(&e))?;
                 let problem = logs.iter().flat_map(|log| &log.problems).next();
                 problem.map_or(Ok(()), |(key, error)| Err(format!("{key}: {error}")))
-            }
-            ObjectKey::EscrowBundle(_) | ObjectKey::EscrowCuts(_) | ObjectKey::EscrowKey(..) => {
-                unreachable!("no archive holds escrow objects")
             }
             ObjectKey::Body(_) => {
                 let secrets = self.open.generation(generation).map_err(|e| text(&e))?;

@@ -14,9 +14,11 @@ use super::{modules, rust};
 pub const SPECS: &[Spec] = &[
     Spec { page: "spec/vault-v1.md", letter: 'V' },
     Spec { page: "spec/rows.md", letter: 'R' },
+    Spec { page: "spec/escrow.md", letter: 'E' },
     Spec { page: "spec/apply.md", letter: 'A' },
     Spec { page: "spec/nights.md", letter: 'N' },
     Spec { page: "spec/drill.md", letter: 'D' },
+    Spec { page: "spec/stack.md", letter: 'S' },
 ];
 
 /// A normative page.

@@ -15,13 +15,13 @@ const PLACE: &str = "/idswyft-vault-volume";
 
 /// A volume, read through a helper container.
 #[derive(Debug, Clone)]
-pub struct HelperSource {
+pub struct VolumeStream {
     docker: Docker,
     volume: String,
     image: String,
 }
 
-impl HelperSource {
+impl VolumeStream {
     /// Makes a source of a volume and of an image that is there already.
     pub fn new(docker: Docker, volume: String, image: String) -> Self {
         Self { docker, volume, image }
@@ -48,7 +48,7 @@ impl HelperSource {
     }
 }
 
-impl StreamSource for HelperSource {
+impl StreamSource for VolumeStream {
     fn describe(&self) -> Value {
         json!({"kind": "volume", "volume": self.volume, "read": "helper"})
     }
