@@ -82,7 +82,8 @@ fn a_sound_snapshot_passes_is_measured_and_signed_and_nothing_is_left() {
     assert_eq!(report["file_count"], 2);
     let phases = report["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    let expected = ["open", "database", "uploads", "start", "load", "rows", "constraints"];
+    let expected =
+        ["open", "database", "uploads", "start", "load", "rows", "constraints", "files-of-rows"];
     assert_eq!(names, expected);
     let projections = report["projections"].as_array().unwrap();
     let bases = projections.iter().map(|one| (one["store"].as_str(), one["basis"].as_str()));

@@ -4,6 +4,7 @@
 //! What does not match is a finding and ends nothing that can still be tried; what the drill itself
 //! lacks, such as a database server, is an error. The report says what was not covered.
 
+mod checks;
 mod load;
 pub mod record;
 pub mod rto;
@@ -21,9 +22,8 @@ use load::ScratchDatabase;
 use rto::{Measured, OtherStore, Projection, since};
 
 use super::Error;
-use super::escrow::check;
-use super::escrow::proof::Verdict;
 use super::restore::{self, Existing, Loss, Part, RestoreRequest};
+use super::rows::RowsCounts;
 use crate::base::{Clock, Code, Coded, Event, Observer, SnapshotId};
 use crate::crypto::identity::DataIdentities;
 use crate::format::body::{Body, DatabaseStream};
@@ -105,6 +105,8 @@ pub struct DrillReport {
     pub file_count: u64,
     /// Their bytes.
     pub content_len: u64,
+    /// How the files that rows name were found.
+    pub files_of_rows: Option<RowsCounts>,
     /// How many seconds a restore may take.
     pub target_s: u64,
     /// How long it takes from each store.
@@ -165,6 +167,7 @@ pub fn drill(
         constraints: None,
         file_count: 0,
         content_len: 0,
+        files_of_rows: None,
         target_s: request.target_s,
         projections: Vec::new(),
     };
@@ -172,7 +175,8 @@ pub fn drill(
     if let Some((note, body)) = drill.open()? {
         drill.restore(&body)?;
         drill.database(&body)?;
-        drill.keys(&body);
+        drill.files_of_rows(&body);
+        drill.keys();
         drill.project(&note)?;
     }
     let mut report = drill.report;
@@ -283,37 +287,6 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Tries the sealed keys on what was archived with them.
-    fn keys(&mut self, body: &Body) {
-        let seam = "files that rows name: not compared with the tree";
-        if body.database.is_some() {
-            self.report.not_covered.push(seam.to_owned());
-        }
-        let Some((store, identities)) = self.request.escrow else {
-            let reason = "keys: no escrow identity was given to try them with";
-            return self.report.not_covered.push(reason.to_owned());
-        };
-        let (unlocked, snapshot) = (self.unlocked, self.request.snapshot);
-        let checked = self.timed("keys", || check::check(unlocked, snapshot, store, identities));
-        let report = match checked {
-            Ok(report) => report,
-            // What the snapshot itself holds came back or not, whatever the escrow says.
-            Err(error) => return self.report.not_covered.push(format!("keys: {error}")),
-        };
-        for lacking in report.lacking {
-            self.report.not_covered.push(format!("keys: {lacking}"));
-        }
-        for proof in report.proofs {
-            match proof.verdict {
-                Verdict::Fits => {}
-                Verdict::DoesNotFit => self.find(Code::KeyDoesNotFit, "keys", proof.detail),
-                Verdict::Unproven => {
-                    self.report.not_covered.push(format!("keys: {}", proof.detail));
-                }
-            }
-        }
-    }
-
     /// Projects a restore from every store, if there was a whole one to go by.
     fn project(&mut self, note: &SnapshotNote) -> Result<(), Error> {
         if !self.report.findings.is_empty() {
@@ -328,7 +301,7 @@ impl Drill<'_> {
         let measured = Measured {
             restore_ms: time(&["open", "database", "uploads"]),
             // A scratch server starts anew and is not part of a bad day.
-            after_ms: time(&["load", "rows", "constraints"]),
+            after_ms: time(&["load", "rows", "constraints", "files-of-rows"]),
             stored_len: note.stored_len,
         };
         let (target_s, clock) = (self.request.target_s, self.clock);
