@@ -18,6 +18,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+/// What the server and its tools say, and what `psql` says.
+const LOG: &str = "log";
+const PSQL_LOG: &str = "psql.log";
 const DATABASE: &str = "idswyft";
 const USER: &str = "idswyft";
 const PORT: &str = "5432";
@@ -173,8 +176,11 @@ impl Cluster {
         run(psql, &self.dir, patience)
     }
 
+    /// Its words go into a log of their own: those of the server quote rows.
     fn psql_command(&self, database: &str) -> io::Result<Command> {
         let mut psql = command(&self.bin, "psql", &self.dir)?;
+        let log = File::create(self.dir.join(PSQL_LOG))?;
+        psql.stdout(log.try_clone()?).stderr(log);
         psql.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", USER]);
         psql.args(["-d", database, "-h"]).arg(&self.dir);
         Ok(psql)
@@ -246,7 +252,8 @@ fn other(reason: impl Into<String>) -> io::Error {
 
 /// Says what failed, with the last lines that the programs wrote.
 fn failed(program: &str, how: &str, dir: &Path) -> io::Error {
-    let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let name = if program == "psql" { PSQL_LOG } else { LOG };
+    let log = fs::read_to_string(dir.join(name)).unwrap_or_default();
     let lines: Vec<&str> = log.lines().rev().take(3).collect();
     let last: Vec<&str> = lines.into_iter().rev().collect();
     other(format!("{program}: {how}: {}", last.join("; ")))
@@ -330,7 +337,7 @@ fn as_user(command: &mut Command, user: Option<(u32, u32)>) {
 
 /// Makes a command whose settings come from here alone, and whose words go into the log.
 fn command(bin: &Path, program: &str, dir: &Path) -> io::Result<Command> {
-    let log = File::options().append(true).create(true).open(dir.join("log"))?;
+    let log = File::options().append(true).create(true).open(dir.join(LOG))?;
     let mut command = Command::new(bin.join(program));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("LC_ALL", "C").env("HOME", dir).current_dir(dir);

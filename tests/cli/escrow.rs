@@ -3,12 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use aes_gcm::aead::{Aead, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use serde_json::Value;
 
-use crate::support::{Install, NIGHTLY, Outcome, tree_of};
+use crate::support::{Install, NIGHTLY, Outcome, envelope, tree_of};
 
 const KEY: &str = "00c1e7f2a9b0d4c6e8f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6";
 const NEXT_KEY: &str = "f6e5d4c3b2a1908f7e6d5c4b3a2918076f5e4d3c2b1a0f8e6c4d0b9a2f7e1c00";
@@ -39,22 +37,6 @@ fn write_env(install: &Install, key: &str) {
          WATCHTOWER_SCHEDULE=0 0 4 * * *   (no shell reads this)\n"
     );
     install.write("install/.env", text.as_bytes());
-}
-
-/// Writes a file of the uploads as the stack encrypts it.
-fn write_envelope(install: &Install, name: &str, key: &str, plain: &[u8]) {
-    let mut storage = [0; 32];
-    let parameters = scrypt::Params::new(14, 8, 1).unwrap();
-    scrypt::scrypt(key.as_bytes(), b"idswyft-storage-salt", &parameters, &mut storage).unwrap();
-    let seal = |key: &[u8; 32], nonce: [u8; 12], plain: &[u8]| {
-        let sealed = Aes256Gcm::new(key.into()).encrypt(&Nonce::from(nonce), plain).unwrap();
-        let (text, tag) = sealed.split_at(plain.len());
-        [nonce.as_slice(), tag, text].concat()
-    };
-    let file_key = [9; 32];
-    let file =
-        [b"IDSW\x01".to_vec(), seal(&storage, [1; 12], &file_key), seal(&file_key, [2; 12], plain)];
-    install.write(name, &file.concat());
 }
 
 /// Takes a snapshot and returns its id; the one disk is warned of.
@@ -107,7 +89,7 @@ fn decrypted(install: &Install) -> Vec<u8> {
 #[test]
 fn no_secret_of_the_installation_is_in_the_archive_the_state_or_anything_that_is_said() {
     let install = install(false);
-    write_envelope(&install, "uploads/selfies/sealed.jpg", KEY, b"a selfie");
+    install.write("uploads/selfies/sealed.jpg", &envelope(KEY, b"a selfie"));
     let id = snapshot(&install);
     // What fails says no more than what succeeds.
     fs::rename(install.path("escrow"), install.path("gone")).unwrap();
@@ -152,10 +134,10 @@ fn no_secret_of_the_installation_is_in_the_archive_the_state_or_anything_that_is
 #[test]
 fn after_a_rotation_both_keys_are_in_escrow_and_each_snapshot_proves_its_own() {
     let install = install(false);
-    write_envelope(&install, "uploads/selfies/sealed.jpg", KEY, b"a selfie");
+    install.write("uploads/selfies/sealed.jpg", &envelope(KEY, b"a selfie"));
     let before = snapshot(&install);
     write_env(&install, NEXT_KEY);
-    write_envelope(&install, "uploads/selfies/sealed.jpg", NEXT_KEY, b"a selfie");
+    install.write("uploads/selfies/sealed.jpg", &envelope(NEXT_KEY, b"a selfie"));
     let after = snapshot(&install);
     assert_eq!(sealed_names(&install, "key-").len(), 2);
     let named = |id: &str| {
@@ -184,7 +166,7 @@ fn a_key_that_does_not_fit_is_exit_three_and_one_that_nothing_proves_exit_four()
     let unproven = snapshot(&install);
     let words = ["escrow", "check", &unproven, "--escrow-identity", "custodian.key"];
     install.unlock(words).warns("key-unproven", &["none of 2 files"]);
-    write_envelope(&install, "uploads/selfies/sealed.jpg", NEXT_KEY, b"a selfie");
+    install.write("uploads/selfies/sealed.jpg", &envelope(NEXT_KEY, b"a selfie"));
     let wrong = snapshot(&install);
     let words = ["escrow", "check", &wrong, "--escrow-identity", "custodian.key"];
     let said = install.unlock(words).exits(3);

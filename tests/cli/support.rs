@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use aes_gcm::aead::{Aead, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce};
 use idswyft_vault::base::Code;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -218,6 +220,33 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
+}
+
+/// Returns a file of the uploads as the stack encrypts it under a key.
+pub fn envelope(key: &str, plain: &[u8]) -> Vec<u8> {
+    let mut storage = [0; 32];
+    let parameters = scrypt::Params::new(14, 8, 1).unwrap();
+    scrypt::scrypt(key.as_bytes(), b"idswyft-storage-salt", &parameters, &mut storage).unwrap();
+    let (file_key, nonces) = ([9; 32], [[1; 12], [2; 12]]);
+    let seal = |key: &[u8; 32], nonce: [u8; 12], plain: &[u8]| {
+        let (tag, text) = encrypt(key, nonce, plain);
+        [nonce.as_slice(), &tag, &text].concat()
+    };
+    let sealed_key = seal(&storage, nonces[0], &file_key);
+    [b"IDSW\x01".to_vec(), sealed_key, seal(&file_key, nonces[1], plain)].concat()
+}
+
+/// Returns a value of `identity_vault` as the stack encrypts it under a key of 64 hex digits.
+pub fn vault_value(key: &str, plain: &[u8]) -> String {
+    let (key, nonce) = (hex::decode(key).unwrap().try_into().unwrap(), [3; 12]);
+    let (tag, text) = encrypt(&key, nonce, plain);
+    [hex::encode(nonce), hex::encode(tag), hex::encode(text)].join(":")
+}
+
+fn encrypt(key: &[u8; 32], nonce: [u8; 12], plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let sealed = Aes256Gcm::new(key.into()).encrypt(&Nonce::from(nonce), plain).unwrap();
+    let (text, tag) = sealed.split_at(plain.len());
+    (tag.to_vec(), text.to_vec())
 }
 
 /// How a run of the program ended and what it said.

@@ -24,6 +24,10 @@ pub struct DrillArgs {
     /// Recovery kit: its root key signs the result
     #[arg(long, value_name = "DIR")]
     pub kit: Option<PathBuf>,
+    /// Identity file of a custodian: tries the sealed keys on the snapshot; may be given several
+    /// times
+    #[arg(long, value_name = "FILE")]
+    pub escrow_identity: Vec<PathBuf>,
     /// Write the report to this new file as well, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

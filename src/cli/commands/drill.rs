@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -11,16 +12,17 @@ use signal_hook::iterator::Signals;
 
 use crate::base::{Event, Observer};
 use crate::cli::access;
-use crate::cli::args::DrillArgs;
+use crate::cli::args::{DrillArgs, UsageError};
 use crate::cli::commands::show::choose;
 use crate::cli::config::{Config, StoreConfig};
 use crate::cli::desk;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::crypto::identity::DataIdentities;
 use crate::format::event_fields::Outcome;
 use crate::ops::drill::rto::{Basis, OtherStore, Projection};
 use crate::ops::drill::{self, DrillReport, DrillRequest, Scratch, ScratchPlace, record};
-use crate::store;
+use crate::store::{self, Store};
 
 /// What is added to a signal's number to make the exit code of who ended by it.
 const SIGNALLED: i32 = 128;
@@ -42,18 +44,23 @@ pub fn run(args: &DrillArgs, session: &Session) -> Result<Ending, Failure> {
     let config = session.config().ok();
     let drilled = unlocked.auditor().store().url().to_owned();
     let others = config.as_ref().map(|config| others(config, session, &drilled));
+    let escrow = escrow(args, session, config.as_ref())?;
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Scratch::make(&parent, session.entropy.as_ref())?;
-    wipe_when_ended(scratch.place().clone())?;
+    let ending = wipe_when_ended(scratch.place().clone())?;
     let request = DrillRequest {
         snapshot,
         scratch: &scratch,
         others: &others.unwrap_or_default(),
         target_s: config.map_or(TARGET_S, |config| config.nights.rto_hours * 3600),
+        escrow: escrow.as_ref().map(|(store, identities)| (store.as_ref(), identities)),
     };
     let observer = session.progress.as_ref();
     let report = drill::drill(&unlocked, &request, session.clock.as_ref(), observer);
+    // A signal ends the program: what it broke off is no result.
+    let not_ended = ending.lock();
     drop(scratch);
+    drop(not_ended);
     let report = report?;
     let signed = sign(args, session, &report);
     let mut object = json!(report);
@@ -76,6 +83,26 @@ fn create_report(path: &Path) -> Result<File, Failure> {
     file.map_err(|cause| Failure::system(format!("create the report {}", path.display()), cause))
 }
 
+/// The escrow store, and what opens what is in it.
+type Escrow = (Arc<dyn Store>, DataIdentities);
+
+/// Opens the escrow store and reads what opens it, if the sealed keys are to be tried.
+fn escrow(
+    args: &DrillArgs,
+    session: &Session,
+    config: Option<&Config>,
+) -> Result<Option<Escrow>, Failure> {
+    if args.escrow_identity.is_empty() {
+        return Ok(None);
+    }
+    let Some(escrow) = config.and_then(|config| config.escrow.as_ref()) else {
+        let reason = "--escrow-identity needs a config with [escrow]";
+        return Err(UsageError::new("try the sealed keys", reason).into());
+    };
+    let identities = session.read_identities(&args.escrow_identity, "try the sealed keys")?;
+    Ok(Some((store::open(&escrow.store, "escrow")?, identities)))
+}
+
 /// Returns the stores of the vault that is meant, without the one that is drilled.
 fn others(config: &Config, session: &Session, drilled: &str) -> Vec<OtherStore> {
     let Ok(vault) = desk::only(config, session) else { return Vec::new() };
@@ -92,18 +119,22 @@ fn other(config: &StoreConfig) -> OtherStore {
     }
 }
 
-/// Lets a signal that ends the program wipe the scratch directories first.
-fn wipe_when_ended(place: ScratchPlace) -> Result<(), Failure> {
+/// Lets a signal that ends the program wipe the scratch directories first; from then on nobody
+/// gets the lock that this returns.
+fn wipe_when_ended(place: ScratchPlace) -> Result<Arc<Mutex<()>>, Failure> {
+    let ending = Arc::new(Mutex::new(()));
+    let held = Arc::clone(&ending);
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]);
     let mut signals = signals.map_err(|cause| Failure::system("wait for signals", cause))?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            let _held = held.lock();
             // What is left, because something was just being written, the next drill removes.
             let _ = place.wipe();
             std::process::exit(SIGNALLED + signal);
         }
     });
-    Ok(())
+    Ok(ending)
 }
 
 /// Signs the result if there is a kit; a result that could not be signed still stands.

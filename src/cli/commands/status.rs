@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::base::{Code, Event, Observer};
+use crate::base::{Code, Coded, Event, Observer};
 use crate::cli::args::StatusArgs;
 use crate::cli::config::Config;
 use crate::cli::places;
@@ -31,8 +31,15 @@ pub fn run(_args: &StatusArgs, session: &Session) -> Result<Ending, Failure> {
         vaults.push(status::vault_status(&request, now));
     }
     let last_run = LastRun::read(&config.state_dir)?;
-    let schedules = schedule::find(&Host::here())?;
-    for problem in problems(&config, &vaults, last_run.as_ref(), &schedules) {
+    let (schedules, unclear) = match schedule::find(&Host::here()) {
+        Ok(schedules) => (schedules, None),
+        Err(error) => {
+            let detail = format!("failed to {error}");
+            (Vec::new(), Some(Problem { code: error.code(), detail }))
+        }
+    };
+    let problems = problems(&config, &vaults, last_run.as_ref(), &schedules);
+    for problem in problems.into_iter().chain(unclear) {
         let Problem { code, detail } = problem;
         session.progress.observe(Event::Warning { code, detail });
     }

@@ -4,6 +4,7 @@
 //! What does not match is a finding and ends nothing that can still be tried; what the drill itself
 //! lacks, such as a database server, is an error. The report says what was not covered.
 
+mod checks;
 mod load;
 pub mod record;
 pub mod rto;
@@ -22,11 +23,14 @@ use rto::{Measured, OtherStore, Projection, since};
 
 use super::Error;
 use super::restore::{self, Existing, Loss, Part, RestoreRequest};
+use super::rows::RowsCounts;
 use crate::base::{Clock, Code, Coded, Event, Observer, SnapshotId};
+use crate::crypto::identity::DataIdentities;
 use crate::format::body::{Body, DatabaseStream};
 use crate::format::envelope;
 use crate::format::event_fields::{Drilled, DrilledResult, Outcome};
 use crate::format::snapshot_note::SnapshotNote;
+use crate::store::Store;
 use crate::vault::Unlocked;
 
 /// What to drill.
@@ -39,6 +43,8 @@ pub struct DrillRequest<'a> {
     pub others: &'a [OtherStore],
     /// How many seconds a restore may take.
     pub target_s: u64,
+    /// Where the sealed secrets are and what opens them, if their keys are to be tried.
+    pub escrow: Option<(&'a dyn Store, &'a DataIdentities)>,
 }
 
 /// One phase and how long it took.
@@ -99,6 +105,8 @@ pub struct DrillReport {
     pub file_count: u64,
     /// Their bytes.
     pub content_len: u64,
+    /// How the files that rows name were found.
+    pub files_of_rows: Option<RowsCounts>,
     /// How many seconds a restore may take.
     pub target_s: u64,
     /// How long it takes from each store.
@@ -159,6 +167,7 @@ pub fn drill(
         constraints: None,
         file_count: 0,
         content_len: 0,
+        files_of_rows: None,
         target_s: request.target_s,
         projections: Vec::new(),
     };
@@ -166,6 +175,8 @@ pub fn drill(
     if let Some((note, body)) = drill.open()? {
         drill.restore(&body)?;
         drill.database(&body)?;
+        drill.files_of_rows(&body);
+        drill.keys();
         drill.project(&note)?;
     }
     let mut report = drill.report;
@@ -290,7 +301,7 @@ impl Drill<'_> {
         let measured = Measured {
             restore_ms: time(&["open", "database", "uploads"]),
             // A scratch server starts anew and is not part of a bad day.
-            after_ms: time(&["load", "rows", "constraints"]),
+            after_ms: time(&["load", "rows", "constraints", "files-of-rows"]),
             stored_len: note.stored_len,
         };
         let (target_s, clock) = (self.request.target_s, self.clock);

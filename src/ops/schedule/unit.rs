@@ -71,7 +71,6 @@ fn write_sandbox(text: &mut String, job: &NightJob) -> Result<(), ScheduleError>
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("writing to a string does not fail");
     };
-    add(format_args!("ReadWritePaths={}", writable.join(" ")));
     let is_below = |roots: &[&str]| {
         let below = |path: &&PathBuf| roots.iter().any(|root| path.starts_with(root));
         job.paths().any(|path| below(&path))
@@ -82,7 +81,13 @@ fn write_sandbox(text: &mut String, job: &NightJob) -> Result<(), ScheduleError>
         "ProtectHome={}",
         if needs_home || is_below(&HOMES) { "read-only" } else { "yes" }
     ));
-    add(format_args!("PrivateTmp={}", if is_below(&TEMPORARY) { "no" } else { "yes" }));
+    // Where they are not replaced, strict protection would leave them unwritable.
+    let keeps_tmp = is_below(&TEMPORARY);
+    if keeps_tmp {
+        writable.extend(TEMPORARY.map(str::to_owned));
+    }
+    add(format_args!("ReadWritePaths={}", writable.join(" ")));
+    add(format_args!("PrivateTmp={}", if keeps_tmp { "no" } else { "yes" }));
     add(format_args!("CapabilityBoundingSet={}", capabilities(job).join(" ")));
     Ok(())
 }

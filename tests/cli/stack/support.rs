@@ -21,7 +21,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 
-use crate::support::{Outcome, noise};
+use crate::support::{Outcome, envelope, noise, vault_value};
 
 /// The name of the variable with the address of the engine.
 const ENGINE_VARIABLE: &str = "IDSWYFT_VAULT_TEST_DOCKER";
@@ -113,10 +113,16 @@ impl Stack {
              UNION ALL SELECT '3000 uploads' || substr(url, 19) FROM developers, \
              unnest(ARRAY[avatar_url, branding_logo_url]) AS url WHERE url LIKE '/api/%'",
         );
+        let key = self.env("ENCRYPTION_KEY");
+        let value = vault_value(&key, b"a name");
+        self.psql(&format!("UPDATE identity_vault SET encrypted_data = '{value}'"));
         for (seed, line) in (1..).zip(listed.lines()) {
             let (len, path) = line.split_once(' ').unwrap();
             let name = path.strip_prefix("uploads/").unwrap();
-            self.write_upload(name, &noise(seed, len.parse().unwrap()));
+            let plain = noise(seed, len.parse().unwrap());
+            // One file was written while storage encryption was on, as it is in the field.
+            let bytes = if seed == 1 { envelope(&key, &plain) } else { plain };
+            self.write_upload(name, &bytes);
         }
     }
 

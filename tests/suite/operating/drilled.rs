@@ -69,7 +69,6 @@ fn signing_dies_at(nth: u64, mode: Mode) -> bool {
         let events = events_of_operator(&vault, store);
         let count = events.iter().filter(|name| *name == "drilled").count();
         assert!(count == 1 || count == 2, "{mode:?} at {nth}: {events:?}");
-        assert_eq!(vault.auditor(store).note().number, 2, "{mode:?} at {nth}");
     }
     assert!(!vault.path("kit").join("drilled.pending").exists());
     assert!(vault.verify(Level::Contents).findings.is_empty(), "{mode:?} at {nth}");
