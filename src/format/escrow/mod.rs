@@ -55,7 +55,7 @@ impl KeyLabel {
         let mut bytes = [0; LABEL_LEN_MAX];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         let len = u8::try_from(text.len()).ok()?;
-        text.as_bytes().iter().all(|byte| is_label(byte)).then_some(Self { bytes, len })
+        text.as_bytes().iter().all(is_label).then_some(Self { bytes, len })
     }
 
     fn text(&self) -> &str {

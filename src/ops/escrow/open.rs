@@ -104,7 +104,7 @@ pub fn open(
     let mut run = Run { store, identities, named, refused: None, lacking: Vec::new() };
     let listed = match version {
         Version::Named(_) => Vec::new(),
-        _ => listing::list(store)?.objects.into_iter().map(|(key, _)| key).collect(),
+        _ => listing::list(store)?.objects.into_keys().collect(),
     };
     let opened = run.any(&bundles(version, &listed, store)?)?;
     let (bundle, contents) = match opened {
