@@ -1,10 +1,13 @@
 //! A real compose stack: found, read, and archived by the real program.
 
 mod apply;
+mod disaster;
 mod facts;
 mod finding;
+mod killed;
 mod nights;
 mod refusals;
+mod served;
 pub mod support;
 mod volumes;
 

@@ -11,7 +11,8 @@ pub struct ApplyArgs {
     #[arg(long, help_heading = "Into service", conflicts_with_all = ["target", "only", "path"])]
     pub apply: bool,
     /// Bring back what the stack served before
-    #[arg(long, help_heading = "Into service", conflicts_with_all = ["apply", "target", "id", "at"])]
+    #[arg(long, help_heading = "Into service")]
+    #[arg(conflicts_with_all = ["apply", "target", "id", "at"])]
     pub undo: bool,
     /// Remove for good what the stack served before
     #[arg(long, help_heading = "Into service")]

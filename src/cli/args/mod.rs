@@ -138,9 +138,9 @@ pub enum Command {
     /// digest before the command succeeds; the archive is only read. Load db.sql into an empty
     /// database, in one transaction, with a psql as new as the pg_dump that wrote it.
     ///
-    /// With --apply the snapshot takes the place of what the running stack serves: staged and proven
-    /// beside it, then exchanged in one go. What served before stays until --drop-previous, and
-    /// --undo brings it back; killed at any moment, the same command goes on.
+    /// With --apply the snapshot takes the place of what the running stack serves: staged and
+    /// proven beside it, then exchanged in one go. What served before stays until --drop-previous,
+    /// and --undo brings it back; killed at any moment, the same command goes on.
     Restore(RestoreArgs),
     /// Rehearse a restore, and measure it
     ///

@@ -1,6 +1,6 @@
 //! Stopping and starting what uses the database and the uploads. Spec: `apply.md` §1.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -95,18 +95,21 @@ pub fn await_health(
     patience: Option<Duration>,
 ) -> Result<(), Error> {
     let patience = patience.unwrap_or(HEALTH_PATIENCE);
-    let until = Instant::now() + patience;
+    let mut waited = Duration::ZERO;
     loop {
         let stack = find()?;
         let Ok(api) = stack.service(API_SERVICE) else { return Ok(()) };
         match (api.is_running(), api.health.as_deref()) {
             (true, Some("healthy") | None) => return Ok(()),
-            (is_running, health) if Instant::now() >= until => {
+            (is_running, health) if waited >= patience => {
                 let state = health.filter(|_| is_running).unwrap_or(&api.status).to_owned();
                 let (container, seconds) = (api.name.clone(), patience.as_secs());
                 return Err(ApplyError::NotHealthy { container, state, seconds }.into());
             }
-            _ => std::thread::sleep(HEALTH_PAUSE),
+            _ => {
+                std::thread::sleep(HEALTH_PAUSE);
+                waited += HEALTH_PAUSE;
+            }
         }
     }
 }

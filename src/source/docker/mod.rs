@@ -24,7 +24,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
@@ -45,6 +45,8 @@ use super::redact::redact;
 
 /// How long the engine may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what a program left running may hold its output open.
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are kept; an inspection of any stack is far shorter.
 const ANSWER_LEN_MAX: usize = 64 << 20;
 /// Programs that are looked for, in this order.
@@ -159,18 +161,16 @@ fn run(mut command: Command, input: Input, patience: Duration) -> Result<Answer,
         // A program that ends without reading tells why itself.
         std::thread::spawn(move || pipe.write_all(text.as_bytes()));
     }
-    let until = Instant::now() + patience;
     let stdout = read_all(child.stdout.take());
     let stderr = read_all(child.stderr.take());
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let ended = wait(child);
-    let left = || until.saturating_duration_since(Instant::now());
     let silent = || DockerError::NotAnswering { what: what.clone(), seconds: patience.as_secs() };
     let collect = || -> Result<(ExitStatus, Vec<u8>, Vec<u8>), RecvTimeoutError> {
         Ok((
-            ended.recv_timeout(left())?,
-            stdout.recv_timeout(left())?,
-            stderr.recv_timeout(left())?,
+            ended.recv_timeout(patience)?,
+            stdout.recv_timeout(LEFTOVER_PATIENCE)?,
+            stderr.recv_timeout(LEFTOVER_PATIENCE)?,
         ))
     };
     let Ok((status, stdout, stderr)) = collect() else {
@@ -232,10 +232,8 @@ mod tests {
 
     #[test]
     fn an_engine_that_hangs_is_ended_when_its_time_is_over() {
-        let began = Instant::now();
         let hanging = sh("sleep 600 & sleep 600", Input::Nothing, Duration::from_millis(200));
         assert!(matches!(hanging, Err(DockerError::NotAnswering { .. })));
-        assert!(began.elapsed() < Duration::from_secs(60));
     }
 
     #[test]

@@ -1,86 +1,11 @@
 //! A snapshot put into the running stack: forward, back, and killed in between.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
+use crate::stack::served::Served;
 use crate::stack::support::Stack;
-use crate::support::Outcome;
-
-/// Mode, owner, group and digest of each file.
-type Files = BTreeMap<String, (u32, u32, u32, String)>;
-
-/// What a stack serves: every line of its dump, its constraints, and every file with its owner.
-struct Served {
-    rows: Vec<String>,
-    constraints: String,
-    files: Files,
-}
-
-impl Served {
-    /// Asserts that this is what is expected, but for what is kept of another state.
-    #[track_caller]
-    fn is(&self, expected: &Self) {
-        let differing = self.differing(expected);
-        assert!(differing.is_empty(), "{}", differing.join("\n"));
-    }
-
-    /// Returns what differs, a few of each kind.
-    fn differing(&self, expected: &Self) -> Vec<String> {
-        let one_way = |some: &Self, others: &Self, mark: &str| {
-            let row = |row: &&String| !others.rows.contains(row);
-            let rows = some.rows.iter().filter(row).take(5).cloned();
-            let file = |(name, file): &(&String, &_)| {
-                !name.starts_with(".idswyft-vault-") && others.files.get(*name) != Some(*file)
-            };
-            let files = some.files.iter().filter(file).take(5).map(|file| format!("{file:?}"));
-            rows.chain(files).map(|what| format!("{mark} {what}")).collect::<Vec<_>>()
-        };
-        let mut differing = one_way(self, expected, "found");
-        differing.extend(one_way(expected, self, "expected"));
-        if self.rows.len() != expected.rows.len() {
-            differing.push(format!("{} lines, {} expected", self.rows.len(), expected.rows.len()));
-        }
-        let lines = |served: &Self| served.constraints.lines().map(str::to_owned).collect();
-        let (some, others): (BTreeSet<String>, BTreeSet<_>) = (lines(self), lines(expected));
-        differing.extend(some.symmetric_difference(&others).take(5).cloned());
-        differing
-    }
-
-    /// Tells whether nothing of ours is in the volume.
-    fn is_clean(&self) -> bool {
-        self.files.keys().all(|name| !name.starts_with(".idswyft-vault-"))
-    }
-
-    fn by(stack: &Stack) -> Self {
-        let dump = stack.exec("postgres", ["pg_dump", "-U", "idswyft", "--no-owner", "idswyft"]);
-        let is_kept = |line: &&str| !line.contains("restrict ") && !line.is_empty();
-        let mut rows: Vec<String> = dump.lines().filter(is_kept).map(str::to_owned).collect();
-        rows.sort();
-        let constraints = stack.psql(
-            "SELECT conname, contype, convalidated FROM pg_constraint ORDER BY 1, 2; \
-             SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1; \
-             SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class \
-             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1",
-        );
-        Self { rows, constraints, files: files_of(&stack.volume_path("uploads")) }
-    }
-}
-
-fn files_of(root: &Path) -> Files {
-    let mut files = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(root) {
-        let entry = entry.unwrap();
-        let metadata = fs::symlink_metadata(entry.path()).unwrap();
-        let name = entry.path().strip_prefix(root).unwrap().display().to_string();
-        let bytes = if metadata.is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
-        let digest = blake3::hash(&bytes).to_hex().to_string();
-        files.insert(name, (metadata.mode(), metadata.uid(), metadata.gid(), digest));
-    }
-    files
-}
 
 /// Makes a vault of a stack; what the stack is found by is given to the commands.
 fn archive(stack: &Stack) {
@@ -107,19 +32,19 @@ fn snapshot(stack: &Stack) -> String {
 }
 
 /// The words that put a snapshot into this stack.
-fn words<'a>(stack: &'a Stack, id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn words<'a>(stack: &'a Stack, id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut words = vec!["restore", id, "--apply", "--project", stack.project()];
     words.extend(["--keep-env", "--no-snapshot"]);
     words.extend(more);
     words
 }
 
-fn back<'a>(stack: &'a Stack, word: &'a str) -> [&'a str; 4] {
+pub fn back<'a>(stack: &'a Stack, word: &'a str) -> [&'a str; 4] {
     ["restore", word, "--project", stack.project()]
 }
 
 /// Brings up a stack with two snapshots of different days; returns both ids and what was served.
-fn two_days(name: &str) -> Option<(Stack, [String; 2], [Served; 2])> {
+pub fn two_days(name: &str) -> Option<(Stack, [String; 2], [Served; 2])> {
     let stack = Stack::up(name)?;
     stack.load();
     archive(&stack);
@@ -161,7 +86,7 @@ fn an_older_snapshot_takes_the_place_of_a_running_stack_with_a_newer_schema_and_
     stack.run(back(&stack, "--undo")).fails(2, "usage-invalid", &["no journal"]);
 }
 
-fn files_count(served: &Served) -> u64 {
+pub fn files_count(served: &Served) -> u64 {
     served.files.values().filter(|(mode, ..)| mode & 0o170_000 == 0o100_000).count() as u64
 }
 
@@ -188,109 +113,6 @@ fn a_destroyed_stack_is_served_again_by_a_fresh_one_with_owners_and_every_row() 
     stack.stub(["write", "new.jpg"]);
     stack.run(back(&stack, "--drop-previous")).exits(0);
     stack.stub(["read", "new.jpg"]);
-}
-
-/// Makes a vault of a stack by name, its secrets sealed to a custodian.
-fn archive_with_escrow(stack: &Stack) {
-    let keygen = |name: &str| {
-        let made = stack.run(["keygen", "--no-passphrase", "--json", "-o", name]).json(0);
-        made["recipient"].to_string()
-    };
-    let (operator, custodian) = (keygen("operator.key"), keygen("custodian.key"));
-    let place =
-        format!("dir = \"{}\"\nproject = \"{}\"\n", stack.install_dir().display(), stack.project());
-    let config = format!(
-        "state_dir = \"{state}\"\nrecipients = [{operator}]\n[[vault]]\nname = \"nightly\"\n\
-         [[vault.store]]\nname = \"local\"\nurl = \"file://{store}\"\n\
-         [sources.database]\nkind = \"compose\"\n{place}[sources.uploads]\nkind = \"volume\"\n\
-         {place}[escrow]\nstore = \"file://{escrow}\"\nrecipients = [{custodian}]\n\
-         allow_same_mount = true\n",
-        state = stack.path("state").display(),
-        store = stack.path("store").display(),
-        escrow = stack.path("escrow").display(),
-    );
-    fs::write(stack.path("config.toml"), config).unwrap();
-    let made = stack.run(["init", "--kit", "kit"]);
-    assert!(matches!(made.exit, 0 | 4), "{made}");
-}
-
-/// Takes a snapshot; one of a stack on one disk has warnings.
-fn snapshot_with_warnings(stack: &Stack) -> String {
-    let taken = stack.run(["snapshot", "--json"]);
-    let taken = taken.json(4);
-    taken["snapshots"][0]["id"].as_str().unwrap().to_owned()
-}
-
-/// A-7, A-8, A-9, A-14
-#[test]
-fn a_stack_destroyed_with_its_env_is_served_again_by_one_command() {
-    let Some(stack) = Stack::up("apply-escrow") else { return };
-    stack.load();
-    archive_with_escrow(&stack);
-    snapshot_with_warnings(&stack);
-    stack.stub(["write", "second-day.jpg"]);
-    snapshot_with_warnings(&stack);
-    stack.psql("UPDATE users SET first_name = 'Changed' WHERE first_name = 'Given 3'");
-    stack.stub(["write", "third-day.jpg"]);
-    let id = snapshot_with_warnings(&stack);
-    let (now, env) = (Served::by(&stack), fs::read_to_string(stack.env_file()).unwrap());
-
-    stack.down();
-    let fresh: String = env
-        .lines()
-        .map(|line| match line.split_once('=') {
-            Some((name, value)) if value.len() >= 32 => {
-                format!("{name}={}\n", blake3::hash(value.as_bytes()).to_hex())
-            }
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    assert!(fresh != env && !fresh.contains(&stack.env("ENCRYPTION_KEY")));
-    fs::remove_file(stack.env_file()).unwrap();
-    fs::write(stack.env_file(), &fresh).unwrap();
-    stack.start();
-    stack.wait_until_healthy("api");
-
-    let words = ["restore", &id, "--apply", "--project", stack.project()];
-    let custodian = ["--escrow-identity", "custodian.key", "--json"];
-    let bare = stack.path("bare");
-    fs::create_dir_all(&bare).unwrap();
-    std::os::unix::fs::symlink(which("docker"), bare.join("docker")).unwrap();
-    let line = words.into_iter().chain(["--escrow-identity", "custodian.key", "--no-snapshot"]);
-    let mut command = stack.command(line);
-    command.env("PATH", &bare).env("IDSWYFT_VAULT_IDENTITY", "operator.key");
-    Outcome::of(command.output().unwrap()).fails(1, "docker-unavailable", &["docker-compose"]);
-    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), fresh);
-    let began = std::time::Instant::now();
-    let applied = stack.unlock(words.into_iter().chain(custodian));
-    eprintln!("back in service after {:.1} s", began.elapsed().as_secs_f64());
-    for line in env.lines().chain(fresh.lines()) {
-        let value = line.split_once('=').map_or("", |(_, value)| value);
-        let is_said = applied.out.contains(value) || applied.err.contains(value);
-        assert!(value.len() < 32 || !is_said, "{line} is said");
-    }
-    let applied = applied.json(4);
-    assert_eq!(applied["replaced"], serde_json::json!([".env"]), "{applied}");
-    assert_eq!(applied["rows_files"]["missing"], 0);
-    Served::by(&stack).is(&now);
-    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), env);
-    stack.wait_until_healthy("api");
-    stack.stub(["read", "third-day.jpg"]);
-    stack.stub(["write", "new.jpg"]);
-
-    stack.run(back(&stack, "--undo")).exits(0);
-    assert_eq!(fs::read_to_string(stack.env_file()).unwrap(), fresh);
-    stack.wait_until_healthy("api");
-    assert_eq!(files_count(&Served::by(&stack)), files_count_aside(&stack));
-    stack.run(back(&stack, "--drop-previous")).exits(0);
-    assert_eq!(files_count(&Served::by(&stack)), 0, "the fresh stack had no files");
-}
-
-/// Returns how many files are kept aside in the volume.
-fn files_count_aside(stack: &Stack) -> u64 {
-    let files = Served::by(stack).files.into_iter();
-    let aside = files.filter(|(name, _)| name.starts_with(".idswyft-vault-"));
-    aside.filter(|(_, (mode, ..))| mode & 0o170_000 == 0o100_000).count() as u64
 }
 
 /// A-17
@@ -426,90 +248,4 @@ fn mount(words: &[&str]) {
 
 fn umount(path: &str) {
     assert!(Command::new("umount").arg(path).status().unwrap().success());
-}
-
-/// Runs a command with a `docker` that kills it at a call, before or after that is done.
-fn killed_at(stack: &Stack, words: &[&str], call: u32, when: &str) -> Option<Outcome> {
-    let dir = stack.path("bin");
-    fs::create_dir_all(&dir).unwrap();
-    let count = stack.path("calls");
-    fs::write(&count, "0").unwrap();
-    let real = which("docker");
-    let script = format!(
-        "#!/bin/sh\nn=$(($(cat {count}) + 1))\necho $n >{count}\n\
-         if [ $n = {call} ] && [ {when} = after ]; then {real} \"$@\"; fi\n\
-         if [ $n = {call} ]; then kill -9 $PPID; exit 1; fi\nexec {real} \"$@\"\n",
-        count = count.display(),
-    );
-    fs::write(dir.join("docker"), script).unwrap();
-    fs::set_permissions(dir.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
-    let mut command = stack.command(words);
-    command.env("PATH", path).env("IDSWYFT_VAULT_IDENTITY", "operator.key");
-    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-    output.status.code().map(|_| Outcome::of(output))
-}
-
-fn which(program: &str) -> String {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
-    String::from_utf8(found.stdout).unwrap().trim().to_owned()
-}
-
-/// A-10, A-11, A-13, A-14, A-16
-#[test]
-fn a_stack_killed_at_any_call_is_never_half_restored_and_goes_on_or_back() {
-    let Some((stack, [first, _], [then, now])) = two_days("apply-killed") else { return };
-    let is_long = std::env::var_os("IDSWYFT_VAULT_TEST_LONG").is_some();
-    let step = if is_long { 1 } else { 6 };
-    let start = std::process::id() % step + 1;
-    eprintln!("killed at every {step}th call from the {start}th on");
-    let line = words(&stack, &first, &[]);
-    let mut killed = 0;
-    for call in (start..).step_by(step as usize) {
-        let when = if call % 2 == 0 { "before" } else { "after" };
-        if let Some(ended) = killed_at(&stack, &line, call, when) {
-            ended.exits(0);
-            break;
-        }
-        killed += 1;
-        never_half(&stack, &then, &now);
-        let goes_back = call % 3 == 0;
-        match goes_back {
-            true => drop(stack.run(back(&stack, "--undo"))),
-            false => drop(stack.unlock(line.clone()).exits(0)),
-        }
-        eprintln!("killed {when} call {call}");
-        Served::by(&stack).is(if goes_back { &now } else { &then });
-        if !goes_back {
-            stack.run(back(&stack, "--undo")).exits(0);
-        }
-        // Killed before the journal was there, nothing is to be dropped.
-        let dropped = stack.run(back(&stack, "--drop-previous"));
-        assert!(matches!(dropped.exit, 0 | 2), "{dropped}");
-        Served::by(&stack).is(&now);
-        assert!(Served::by(&stack).is_clean());
-    }
-    assert!(killed >= 3, "{killed} calls");
-}
-
-/// Whatever it was killed at, the stack's database is wholly the one or the other, and no file of
-/// one is beside a file of the other.
-#[track_caller]
-fn never_half(stack: &Stack, then: &Served, now: &Served) {
-    let open = "SELECT datallowconn FROM pg_database WHERE datname = 'idswyft'";
-    if stack.psql_in("postgres", open) == "f\n" {
-        // On the way from one to the other it takes no connections; nobody sees a half.
-        return;
-    }
-    let served = Served::by(stack);
-    let is = |expected: &Served| {
-        served.rows == expected.rows && served.constraints == expected.constraints
-    };
-    assert!(is(then) || is(now), "the database is neither the old nor the restored one");
-    let is_ours = |name: &str| name.is_empty() || name.starts_with(".idswyft-vault-");
-    let within = |expected: &Served| {
-        let mut files = served.files.iter();
-        files.all(|(name, file)| is_ours(name) || expected.files.get(name) == Some(file))
-    };
-    assert!(within(then) || within(now), "the uploads are mixed");
 }
