@@ -314,7 +314,8 @@ impl FilePages {
         // One query for both would not be looked up by the key, but run from the start each time.
         let after = if self.last.is_some() { "WHERE key > ?1" } else { "" };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT key, kind, stamp, head, pieces FROM file {after} ORDER BY key LIMIT {PAGE_COUNT}"
+            "SELECT key, kind, stamp, head, pieces FROM file {after} \
+             ORDER BY key LIMIT {PAGE_COUNT}"
         ))?;
         match &self.last {
             Some(last) => statement.query_map([last], row_to_file),

@@ -24,8 +24,8 @@ const SCHEMA: &str = "
 /// How its file begins until it has no name.
 const PREFIX: &str = ".idswyft-vault-rows-";
 const PAGE_COUNT: usize = 1024;
-/// Bytes of keys that are sorted in memory before they are written: rows come in no order, and pages
-/// that are written in theirs are written once a batch.
+/// Bytes of keys that are sorted in memory before they are written: rows come in no order, and
+/// pages that are written in theirs are written once a batch.
 const BATCH_LEN: usize = 16 * 1024 * 1024;
 
 /// A file that a row names.
@@ -197,28 +197,6 @@ impl ReferenceCursor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `cargo nextest run --run-ignored only a_million --no-capture`
-    #[test]
-    #[ignore = "it measures"]
-    fn a_million_references_are_sorted() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut references = References::create(dir.path()).unwrap();
-        let start = std::time::Instant::now();
-        for number in 0..1_000_000_u64 {
-            let name = blake3::hash(&number.to_le_bytes()).to_hex();
-            let key = format!("documents\0{}_1793509200000_{}.jpg", &name[..36], &name[..16]);
-            let reference = Reference { key: key.into(), form: 0, size: Some(number) };
-            references.add(reference).unwrap();
-        }
-        references.finish().unwrap();
-        let written = start.elapsed();
-        let (mut cursor, mut count) = (references.cursor(), 0);
-        while cursor.advance().unwrap().is_some() {
-            count += 1;
-        }
-        eprintln!("{count} references: written in {written:?}, read by {:?}", start.elapsed());
-    }
 
     #[test]
     fn references_come_in_order_over_many_pages_and_leave_no_file() {
