@@ -311,10 +311,16 @@ impl FilePages {
     }
 
     fn load(&self) -> rusqlite::Result<std::collections::VecDeque<CachedFile>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT key, kind, stamp, head, pieces FROM file \
-             WHERE ?1 IS NULL OR key > ?1 ORDER BY key LIMIT ?2",
-        )?;
-        statement.query_map(params![self.last, PAGE_COUNT], row_to_file)?.collect()
+        // One query for both would not be looked up by the key, but run from the start each time.
+        let after = if self.last.is_some() { "WHERE key > ?1" } else { "" };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT key, kind, stamp, head, pieces FROM file {after} \
+             ORDER BY key LIMIT {PAGE_COUNT}"
+        ))?;
+        match &self.last {
+            Some(last) => statement.query_map([last], row_to_file),
+            None => statement.query_map([], row_to_file),
+        }?
+        .collect()
     }
 }

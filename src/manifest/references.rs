@@ -24,6 +24,9 @@ const SCHEMA: &str = "
 /// How its file begins until it has no name.
 const PREFIX: &str = ".idswyft-vault-rows-";
 const PAGE_COUNT: usize = 1024;
+/// Bytes of keys that are sorted in memory before they are written: rows come in no order, and
+/// pages that are written in theirs are written once a batch.
+const BATCH_LEN: usize = 16 * 1024 * 1024;
 
 /// A file that a row names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct References {
     connection: Connection,
     dir: PathBuf,
     count: u64,
+    batch: Vec<(u64, Reference)>,
+    batch_len: usize,
 }
 
 impl References {
@@ -66,21 +71,37 @@ impl References {
         let connection = prepare().map_err(|cause| Error::new(dir, "prepare", cause))?;
         // From here on it ends with the connection, whatever ends that.
         drop(file);
-        Ok(Self { connection, dir: dir.to_owned(), count: 0 })
+        let dir = dir.to_owned();
+        Ok(Self { connection, dir, count: 0, batch: Vec::new(), batch_len: 0 })
     }
 
     /// Adds a reference; the same one may come several times.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(&mut self, reference: &Reference) -> Result<(), Error> {
-        let Reference { key, form, size } = reference;
+    pub fn add(&mut self, reference: Reference) -> Result<(), Error> {
         self.count += 1;
-        let added = self
-            .connection
-            .prepare_cached("INSERT INTO reference VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut statement| statement.execute(params![key, self.count, form, size]));
-        added.map(drop).map_err(|cause| Error::new(&self.dir, "write", cause))
+        self.batch_len += reference.key.len() + size_of::<(u64, Reference)>();
+        self.batch.push((self.count, reference));
+        if self.batch_len > BATCH_LEN { self.finish() } else { Ok(()) }
+    }
+
+    /// Writes what was added; only then a cursor comes to all of it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        self.batch_len = 0;
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.sort_unstable_by(|a, b| (&a.1.key, a.0).cmp(&(&b.1.key, b.0)));
+        let write = || {
+            let insert = "INSERT INTO reference VALUES (?1, ?2, ?3, ?4)";
+            let mut statement = self.connection.prepare_cached(insert)?;
+            batch.iter().try_for_each(|(number, Reference { key, form, size })| {
+                statement.execute(params![key, number, form, size]).map(drop)
+            })
+        };
+        write().map_err(|cause| Error::new(&self.dir, "write", cause))
     }
 
     /// Adds an id to the set.
@@ -154,19 +175,22 @@ impl ReferenceCursor<'_> {
     }
 
     fn load(&self) -> rusqlite::Result<VecDeque<(i64, Reference)>> {
-        let (key, number) = match &self.last {
-            Some((key, number)) => (Some(key), *number),
-            None => (None, 0),
-        };
-        let mut statement = self.references.connection.prepare_cached(
-            "SELECT key, number, form, size FROM reference \
-             WHERE ?1 IS NULL OR (key, number) > (?1, ?2) ORDER BY key, number LIMIT ?3",
-        )?;
+        // One query for both would not be looked up by the key, but run from the start each time.
+        let after = if self.last.is_some() { "WHERE (key, number) > (?1, ?2)" } else { "" };
+        let query = format!(
+            "SELECT key, number, form, size FROM reference {after} ORDER BY key, number \
+             LIMIT {PAGE_COUNT}"
+        );
+        let mut statement = self.references.connection.prepare_cached(&query)?;
         let row_to_reference = |row: &rusqlite::Row<'_>| {
             let (key, form, size) = (row.get(0)?, row.get(2)?, row.get(3)?);
             Ok((row.get(1)?, Reference { key, form, size }))
         };
-        statement.query_map(params![key, number, PAGE_COUNT], row_to_reference)?.collect()
+        match &self.last {
+            Some((key, number)) => statement.query_map(params![key, number], row_to_reference),
+            None => statement.query_map([], row_to_reference),
+        }?
+        .collect()
     }
 }
 
@@ -182,8 +206,12 @@ mod tests {
         let total = 5 * PAGE_COUNT as u64;
         for number in 0..total {
             let key = blake3::hash(&(number / 2).to_le_bytes()).as_bytes()[..4].to_vec();
-            references.add(&Reference { key, form: 1, size: Some(number) }).unwrap();
+            references.add(Reference { key, form: 1, size: Some(number) }).unwrap();
+            if number % 1000 == 0 {
+                references.finish().unwrap();
+            }
         }
+        references.finish().unwrap();
         let (mut cursor, mut found) = (references.cursor(), Vec::new());
         while let Some(reference) = cursor.advance().unwrap() {
             found.push((reference.key, reference.size.unwrap()));
@@ -199,8 +227,9 @@ mod tests {
         let mut references = References::create(dir.path()).unwrap();
         for key in ["b", "a", "c"] {
             let reference = Reference { key: key.into(), form: 0, size: None };
-            references.add(&reference).unwrap();
+            references.add(reference).unwrap();
         }
+        references.finish().unwrap();
         references.add_id(b"x").unwrap();
         references.add_id(b"x").unwrap();
         assert!(references.has_id(b"x").unwrap() && !references.has_id(b"y").unwrap());

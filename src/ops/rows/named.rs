@@ -88,7 +88,8 @@ impl Named {
     /// # Errors
     /// If what was named could not be kept.
     pub fn finish(&mut self, facts: &DumpFacts) -> Result<bool, manifest::Error> {
-        match self.failure.take() {
+        let kept = self.references.as_mut().map_or(Ok(()), References::finish);
+        match self.failure.take().or(kept.err()) {
             Some(failure) => Err(failure),
             None => Ok(WATCHES.iter().any(|watch| facts.watched.contains(watch.table))),
         }
@@ -119,10 +120,10 @@ impl Named {
         };
         self.object_count += u64::from(form == Form::Object);
         let size = size.text().and_then(|size| size.parse().ok());
-        self.keep(&Reference { key: sort_key(path), form: form.code(), size });
+        self.keep(Reference { key: sort_key(path), form: form.code(), size });
     }
 
-    fn keep(&mut self, reference: &Reference) {
+    fn keep(&mut self, reference: Reference) {
         if self.failure.is_some() {
             return;
         }
