@@ -10,7 +10,7 @@ use std::path::Path;
 use super::journal::DatabaseNames;
 use super::uploads::VolumeSwap;
 use super::{Application, ApplyError, Erased};
-use crate::base::{Code, Event, SnapshotId};
+use crate::base::{Code, Coded, Event, SnapshotId};
 use crate::ops::Error;
 use crate::ops::erase::{UserId, erase_sql, paths_sql, tree_paths};
 use crate::ops::rows::{self, ErasedPerson};
@@ -39,7 +39,17 @@ impl Application<'_> {
     ) -> Result<Vec<ErasedPerson>, Error> {
         let older = File::open(dump).map_err(|cause| Error::file("read", dump, cause))?;
         let scratch = self.dir.path();
-        let newest = rows::erased_in_newest(unlocked, snapshot, rows::all_of(older), scratch)?;
+        let newest = rows::erased_in_newest(unlocked, snapshot, rows::all_of(older), scratch);
+        let newest = match (newest, erased) {
+            (Ok(newest), _) => newest,
+            // A newer snapshot that is damaged keeps nobody from this one (I8).
+            (Err(error), Erased::Tell) => {
+                let detail = format!("who was erased since is not known: {error}");
+                self.observer.observe(Event::Warning { code: error.code(), detail });
+                None
+            }
+            (Err(error), Erased::Again) => return Err(error),
+        };
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for person in newest.into_iter().flat_map(|(_, people)| people) {
             found.entry(person.user_id).or_default().extend(person.verification_ids);

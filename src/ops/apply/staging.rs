@@ -132,10 +132,7 @@ impl Application<'_> {
         if let Some(install_dir) = journal.install_dir.as_deref() {
             journal.files = super::files::stage(&self.dir, install_dir, &request.files)?;
         }
-        if journal.files.is_empty() {
-            let snapshot = request.snapshot;
-            report.proofs = self.check_keys(unlocked, snapshot, stack, request.other_keys)?;
-        } else {
+        if !journal.files.is_empty() {
             // Without it the new files would reach no container: said while nothing is stopped.
             ComposeProgram::find(&self.docker)?;
         }
@@ -160,7 +157,12 @@ impl Application<'_> {
                 self.observer.observe(Event::Warning { code: Code::OwnerChanged, detail });
             }
         }
-        self.compare(unlocked, request, (stack, body), journal, report)
+        self.compare(unlocked, request, (stack, body), journal, report)?;
+        if journal.files.is_empty() {
+            let snapshot = request.snapshot;
+            report.proofs = self.check_keys(unlocked, snapshot, stack, request.other_keys)?;
+        }
+        Ok(())
     }
 
     /// Compares the staged rows with the staged files, and with who was erased since.

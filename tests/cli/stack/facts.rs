@@ -5,13 +5,15 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::support::Stack;
+use super::support::but_for_the_usual;
 use super::{restore, with_vault};
 use crate::support::Outcome;
 
 /// Takes a snapshot with a changed `docker` and returns what a restore says of it.
 fn facts_with(stack: &Stack, script: &str, variables: &[(&str, &str)]) -> Value {
     let mut command = stack.with_fake_docker(["snapshot", "--json"], script);
-    let report = Outcome::of(command.envs(variables.iter().copied()).output().unwrap()).json(0);
+    let ended = Outcome::of(command.envs(variables.iter().copied()).output().unwrap());
+    let report = but_for_the_usual(ended).json(0);
     let id = report["snapshots"][0]["id"].as_str().unwrap();
     restore(stack, id, id);
     let text = fs::read_to_string(stack.path(id).join("facts.json")).unwrap();
