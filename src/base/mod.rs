@@ -1,5 +1,6 @@
 //! Layer 0: ids, limits, time, entropy, the gate, events and error codes. No I/O.
 
+pub mod chain;
 pub mod clock;
 pub mod code;
 pub mod entropy;
@@ -10,6 +11,7 @@ pub mod limits;
 pub mod profile;
 pub mod secret;
 
+pub use chain::with_causes;
 pub use clock::{Clock, SystemClock};
 pub use code::{Code, Coded, Family};
 pub use entropy::{Entropy, SystemEntropy};

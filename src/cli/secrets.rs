@@ -27,7 +27,8 @@ pub type Environment = BTreeMap<String, Secret>;
 pub fn environment(config: &Config) -> Option<Environment> {
     let selector = config.sources.stack()?;
     let stack = Stack::find(&Docker::find().ok()?, &selector).ok()?;
-    let is_api = |container: &Container| container.service() == Some(API_SERVICE);
+    let api = stack.running(API_SERVICE).ok()?.id.clone();
+    let is_api = |container: &Container| container.id == api;
     Some(stack.containers.into_iter().find(is_api)?.env)
 }
 

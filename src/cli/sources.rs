@@ -15,8 +15,8 @@ use crate::policy::in_stack_hours;
 use crate::source::StreamSource;
 use crate::source::command::CommandSource;
 use crate::source::docker::{
-    ComposeSource, Docker, DockerError, ReadMode, ReadWay, Selector, Stack, StackFacts,
-    UploadsVolume, VolumeStream,
+    API_SERVICE, ComposeSource, Docker, DockerError, ReadMode, ReadWay, Selector, Stack,
+    StackFacts, UploadsVolume, VolumeStream,
 };
 use crate::source::postgres::LocalSource;
 use crate::source::stream::StdinSource;
@@ -131,7 +131,8 @@ fn open_volume(
             Uploads::new(description("direct"), UploadsReader::Directory(path))
         }
         ReadWay::Helper(name) => {
-            let image = stack.containers.first().map(|container| container.image_id.clone());
+            let api = stack.service(API_SERVICE).ok().or(stack.containers.first());
+            let image = api.map(|container| container.image_id.clone());
             let source = VolumeStream::new(docker, name, image.unwrap_or_default());
             Uploads::new(description("helper"), UploadsReader::Archive(Box::new(source)))
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::last_run::{LastRun, RunState};
-use crate::base::{Code, Coded, GenerationId, SnapshotId};
+use crate::base::{Code, Coded, GenerationId, SnapshotId, with_causes};
 use crate::vault::standing::Standing;
 use crate::vault::state::StateDir;
 
@@ -94,7 +94,7 @@ pub fn vault_status(request: &StatusRequest, now: Timestamp) -> VaultStatus {
         problems: Vec::new(),
     };
     if let Err(error) = fill(&mut status, request, now) {
-        let detail = format!("vault {}: failed to {}", request.name, chain(&error));
+        let detail = format!("vault {}: failed to {}", request.name, with_causes(&error));
         status.problems.push(Problem { code: error.code(), detail });
     }
     let stale = staleness(&status);
@@ -186,14 +186,4 @@ pub fn run_problems(run: &LastRun) -> Vec<Problem> {
 
 fn age_s(time: Timestamp, now: Timestamp) -> i64 {
     now.duration_since(time).as_secs()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Error;
-use crate::base::{Code, Digest, Event, Observer};
+use crate::base::{Code, Digest, Event, Observer, with_causes};
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::ObjectKey;
 use crate::manifest::{Manifest, Outgoing, Payload, ReceiptRow};
@@ -59,7 +59,7 @@ impl Mirrors {
     /// Notes that a mirror does not answer, and tells once.
     pub fn note_lagging(&mut self, store: &str, cause: &store::Error, observer: &dyn Observer) {
         if self.lagging.insert(store.to_owned()) {
-            let detail = format!("store {store}: {}", chain(cause));
+            let detail = format!("store {store}: {}", with_causes(cause));
             observer.observe(Event::Warning { code: Code::MirrorLagging, detail });
         }
     }
@@ -87,17 +87,6 @@ impl Mirrors {
         }
         Ok(())
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn deliver_to(store: &dyn Store, manifest: &mut Manifest) -> Result<(), Error> {

@@ -153,8 +153,10 @@ fn the_config_of_the_readme_is_one() {
     let (_, config) = readme.split_once("```toml\n").unwrap();
     let (config, _) = config.split_once("```").unwrap();
     let install = Install::new();
-    let recipient = install.keygen("readme.key");
-    let config = config.replace("age1…", &recipient).replace("/var/lib/idswyft-vault", "/nowhere");
+    // The archive's recipient comes first, the custodian's second.
+    let config = config.replacen("age1…", &install.keygen("readme.key"), 1);
+    let config = config.replacen("age1…", &install.keygen("custodian.key"), 1);
+    let config = config.replace("/var/lib/idswyft-vault", "/nowhere");
     install.write("readme.toml", config.as_bytes());
     let read = install.run(["snapshots", "--config", "readme.toml"]);
     read.fails(1, "vault-missing", &["nightly", "/nowhere/nightly"]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::apply;
-use crate::base::{Coded, Event, Observer, SnapshotId};
+use crate::base::{Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::{PartArg, RestoreArgs, UsageError};
 use crate::cli::commands::show::choose;
@@ -53,7 +53,7 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     let report = restore::restore(&unlocked, &request, session.progress.as_ref())?;
     let has_dump = report.database_len > 0;
     let erased = match has_dump && !args.no_erased_check {
-        true => erased_since(&unlocked, snapshot, target, session.progress.as_ref()),
+        true => erased_since(&unlocked, snapshot, target, session),
         false => Vec::new(),
     };
     let losses: Vec<_> = report
@@ -82,15 +82,15 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     session.report.deed(object, &warnings, ending, || text_of(&report, target))
 }
 
-/// Finds who of the restored dump was erased since, and warns of them; so it does of a failure, for
-/// what was restored is there.
+/// Finds who of the restored dump was erased since, and warns of them. That this is not known is
+/// only noted: what was restored is there, and nothing of it is damaged.
 fn erased_since(
     unlocked: &Unlocked,
     snapshot: SnapshotId,
     target: &Path,
-    observer: &dyn Observer,
+    session: &Session,
 ) -> Vec<ErasedPerson> {
-    let warn = |code, detail| observer.observe(Event::Warning { code, detail });
+    let warn = |code, detail| session.progress.observe(Event::Warning { code, detail });
     let path = target.join("db.sql");
     let found = File::open(&path)
         .map_err(|cause| ops::Error::file("read", &path, cause))
@@ -102,7 +102,7 @@ fn erased_since(
         }
         Ok(None) => Vec::new(),
         Err(error) => {
-            warn(error.code(), format!("who was erased since is not known: {error}"));
+            session.report.note(&format!("who was erased since is not known: {error}"));
             Vec::new()
         }
     }

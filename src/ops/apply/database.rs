@@ -22,12 +22,13 @@ const COUNTS_AT_ONCE: usize = 50;
 
 impl DatabaseNames {
     /// Names what is staged and what was there before; `suffix` sets them apart from any other.
-    pub fn new(user: &str, name: &str, suffix: &str) -> Self {
+    pub fn new(user: &str, name: &str, was_there: bool, suffix: &str) -> Self {
         let end = (0..=NAME_LEN_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
         let short = &name[..end.unwrap_or(0)];
         Self {
             user: user.to_owned(),
             name: name.to_owned(),
+            was_there,
             staged: format!("{short}_restored_{suffix}"),
             previous: format!("{short}_before_{suffix}"),
         }
@@ -125,7 +126,11 @@ impl<'a> DatabaseSwap<'a> {
         let Names { name, staged, previous } = self.quoted();
         let there = self.there()?;
         if !there.contains(&self.names.staged) {
-            return Ok(());
+            // It was done before, if what was there has its other name now.
+            return match there.contains(&self.names.name) && self.is_kept(&there) {
+                true => Ok(()),
+                false => Err(ApplyError::Lost { what: self.names.staged.clone() }.into()),
+            };
         }
         if !there.contains(&self.names.name) {
             return self.run(&format!("ALTER DATABASE {staged} RENAME TO {name};"));
@@ -148,6 +153,9 @@ impl<'a> DatabaseSwap<'a> {
         let there = self.there()?;
         let had_one = there.contains(&self.names.previous);
         if !there.contains(&self.names.staged) && there.contains(&self.names.name) {
+            if !self.is_kept(&there) {
+                return Err(ApplyError::Lost { what: self.names.previous.clone() }.into());
+            }
             let again = match had_one {
                 true => format!("ALTER DATABASE {previous} RENAME TO {name};"),
                 false => String::new(),
@@ -180,7 +188,12 @@ impl<'a> DatabaseSwap<'a> {
     }
 
     fn drop(&self, name: &str) -> Result<(), Error> {
-        self.run(&format!("DROP DATABASE IF EXISTS {};", identifier(name)))
+        self.run(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", identifier(name)))
+    }
+
+    /// Tells whether what was there before still is, under its other name.
+    fn is_kept(&self, there: &BTreeSet<String>) -> bool {
+        !self.names.was_there || there.contains(&self.names.previous)
     }
 
     /// Ends every connection to a database, lets no new one in, and renames in one transaction.
@@ -242,9 +255,9 @@ mod tests {
 
     #[test]
     fn names_beside_a_long_one_still_fit() {
-        let names = DatabaseNames::new("u", &"é".repeat(31), "0011aabb");
+        let names = DatabaseNames::new("u", &"é".repeat(31), true, "0011aabb");
         assert!(names.staged.len() <= 63 && names.previous.len() <= 63);
         assert_ne!(names.staged, names.previous);
-        assert_eq!(DatabaseNames::new("u", "postgres", "00").elsewhere(), "template1");
+        assert_eq!(DatabaseNames::new("u", "postgres", true, "00").elsewhere(), "template1");
     }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use super::journal::DatabaseNames;
 use super::uploads::VolumeSwap;
 use super::{Application, ApplyError, Erased};
-use crate::base::{Code, Coded, Event, SnapshotId};
+use crate::base::{Code, Coded, Event, SnapshotId, with_causes};
 use crate::ops::Error;
 use crate::ops::erase::{UserId, erase_sql, paths_sql, tree_paths};
 use crate::ops::rows::{self, ErasedPerson};
@@ -44,8 +46,7 @@ impl Application<'_> {
             (Ok(newest), _) => newest,
             // A newer snapshot that is damaged keeps nobody from this one (I8).
             (Err(error), Erased::Tell) => {
-                let detail = format!("who was erased since is not known: {error}");
-                self.observer.observe(Event::Warning { code: error.code(), detail });
+                self.warn_unknown(&error);
                 None
             }
             (Err(error), Erased::Again) => return Err(error),
@@ -54,7 +55,16 @@ impl Application<'_> {
         for person in newest.into_iter().flat_map(|(_, people)| people) {
             found.entry(person.user_id).or_default().extend(person.verification_ids);
         }
-        for (verification, user) in erased_now(psql, names)? {
+        let now = match (erased_now(psql, names), erased) {
+            (Ok(now), _) => now,
+            // A database that is damaged is what this is run for.
+            (Err(error), Erased::Tell) => {
+                self.warn_unknown(&error);
+                Vec::new()
+            }
+            (Err(error), Erased::Again) => return Err(error),
+        };
+        for (verification, user) in now {
             found.entry(user).or_default().insert(verification);
         }
         let people: Vec<ErasedPerson> = found
@@ -69,6 +79,11 @@ impl Application<'_> {
             Erased::Again => erase_again(&people, psql, names, uploads)?,
         }
         Ok(people)
+    }
+
+    fn warn_unknown(&self, error: &Error) {
+        let detail = format!("who was erased since is not wholly known: {}", with_causes(error));
+        self.observer.observe(Event::Warning { code: error.code(), detail });
     }
 
     fn tell(&self, people: &[ErasedPerson]) {
@@ -121,6 +136,19 @@ fn erased_now(psql: &Psql<'_>, names: &DatabaseNames) -> Result<Vec<(String, Str
     Ok(found)
 }
 
+/// Removes a file below a directory; no symbolic link on the way is followed.
+fn remove_below(root: &Path, path: &Path) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags | OFlags::NOFOLLOW, Mode::empty())?;
+    let above = match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let above = rustix::fs::openat2(&root, above, flags, Mode::empty(), within)?;
+    rustix::fs::unlinkat(&above, path.file_name().ok_or(Errno::NOENT)?, AtFlags::empty())
+}
+
 fn erase_again(
     people: &[ErasedPerson],
     psql: &Psql<'_>,
@@ -137,12 +165,13 @@ fn erase_again(
     // Files first: as long as the rows are there, the same call finds them again.
     for path in tree_paths(&printed.join("\n")) {
         let Some(uploads) = uploads else { break };
-        let place = uploads.restored().join(OsStr::from_bytes(&path));
-        match fs::remove_file(&place) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => {
-                return Err(Error::file("erase", place, cause));
+        let root = uploads.restored();
+        match remove_below(&root, Path::new(OsStr::from_bytes(&path))) {
+            Err(Errno::NOENT) | Ok(()) => {}
+            Err(errno) => {
+                let place = root.join(OsStr::from_bytes(&path));
+                return Err(Error::file("erase", place, errno.into()));
             }
-            _ => {}
         }
     }
     psql.run(&names.staged, &erase_sql(&users))?;

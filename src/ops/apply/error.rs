@@ -30,6 +30,23 @@ pub enum ApplyError {
         /// Its phase.
         phase: &'static str,
     },
+    /// It was begun with other options.
+    #[error(
+        "go on with the snapshot {snapshot}: it was begun {how}: bring it back with \
+         `restore --undo`, then begin anew"
+    )]
+    Otherwise {
+        /// The snapshot of the journal.
+        snapshot: SnapshotId,
+        /// What is different, in words.
+        how: &'static str,
+    },
+    /// What is to be exchanged is not there.
+    #[error("find {what}: somebody else has removed it, and nothing more was done")]
+    Lost {
+        /// What.
+        what: String,
+    },
     /// There is no journal.
     #[error("find what was put into service: there is no journal of this stack")]
     NothingThere,
@@ -129,7 +146,8 @@ impl Coded for ApplyError {
     fn code(&self) -> Code {
         match self {
             Self::Journal { .. } => Code::JournalUnusable,
-            Self::UnderWay { .. } => Code::ApplyUnderWay,
+            Self::UnderWay { .. } | Self::Otherwise { .. } => Code::ApplyUnderWay,
+            Self::Lost { .. } => Code::JournalUnusable,
             Self::NothingThere => Code::UsageInvalid,
             Self::Damaged { .. } | Self::Rows { .. } => Code::ContentsAltered,
             Self::FileOutside { .. } | Self::Id { .. } => Code::FormatInvalid,

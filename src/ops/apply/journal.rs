@@ -79,6 +79,20 @@ impl Phase {
     }
 }
 
+/// Which way it goes. It never turns before it has come to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// What is staged comes into service.
+    Forward,
+    /// What was there before comes back.
+    Back,
+    /// What was staged is removed.
+    Discarding,
+    /// What does not serve any more is removed.
+    Dropping,
+}
+
 /// The databases that change names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseNames {
@@ -86,6 +100,8 @@ pub struct DatabaseNames {
     pub user: String,
     /// The name that the stack uses.
     pub name: String,
+    /// Whether there was one of that name.
+    pub was_there: bool,
     /// The name of the restored one until it takes its place.
     pub staged: String,
     /// The name of the old one afterwards.
@@ -97,6 +113,9 @@ pub struct DatabaseNames {
 pub struct UploadsPlaces {
     /// The volume's root on this machine.
     pub root: PathBuf,
+    /// Where what is staged and what was there before are: on the same disk, beside the root,
+    /// where the user of the api cannot touch them, if that can be.
+    pub beside: PathBuf,
     /// The name of the directory with what was restored.
     pub staged: String,
     /// The name of the directory with what was there before.
@@ -127,6 +146,14 @@ pub struct Journal {
     pub install_dir: Option<PathBuf>,
     /// How far it is.
     pub phase: Phase,
+    /// Which way it goes.
+    pub way: Way,
+    /// Whether the api was started on what was restored: it may have written since.
+    pub has_served: bool,
+    /// Whether the files of the install are left as they are.
+    pub keeps_env: bool,
+    /// Whether people who were erased since were erased again.
+    pub erased_again: bool,
     /// The databases, if the snapshot has one.
     pub database: Option<DatabaseNames>,
     /// The uploads, if the snapshot has any.
@@ -135,6 +162,8 @@ pub struct Journal {
     pub files: Vec<InstallFileName>,
     /// The services that are stopped, and started again.
     pub services: Vec<String>,
+    /// Those of them that ran before.
+    pub ran: Vec<String>,
 }
 
 /// Where the journal of a project is, and what it needs beside itself.

@@ -11,27 +11,27 @@ mod erased;
 mod error;
 mod files;
 mod journal;
+mod request;
 mod room;
 mod services;
 mod staging;
 mod uploads;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use checks::variable_of;
 pub use error::ApplyError;
 pub use files::InstallFile;
-pub use journal::{Journal, Phase};
+pub use journal::{Journal, Phase, Way};
+pub use request::{ApplyReport, ApplyRequest, Erased, OtherKeys};
 
 use self::database::DatabaseSwap;
 use self::journal::{JournalDir, remove_tree};
 use self::uploads::VolumeSwap;
 use super::Error;
-use super::escrow::proof::Proof;
-use super::rows::{ErasedPerson, RowsCounts};
-use crate::base::{Event, Gate, Observer, SnapshotId};
+use crate::base::{Coded, Event, Gate, Observer, with_causes};
 use crate::source::docker::psql::Psql;
 use crate::source::docker::{Docker, DockerError, Selector, Stack};
 use crate::vault::state::StateLock;
@@ -40,57 +40,6 @@ use crate::vault::{Outside, Unlocked};
 /// The services by which a stack is known.
 const POSTGRES: &str = "postgres";
 const WATCHTOWER: &str = "watchtower";
-
-/// What to do about people who were erased after the snapshot was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Erased {
-    /// Tell who they are.
-    Tell,
-    /// Erase them again before anything serves.
-    Again,
-}
-
-/// What to do about a key that fits what was restored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OtherKeys {
-    /// Go back.
-    Refuse,
-    /// Go on with a warning.
-    Accept,
-}
-
-/// What to put into service.
-pub struct ApplyRequest {
-    /// The snapshot.
-    pub snapshot: SnapshotId,
-    /// The sealed files of the install, opened; none if they are to stay as they are.
-    pub files: Vec<InstallFile>,
-    /// What to do about erased people.
-    pub erased: Erased,
-    /// What to do about keys that do not fit.
-    pub other_keys: OtherKeys,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApplyReport {
-    /// The compose project.
-    pub project: String,
-    /// Rows of the database that serves now.
-    pub row_count: u64,
-    /// Regular files of the uploads that serve now.
-    pub file_count: u64,
-    /// Files of the install that were replaced.
-    pub replaced: Vec<PathBuf>,
-    /// How the files fit the rows, if rows name any.
-    pub rows: Option<RowsCounts>,
-    /// Who was erased after the snapshot was taken.
-    pub erased: Vec<ErasedPerson>,
-    /// What proves that the keys fit.
-    pub proofs: Vec<Proof>,
-    /// How long each phase took.
-    pub durations: Vec<(&'static str, Duration)>,
-}
 
 /// A stack, and the journal of what is done to it.
 pub struct Application<'a> {
@@ -145,59 +94,49 @@ impl<'a> Application<'a> {
     /// as it was is in the journal.
     pub fn apply(&self, unlocked: &Unlocked, request: &ApplyRequest) -> Result<ApplyReport, Error> {
         let mut report = ApplyReport { project: self.project().to_owned(), ..Default::default() };
-        let mut journal = match self.journal()? {
-            Some(found) if found.snapshot != request.snapshot || found.phase >= Phase::Done => {
-                let (snapshot, phase) = (found.snapshot, found.phase.name());
-                return Err(ApplyError::UnderWay { snapshot, phase }.into());
-            }
-            Some(found) if found.phase == Phase::Staging => {
-                self.discard(&found)?;
-                self.stage(unlocked, request, &mut report)?
-            }
-            Some(found) => found,
+        let mut journal = match self.ended()? {
+            Some(found) => request.goes_on(found)?,
             None => self.stage(unlocked, request, &mut report)?,
         };
         let body = unlocked.body(&unlocked.auditor().snapshot(request.snapshot)?)?;
         report.row_count = body.database.map_or(0, |database| database.rows.values().sum());
         report.file_count = body.uploads.map_or(0, |uploads| uploads.file_count);
         report.replaced = journal.files.iter().map(|file| file.path.clone()).collect();
-        match self.forward(&mut journal, (unlocked, request.other_keys), &mut report) {
-            Ok(()) => Ok(report),
+        if let Err(error) = self.forward(&mut journal, (unlocked, request.other_keys), &mut report)
+        {
             // What was restored is in place and proven; the api alone is not well.
-            Err(error) if journal.phase == Phase::Starting => Err(error),
-            Err(error) => match self.take_back(&mut journal) {
-                Ok(()) => {
-                    self.discard(&journal)?;
-                    Err(ApplyError::TakenBack { cause: Box::new(error) }.into())
-                }
+            if journal.phase >= Phase::Starting {
+                return Err(error);
+            }
+            return Err(match self.take_back(journal) {
+                Ok(_) => ApplyError::TakenBack { cause: Box::new(error) },
                 Err(back) => {
                     let (cause, back) = (Box::new(error), Box::new(back));
-                    Err(ApplyError::NotTakenBack { cause, back }.into())
+                    ApplyError::NotTakenBack { cause, back }
                 }
-            },
+            }
+            .into());
         }
+        if let Err(error) = remove_tree(&self.dir.staged_files()) {
+            // Secrets that took their places are not needed twice; that they are there is told.
+            let (code, detail) = (error.code(), with_causes(&error));
+            self.observer.observe(Event::Warning { code, detail });
+        }
+        Ok(report)
     }
 
-    /// Brings back what was there before; what took its place stays aside.
+    /// Brings back what was there before; what took its place stays aside if it has served.
     ///
     /// # Errors
     /// If there is nothing to take back, or a step fails; the same call then goes on.
     pub fn undo(&self) -> Result<Journal, Error> {
-        let mut journal = self.journal()?.ok_or(ApplyError::NothingThere)?;
-        if journal.phase == Phase::Staging {
-            self.discard(&journal)?;
-            return Ok(journal);
+        let found = self.journal()?.ok_or(ApplyError::NothingThere)?;
+        match self.ended()? {
+            None => Ok(found),
+            Some(journal) if journal.phase == Phase::Undone => Ok(journal),
+            Some(journal) if journal.way == Way::Dropping => Err(journal.under_way().into()),
+            Some(journal) => self.take_back(journal),
         }
-        let had_started = journal.phase >= Phase::Starting;
-        self.take_back(&mut journal)?;
-        match had_started {
-            true => {
-                journal.phase = Phase::Undone;
-                self.dir.save(&journal)?;
-            }
-            false => self.discard(&journal)?,
-        }
-        Ok(journal)
     }
 
     /// Removes for good what does not serve any more.
@@ -205,11 +144,13 @@ impl<'a> Application<'a> {
     /// # Errors
     /// If nothing has ended, or something cannot be removed; the same call then goes on.
     pub fn drop_previous(&self) -> Result<Journal, Error> {
-        let journal = self.journal()?.ok_or(ApplyError::NothingThere)?;
-        if journal.phase < Phase::Done {
-            let (snapshot, phase) = (journal.snapshot, journal.phase.name());
-            return Err(ApplyError::UnderWay { snapshot, phase }.into());
+        let mut journal = self.ended()?.ok_or(ApplyError::NothingThere)?;
+        if journal.way != Way::Dropping && journal.phase < Phase::Done {
+            return Err(journal.under_way().into());
         }
+        // From here on nothing can be brought back any more, and nobody is to try.
+        journal.way = Way::Dropping;
+        self.dir.save(&journal)?;
         let stack = self.stack()?;
         if let Some(swap) = self.database(&stack, &journal)? {
             swap.drop_previous()?;
@@ -221,6 +162,21 @@ impl<'a> Application<'a> {
         }
         self.dir.remove()?;
         Ok(journal)
+    }
+
+    /// Brings what was on its way back, or was being removed, to its end; returns the journal if
+    /// there is still one. Nothing turns round half-way, so no phase is met from both sides.
+    fn ended(&self) -> Result<Option<Journal>, Error> {
+        let Some(journal) = self.journal()? else { return Ok(None) };
+        match journal.way {
+            Way::Forward if journal.phase == Phase::Staging => self.discard(journal).map(|_| None),
+            Way::Discarding => self.discard(journal).map(|_| None),
+            Way::Back if journal.phase != Phase::Undone => {
+                let journal = self.take_back(journal)?;
+                Ok((journal.phase == Phase::Undone).then_some(journal))
+            }
+            _ => Ok(Some(journal)),
+        }
     }
 
     /// Takes the phases one by one, each in the journal before it begins.
@@ -236,11 +192,13 @@ impl<'a> Application<'a> {
             self.step(journal, keys, report)?;
             self.observer.observe(Event::PhaseFinished { phase });
             report.durations.push((phase, self.since(began)));
-            journal.phase = journal.phase.next();
-            self.dir.save(journal)?;
+            let mut next = journal.clone();
+            next.phase = journal.phase.next();
+            next.has_served |= next.phase == Phase::Starting;
+            self.dir.save(&next)?;
+            *journal = next;
         }
-        // Secrets that took their places are not needed twice.
-        remove_tree(&self.dir.staged_files())
+        Ok(())
     }
 
     fn step(
@@ -275,34 +233,41 @@ impl<'a> Application<'a> {
     }
 
     /// Undoes the phases one by one, the last first; the journal says how far that is.
-    fn take_back(&self, journal: &mut Journal) -> Result<(), Error> {
+    fn take_back(&self, mut journal: Journal) -> Result<Journal, Error> {
+        journal.way = Way::Back;
+        self.dir.save(&journal)?;
         let stack = self.stack()?;
         if journal.phase >= Phase::Starting {
             services::stop(&self.docker, &stack, &journal.services)?;
-            self.reach(journal, Phase::UploadsIn)?;
+            self.reach(&mut journal, Phase::UploadsIn)?;
         }
         if journal.phase >= Phase::UploadsIn {
-            self.volume(journal).map_or(Ok(()), |swap| swap.back_out())?;
-            self.reach(journal, Phase::UploadsOut)?;
+            self.volume(&journal).map_or(Ok(()), |swap| swap.back_out())?;
+            self.reach(&mut journal, Phase::UploadsOut)?;
         }
         if journal.phase >= Phase::UploadsOut {
-            self.volume(journal).map_or(Ok(()), |swap| swap.back_in())?;
-            self.reach(journal, Phase::Database)?;
+            self.volume(&journal).map_or(Ok(()), |swap| swap.back_in())?;
+            self.reach(&mut journal, Phase::Database)?;
         }
         if journal.phase >= Phase::Database {
-            if let Some(swap) = self.database(&stack, journal)? {
+            if let Some(swap) = self.database(&stack, &journal)? {
                 swap.swap_back()?;
             }
-            self.reach(journal, Phase::Files)?;
+            self.reach(&mut journal, Phase::Files)?;
         }
         if journal.phase >= Phase::Files && !journal.files.is_empty() {
-            files::put_back(&self.dir, journal, self.gate())?;
+            files::put_back(&self.dir, &journal, self.gate())?;
             self.remake(&stack)?;
         }
-        self.reach(journal, Phase::Stopping)?;
+        self.reach(&mut journal, Phase::Stopping)?;
         let stack = self.stack()?;
         let is_remade = !journal.files.is_empty();
-        services::start(&self.docker, &stack, &journal.services, is_remade)
+        services::start(&self.docker, &stack, &journal.ran, is_remade)?;
+        if journal.has_served {
+            self.reach(&mut journal, Phase::Undone)?;
+            return Ok(journal);
+        }
+        self.discard(journal)
     }
 
     fn reach(&self, journal: &mut Journal, phase: Phase) -> Result<(), Error> {
@@ -324,17 +289,20 @@ impl<'a> Application<'a> {
     }
 
     /// Removes what was staged, and the journal.
-    fn discard(&self, journal: &Journal) -> Result<(), Error> {
+    fn discard(&self, mut journal: Journal) -> Result<Journal, Error> {
+        journal.way = Way::Discarding;
+        self.dir.save(&journal)?;
         let stack = self.stack()?;
-        if let Some(swap) = self.database(&stack, journal)? {
+        if let Some(swap) = self.database(&stack, &journal)? {
             swap.drop_staged()?;
         }
-        if let Some(swap) = self.volume(journal) {
+        if let Some(swap) = self.volume(&journal) {
             remove_tree(&swap.staged())?;
             // It is empty, unless something that was there before is still in it.
             let _ = std::fs::remove_dir(swap.previous());
         }
-        self.dir.remove()
+        self.dir.remove()?;
+        Ok(journal)
     }
 
     fn database<'s>(

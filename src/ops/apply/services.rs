@@ -32,8 +32,7 @@ pub fn to_stop(stack: &Stack) -> Vec<String> {
 /// # Errors
 /// If the engine fails.
 pub fn stop(docker: &Docker, stack: &Stack, services: &[String]) -> Result<(), Error> {
-    for service in services {
-        let container = stack.service(service)?;
+    for container in of(stack, services) {
         if !matches!(container.status.as_str(), "exited" | "created" | "dead") {
             let seconds = STOP_SECONDS.to_string();
             let words = ["stop", "--time", &seconds, &container.id];
@@ -71,10 +70,24 @@ pub fn start(
         words.extend(remade(stack));
         ComposeProgram::find(docker)?.call(stack, &words, COMPOSE_PATIENCE)?;
     }
-    for service in services {
-        docker.call(&["start", &stack.service(service)?.id])?;
+    for container in of(stack, services) {
+        docker.call(&["start", &container.id])?;
     }
     Ok(())
+}
+
+/// Returns those services of which a container runs.
+pub fn that_run(stack: &Stack, services: &[String]) -> Vec<String> {
+    let runs = |service: &&String| stack.running(service).is_ok();
+    services.iter().filter(runs).cloned().collect()
+}
+
+/// Returns every container of these services: a service may have several.
+fn of<'a>(stack: &'a Stack, services: &'a [String]) -> impl Iterator<Item = &'a Container> {
+    let is_meant = |container: &&Container| {
+        container.service().is_some_and(|name| services.iter().any(|service| service == name))
+    };
+    stack.containers.iter().filter(is_meant)
 }
 
 fn remade(stack: &Stack) -> Vec<&str> {
@@ -120,7 +133,13 @@ pub fn await_health(
 /// If the role cannot be changed.
 pub fn align_password(stack: &Stack, psql: &Psql<'_>) -> Result<(), Error> {
     let Some((role, password)) = credentials(stack.service(API_SERVICE)?) else { return Ok(()) };
-    let sql = format!("ALTER ROLE {} PASSWORD {};", identifier(&role), literal(&password));
+    // The server is not to write the statement to its log, whatever comes of it.
+    let sql = format!(
+        "SET log_statement = 'none'; SET log_min_error_statement = panic; \
+         SET log_min_duration_statement = -1; ALTER ROLE {} PASSWORD {};",
+        identifier(&role),
+        literal(&password)
+    );
     let sql = Zeroizing::new(sql);
     Ok(psql.run_secret("template1", sql).map(drop)?)
 }

@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::database::DatabaseSwap;
-use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces, remove_tree};
+use super::journal::{DatabaseNames, Journal, Phase, UploadsPlaces, Way, remove_tree};
 use super::room::Room;
 use super::services;
 use super::uploads::VolumeSwap;
-use super::{Application, ApplyError, ApplyReport, ApplyRequest, POSTGRES};
+use super::{Application, ApplyError, ApplyReport, ApplyRequest, Erased, POSTGRES};
 use crate::base::{Code, Event, SnapshotId, entropy};
 use crate::format::TreeEntry;
 use crate::format::body::Body;
@@ -18,7 +18,9 @@ use crate::ops::read;
 use crate::ops::restore::{self, Existing, Part, RestoreRequest};
 use crate::ops::rows;
 use crate::source::docker::psql::Psql;
-use crate::source::docker::{API_SERVICE, ComposeProgram, Container, Stack, UploadsVolume};
+use crate::source::docker::{
+    API_SERVICE, ComposeProgram, Container, ReadMode, ReadWay, Stack, UploadsVolume,
+};
 use crate::store::STAGING_PREFIX;
 use crate::vault::Unlocked;
 
@@ -53,8 +55,8 @@ impl Application<'_> {
                 self.dir.save(&journal)?;
                 Ok(journal)
             }
-            Err(error) => match self.discard(&journal) {
-                Ok(()) => Err(ApplyError::TakenBack { cause: Box::new(error) }.into()),
+            Err(error) => match self.discard(journal) {
+                Ok(_) => Err(ApplyError::TakenBack { cause: Box::new(error) }.into()),
                 Err(back) => {
                     let (cause, back) = (Box::new(error), Box::new(back));
                     Err(ApplyError::NotTakenBack { cause, back }.into())
@@ -78,7 +80,9 @@ impl Application<'_> {
             }
             let name = postgres.variable("POSTGRES_DB").map(|name| name.expose().to_owned());
             let name = name.unwrap_or_else(|| psql.user.clone());
-            database = Some(DatabaseNames::new(&psql.user, &name, &suffix));
+            let there = psql.run("template1", "SELECT datname FROM pg_database;")?;
+            let was_there = there.into_iter().flatten().any(|there| there == name);
+            database = Some(DatabaseNames::new(&psql.user, &name, was_there, &suffix));
             room.dump(self.dir.path(), stream.stream.len)?;
             if let Some(place) = data_dir(postgres) {
                 room.database(&place, stream.stream.len)?;
@@ -86,7 +90,7 @@ impl Application<'_> {
         }
         let mut uploads = None;
         if let Some(tree) = &body.uploads {
-            let places = places(stack, &suffix)?;
+            let places = self.places(stack, &suffix)?;
             let entry_count = tree.file_count + tree.dir_count + tree.other_count;
             room.tree(&places.root, tree.content_len, entry_count)?;
             uploads = Some(places);
@@ -98,10 +102,46 @@ impl Application<'_> {
             project: stack.project.clone(),
             install_dir: stack.dir.clone(),
             phase: Phase::Staging,
+            way: Way::Forward,
+            has_served: false,
+            keeps_env: request.files.is_empty(),
+            erased_again: request.erased == Erased::Again,
             database,
             uploads,
             files: Vec::new(),
+            ran: services::that_run(stack, &services::to_stop(stack)),
             services: services::to_stop(stack),
+        })
+    }
+
+    /// Finds the volume, and sees whether it can be exchanged from here.
+    fn places(&self, stack: &Stack, suffix: &str) -> Result<UploadsPlaces, Error> {
+        let volume = UploadsVolume::find(stack, None)?;
+        let root = volume.directory.clone();
+        let unusable = |reason: String| ApplyError::Volume { path: root.clone(), reason };
+        if volume.way(&self.docker, stack, ReadMode::Auto)? != ReadWay::Directory(root.clone()) {
+            let reason = "the engine is not on this machine, or shows other owners here".to_owned();
+            return Err(unusable(reason).into());
+        }
+        let metadata = fs::symlink_metadata(&root).map_err(|cause| {
+            unusable(format!("{cause}: it must be a directory of this machine, and readable"))
+        })?;
+        if !metadata.is_dir() {
+            return Err(unusable("it is not a directory".to_owned()).into());
+        }
+        let beside = beside(&root, &metadata);
+        for place in [&root, &beside] {
+            // Whether it can be written is seen by writing: nothing else tells of a read-only
+            // mount.
+            let probe = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(place);
+            probe.map_err(|cause| unusable(format!("it cannot be written: {cause}")))?;
+        }
+        Ok(UploadsPlaces {
+            root_was: (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777),
+            staged: format!("{STAGING_PREFIX}restored-{suffix}"),
+            previous: format!("{STAGING_PREFIX}before-{suffix}"),
+            beside,
+            root,
         })
     }
 
@@ -216,25 +256,16 @@ impl Application<'_> {
     }
 }
 
-/// Finds the volume, and sees whether it can be exchanged from here.
-fn places(stack: &Stack, suffix: &str) -> Result<UploadsPlaces, Error> {
-    let root = UploadsVolume::find(stack, None)?.directory;
-    let unusable = |reason: String| ApplyError::Volume { path: root.clone(), reason };
-    let metadata = fs::symlink_metadata(&root).map_err(|cause| {
-        unusable(format!("{cause}: it must be a directory of this machine, and readable"))
-    })?;
-    if !metadata.is_dir() {
-        return Err(unusable("it is not a directory".to_owned()).into());
-    }
-    // Whether it can be written is seen by writing: nothing else tells of a read-only mount.
-    let probe = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(&root);
-    probe.map_err(|cause| unusable(format!("it cannot be written: {cause}")))?;
-    Ok(UploadsPlaces {
-        root_was: (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777),
-        staged: format!("{STAGING_PREFIX}restored-{suffix}"),
-        previous: format!("{STAGING_PREFIX}before-{suffix}"),
-        root,
-    })
+/// Returns the directory above a volume, where nobody but this user can move what is staged; the
+/// volume itself where it is a mount of its own, or what is above it is somebody else's.
+fn beside(root: &Path, metadata: &fs::Metadata) -> PathBuf {
+    let is_ours = |above: &&Path| {
+        fs::symlink_metadata(above).is_ok_and(|above| {
+            let ours = rustix::process::geteuid().as_raw();
+            above.dev() == metadata.dev() && above.uid() == ours && above.mode() & 0o022 == 0
+        })
+    };
+    root.parent().filter(is_ours).unwrap_or(root).to_owned()
 }
 
 /// Returns where the databases of a container are on this machine, if it can be seen.

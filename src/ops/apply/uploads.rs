@@ -38,7 +38,7 @@ impl<'a> VolumeSwap<'a> {
 
     /// Returns the directory to restore into.
     pub fn staged(&self) -> PathBuf {
-        self.places.root.join(&self.places.staged)
+        self.places.beside.join(&self.places.staged)
     }
 
     /// Returns the directory that is to become the volume's contents.
@@ -48,7 +48,7 @@ impl<'a> VolumeSwap<'a> {
 
     /// Returns the directory with what was there before.
     pub fn previous(&self) -> PathBuf {
-        self.places.root.join(&self.places.previous)
+        self.places.beside.join(&self.places.previous)
     }
 
     /// Gives what was restored to the volume's owner, where the snapshot's has another number.
@@ -125,7 +125,7 @@ impl<'a> VolumeSwap<'a> {
     /// Moves every entry of a directory into another of the same volume; ours stay.
     fn move_all(&self, from: &Path, to: &Path) -> Result<(), Error> {
         if fs::symlink_metadata(to).is_err() {
-            let make = || DirBuilder::new().mode(0o700).create(to);
+            let make = || DirBuilder::new().recursive(true).mode(0o700).create(to);
             let made = self.gate.pass(Step::MakeDirectory(to), make);
             made.map_err(|cause| Error::file("create", to, cause))?;
         }
@@ -187,13 +187,14 @@ mod tests {
         let metadata = fs::metadata(&root).unwrap();
         let root_was = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
         let (staged, previous) = (".idswyft-vault-s".to_owned(), ".idswyft-vault-p".to_owned());
+        let beside = root.clone();
         fs::create_dir(root.join("documents")).unwrap();
         fs::write(root.join("documents/old"), "old").unwrap();
         fs::write(root.join(".hidden"), "old").unwrap();
         fs::create_dir_all(root.join(&staged).join("uploads/documents")).unwrap();
         fs::write(root.join(&staged).join("uploads/documents/new"), "new").unwrap();
         std::os::unix::fs::symlink("/", root.join(&staged).join("uploads/link")).unwrap();
-        (scratch, UploadsPlaces { root, staged, previous, root_was })
+        (scratch, UploadsPlaces { root, beside, staged, previous, root_was })
     }
 
     fn names(root: &Path) -> Vec<String> {

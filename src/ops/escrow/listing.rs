@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Error, open};
-use crate::base::{Event, Observer, SnapshotId};
+use crate::base::{Event, Observer, SnapshotId, with_causes};
 use crate::format::{Folder, ObjectKey};
 use crate::store::{Listed, Stat, Store};
 use crate::vault::Unlocked;
@@ -50,7 +50,7 @@ pub fn needed_by(
             Ok(body) => body,
             Err(error) => {
                 use crate::base::Coded;
-                let detail = format!("snapshot {snapshot}: {}", super::text_of(&error));
+                let detail = format!("snapshot {snapshot}: {}", with_causes(&error));
                 observer.observe(Event::Warning { code: error.code(), detail });
                 continue;
             }

@@ -21,14 +21,3 @@ pub use place::{Forbidden, Role, SameMount};
 pub use seal::{SealJob, Sealing};
 
 use super::Error;
-
-/// Returns an error and what caused it on one line.
-fn text_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}

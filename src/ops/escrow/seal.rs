@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::Error;
 use super::keys::{self, FoundKey};
 use super::place::{self, Forbidden, SameMount};
-use super::{Error, text_of};
-use crate::base::{Code, Coded, Digest, EscrowId, Event, Observer, Secret, entropy};
+use crate::base::{Code, Coded, Digest, EscrowId, Event, Observer, Secret, entropy, with_causes};
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
@@ -98,7 +98,8 @@ pub fn seal_or_last(
         Code::EscrowPlaceRefused => Code::EscrowPlaceRefused,
         _ => Code::EscrowStale,
     };
-    let detail = format!("the stack's secrets are not sealed: {}; {stands_in}", text_of(&error));
+    let detail =
+        format!("the stack's secrets are not sealed: {}; {stands_in}", with_causes(&error));
     observer.observe(Event::Warning { code, detail });
     Sealing { needed, newly: Vec::new() }
 }
@@ -212,7 +213,7 @@ impl<'a, A: AskPassphrase> Run<'a, A> {
     fn begin(job: &'a SealJob<'a>, ask: &'a A, observer: &'a dyn Observer) -> Result<Self, Error> {
         let state = EscrowState::new(job.state_dir, Arc::clone(&job.outside.gate));
         let memory = state.load().unwrap_or_else(|error| {
-            let detail = format!("{}; everything is sealed once more", text_of(&error));
+            let detail = format!("{}; everything is sealed once more", with_causes(&error));
             observer.observe(Event::Warning { code: error.code(), detail });
             None
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use crate::base::{Code, Coded, Event, Observer};
+use crate::base::{Code, Coded, Event, Observer, with_causes};
 use crate::format::body::BodyWarning;
 use crate::format::tree::sort_key;
 use crate::source::Problem;
@@ -40,13 +40,7 @@ impl Warnings {
 
     /// Tells and keeps an error that does not stop the run.
     pub fn warn_of(&self, error: &impl Coded) {
-        let mut detail = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            detail = format!("{detail}: {cause}");
-            next = cause.source();
-        }
-        self.warn(error.code(), detail);
+        self.warn(error.code(), with_causes(error));
     }
 
     /// Tells and keeps a problem of the walk; what vanished is remembered.

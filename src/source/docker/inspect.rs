@@ -17,6 +17,7 @@ pub const PROJECT_LABEL: &str = "com.docker.compose.project";
 const SERVICE_LABEL: &str = "com.docker.compose.service";
 const VOLUME_LABEL: &str = "com.docker.compose.volume";
 const DIR_LABEL: &str = "com.docker.compose.project.working_dir";
+const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
 const FILES_LABEL: &str = "com.docker.compose.project.config_files";
 
 /// A container as the engine describes it.
@@ -86,6 +87,11 @@ impl Container {
     /// Returns a label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
+    }
+
+    /// Tells whether it was made by `compose run`, beside the service's own.
+    pub fn is_one_off(&self) -> bool {
+        self.label(ONE_OFF_LABEL).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Tells whether it runs, neither paused nor restarting.

@@ -55,7 +55,7 @@ impl<'a> Psql<'a> {
         sql: Zeroizing<String>,
     ) -> Result<Vec<Vec<String>>, DockerError> {
         let separator = format!("--field-separator={COLUMN_SEPARATOR}");
-        let options = ["--tuples-only", "--no-align", &separator, "--set=VERBOSITY=terse"];
+        let options = ["--tuples-only", "--no-align", &separator];
         let answer = self.psql(database, &options, Input::Text(sql), STATEMENT_PATIENCE)?;
         let text = String::from_utf8_lossy(&answer.stdout);
         let rows = text.lines().filter(|line| !line.is_empty());
@@ -80,6 +80,8 @@ impl<'a> Psql<'a> {
     ) -> Result<Answer, DockerError> {
         let mut words = vec!["exec", "--interactive", self.container, "sh", "-c", WITH_PASSWORD];
         words.extend(["sh", "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
+        // An error is not to quote the row or the statement that it is about.
+        words.extend(["--set=VERBOSITY=terse", "--set=SHOW_CONTEXT=never"]);
         words.extend(["--username", &self.user, "--dbname", database]);
         words.extend(options);
         words.extend(["--file", "-"]);

@@ -42,6 +42,9 @@ impl Stack {
         };
         let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
         for container in containers(docker, &label)? {
+            if container.is_one_off() {
+                continue;
+            }
             if let Some(project) = container.project().filter(|_| matches(&container, selector)) {
                 projects.entry(project.to_owned()).or_default().push(container);
             }

@@ -30,7 +30,7 @@ impl VolumeStream {
     /// Removes what a killed run left (S-11).
     fn remove_leftovers(&self) -> Result<(), DockerError> {
         for container in self.docker.containers_with(&self.label())? {
-            self.docker.call(&["rm", "--force", &container])?;
+            self.docker.call(&["rm", "--force", "--volumes", &container])?;
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ struct Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         // What cannot be removed now is removed by its label at the next run.
-        let _ = self.docker.call(&["rm", "--force", &self.container]);
+        let _ = self.docker.call(&["rm", "--force", "--volumes", &self.container]);
     }
 }
 
