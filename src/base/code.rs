@@ -2,20 +2,7 @@
 
 use std::fmt;
 
-/// Whose fault an error is: callers and exit codes branch on it, never on text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Stored or received bytes are not what they must be.
-    Damaged,
-    /// The program declines, because going on could lose or expose something.
-    Refused,
-    /// Something outside does not answer or has no room; later may do.
-    Unavailable,
-    /// The request itself is wrong.
-    Misuse,
-    /// The bytes are sound but need a newer program.
-    Unsupported,
-}
+use super::Family;
 
 macro_rules! codes {
     ($(
@@ -136,6 +123,9 @@ codes! {
     /// The dump does not end like one.
     DumpTrailerMissing = "dump-trailer-missing", Refused, 1,
         "no snapshot was made; the dump was cut off, look at the database server's log";
+    /// The dump holds commands that psql would carry out.
+    DumpCommands = "dump-commands", Refused, 1,
+        "nothing was loaded; find out who can sign snapshots and writes such dumps";
     /// A file vanished while the tree was walked.
     FileVanished = "file-vanished", Unavailable, 4,
         "usual when the stack deletes expired files; the snapshot holds all others";

@@ -45,6 +45,9 @@ pub fn night_job(config: &Config) -> Result<NightJob, Failure> {
     let urls = urls.chain(config.escrow.iter().map(|escrow| &escrow.store));
     job.writable = urls.filter_map(|url| store::directory(url)).collect();
     job.readable = uploads_of(config);
+    // What is sealed is read from there, wherever the rest comes from.
+    job.readable.extend(config.sources.install_dir().map(PathBuf::from));
+    job.readable.extend(config.escrow.iter().map(|escrow| escrow.dir.clone()));
     for store in config.vaults.iter().flat_map(|vault| &vault.stores) {
         if let Some(path) = store.credentials(None) {
             job.credentials.push((store.credential_name(), path));
@@ -54,6 +57,9 @@ pub fn night_job(config: &Config) -> Result<NightJob, Failure> {
         None => {}
         Some(DatabaseConfig::Local { url }) => job.readable.extend(socket_dir(url)),
         Some(_) => job.programs = SourcePrograms::Foreign,
+    }
+    if config.sources.stack().is_some() {
+        job.programs = SourcePrograms::Foreign;
     }
     if let Some(DatabaseConfig::Command { argv }) = database {
         job.readable.extend(argv.iter().map(PathBuf::from).filter(|path| path.is_absolute()));

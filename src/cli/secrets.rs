@@ -48,6 +48,12 @@ pub fn seal_for_snapshot(
         }
         return Ok(Sealing::default());
     };
+    if effective.is_none() && config.sources.stack().is_some() {
+        let detail =
+            "the environment of the running api is not known: only keys of .env are sealed";
+        observer
+            .observe(Event::Warning { code: Code::EscrowIncomplete, detail: detail.to_owned() });
+    }
     with_job(config, escrow, effective, session, |job| {
         Ok(seal::seal_or_last(job, &session.ask, observer))
     })

@@ -32,6 +32,12 @@ pub enum Error {
     /// The dump is not whole.
     #[error(transparent)]
     Dump(#[from] crate::source::DumpError),
+    /// The dump holds commands for `psql`.
+    #[error("load the dump: it has {count} backslash commands, which pg_dump does not write")]
+    DumpCommands {
+        /// How many.
+        count: u64,
+    },
     /// The uploads cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::source::walk::WalkError),
@@ -154,6 +160,7 @@ impl Coded for Error {
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,
             Self::Dump(error) => error.code(),
+            Self::DumpCommands { .. } => Code::DumpCommands,
             Self::Walk(error) => error.code(),
             Self::Tar(error) => error.code(),
             Self::Tree(error) => error.code(),

@@ -11,6 +11,7 @@ pub mod generations;
 pub mod init;
 pub mod kit;
 pub mod last_run;
+mod loading;
 mod misread;
 pub mod ping;
 pub mod places;

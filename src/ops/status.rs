@@ -42,6 +42,9 @@ pub struct Aged<Id> {
     pub age_s: i64,
 }
 
+/// Seconds that a snapshot may lie in the future: two clocks never quite agree.
+const FUTURE_S_MAX: i64 = 3600;
+
 /// What a store has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreStatus {
@@ -151,6 +154,11 @@ fn staleness(status: &VaultStatus) -> Option<Problem> {
             last.id,
             last.age_s / 3600,
             status.rpo_s / 3600
+        ),
+        Some(last) if last.age_s < -FUTURE_S_MAX => format!(
+            "vault {}: the newest snapshot, {}, is in the future: whether nights failed since \
+             cannot be told",
+            status.vault, last.id
         ),
         Some(_) => return None,
     };

@@ -46,6 +46,7 @@ const STOP_POLL_COUNT_MAX: u32 = 300;
 pub struct Cluster {
     bin: PathBuf,
     dir: PathBuf,
+    owner: Option<(u32, u32)>,
     _made: Option<TempDir>,
     server: Child,
 }
@@ -94,7 +95,7 @@ impl Cluster {
         }
         as_user(&mut server, owner);
         let server = server.spawn()?;
-        let mut cluster = Self { bin, dir: dir.to_owned(), _made: made, server };
+        let mut cluster = Self { bin, dir: dir.to_owned(), owner, _made: made, server };
         cluster.wait_until_ready(&mut patience)?;
         cluster.psql("postgres", &format!("CREATE DATABASE {DATABASE};\n"), &mut patience)?;
         Ok(cluster)
@@ -179,6 +180,8 @@ impl Cluster {
     /// Its words go into a log of their own: those of the server quote rows.
     fn psql_command(&self, database: &str) -> io::Result<Command> {
         let mut psql = command(&self.bin, "psql", &self.dir)?;
+        // What a dump makes psql do, it does with no more rights than the server has.
+        as_user(&mut psql, self.owner);
         let log = File::create(self.dir.join(PSQL_LOG))?;
         psql.stdout(log.try_clone()?).stderr(log);
         psql.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-p", PORT, "-U", USER]);

@@ -114,8 +114,8 @@ fn assignment(
             .iter()
             .rposition(|byte| *byte == quote)
             .map_or(line.end, |len| value_at + len);
-    } else if let Some(quote) = quote(value_at) {
-        // Quotes may go on behind the line, for compose and for bash.
+    } else if let Some(quote) = quote(value_at).filter(|_| is_definition) {
+        // Quotes may go on behind the line, for compose and for bash; those of a comment do not.
         end = closing(text, value_at + 1, quote).map_or(end, |close| end.max(close + 1));
     }
     let place = value_at..end;

@@ -14,6 +14,7 @@ use crate::base::{Code, Event, SnapshotId, entropy};
 use crate::format::TreeEntry;
 use crate::format::body::Body;
 use crate::ops::Error;
+use crate::ops::loading::check_commands;
 use crate::ops::read;
 use crate::ops::restore::{self, Existing, Part, RestoreRequest};
 use crate::ops::rows;
@@ -180,6 +181,7 @@ impl Application<'_> {
             let target = self.dir.dump();
             self.restore(unlocked, request.snapshot, Part::Database, &target)?;
             let path = target.join(DUMP_NAME);
+            check_commands(&path)?;
             let dump = File::open(&path).map_err(|cause| Error::file("read", &path, cause))?;
             let swap = DatabaseSwap::new(Psql::of(&self.docker, stack.running(POSTGRES)?), names);
             swap.stage(dump)?;

@@ -2,7 +2,7 @@
 //! Spec: `drill.md` §2.
 
 use super::Drill;
-use crate::base::{Code, Coded, Event};
+use crate::base::{Code, Coded, Event, Family};
 use crate::format::TreeEntry;
 use crate::format::body::Body;
 use crate::ops::escrow::check;
@@ -60,7 +60,10 @@ impl Drill<'_> {
         let checked = self.timed("keys", || check::check(unlocked, snapshot, store, identities));
         let report = match checked {
             Ok(report) => report,
-            // What the snapshot itself holds came back or not, whatever the escrow says.
+            // A sealed object that is gone or another one is lost, whatever else came back.
+            Err(error) if error.code().family() == Family::Damaged => {
+                return self.find(error.code(), "keys", error.to_string());
+            }
             Err(error) => return self.report.not_covered.push(format!("keys: {error}")),
         };
         for lacking in report.lacking {

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::ops::Error;
+use crate::ops::loading::check_commands;
 use crate::source::cluster::Cluster;
 
 /// Row counts that one statement asks for.
@@ -68,6 +69,7 @@ impl ScratchDatabase {
     /// # Errors
     /// What the server refused.
     pub fn load(&self, dump: &Path) -> Result<Result<(), String>, Error> {
+        check_commands(dump)?;
         let file = File::open(dump).map_err(|cause| Error::file("open", dump, cause))?;
         Ok(self.cluster.load(file).map_err(|cause| without_values(&cause.to_string())))
     }

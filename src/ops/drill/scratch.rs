@@ -9,6 +9,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -57,8 +58,9 @@ impl ScratchPlace {
     /// What could not be removed.
     pub fn wipe(&self) -> io::Result<()> {
         stop_orphan(&self.server());
-        remove(&self.server())?;
-        remove(&self.restored())?;
+        // One that resists does not keep the other, which holds people's documents.
+        let removed = [remove(&self.server()), remove(&self.restored())];
+        removed.into_iter().collect::<io::Result<()>>()?;
         match fs::remove_file(self.with(LOCK_SUFFIX)) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
             _ => Ok(()),
@@ -139,6 +141,12 @@ fn remove(path: &Path) -> io::Result<()> {
             Ok(()) => return Ok(()),
             failed => failed,
         };
+        // Directories may have been archived without the right to change them.
+        for entry in walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok) {
+            if entry.file_type().is_dir() {
+                let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700));
+            }
+        }
     }
     last
 }

@@ -104,6 +104,11 @@ impl Host {
     ///
     /// That there is none is told by an exit status and in words; anything else must not be taken
     /// for an empty one, because it will be written back.
+    fn has_crontab(&self) -> bool {
+        let output = Command::new(&self.crontab).arg("-l").stdin(Stdio::null()).output();
+        !matches!(output, Err(cause) if cause.kind() == std::io::ErrorKind::NotFound)
+    }
+
     fn read_crontab(&self) -> Result<Vec<u8>, ScheduleError> {
         let output = run(Command::new(&self.crontab).arg("-l").env("LC_ALL", "C"), None)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -161,10 +166,10 @@ pub fn find(host: &Host) -> Result<Vec<Installed>, ScheduleError> {
             line: text.lines().last().unwrap_or_default().to_owned(),
         });
     }
-    // Where there is no crontab program, or we may not use it, there are no lines of ours.
+    // Where there is no crontab program there are no lines of ours; one that fails says nothing.
     if host.effects == Effects::System
-        && let Ok(crontab) = host.read_crontab()
-        && let Some(lines) = cron::own_lines(&crontab)?
+        && host.has_crontab()
+        && let Some(lines) = cron::own_lines(&host.read_crontab()?)?
     {
         let line = lines.trim_end().to_owned();
         found.push(Installed { scheduler: Scheduler::Crontab, files: Vec::new(), line });

@@ -41,6 +41,8 @@ pub struct DumpFacts {
     pub server_version: Option<String>,
     /// Version of `pg_dump`.
     pub dump_version: Option<String>,
+    /// Backslash commands that `pg_dump` does not write: `psql` would carry them out.
+    pub command_count: u64,
     /// Tables of which rows are wanted and the dump has some, or says that there are none.
     pub watched: BTreeSet<&'static str>,
     /// Tables of which rows are wanted and the dump does not say which columns they have.
@@ -186,6 +188,7 @@ impl DumpScanner {
             Part::Command(text) => {
                 let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
                 if !matches!(word, b"restrict" | b"unrestrict") {
+                    self.facts.command_count += 1;
                     self.take_token();
                 }
             }

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::stack::served::Served;
+use crate::stack::killed::killed_at;
+use crate::stack::served::{Served, aside};
 use crate::stack::support::Stack;
 
 /// Makes a vault of a stack; what the stack is found by is given to the commands.
@@ -78,7 +79,7 @@ fn an_older_snapshot_takes_the_place_of_a_running_stack_with_a_newer_schema_and_
     stack.stub(["read", "later.jpg"]);
     stack.run(back(&stack, "--drop-previous")).exits(0);
     Served::by(&stack).is(&now);
-    assert!(Served::by(&stack).is_clean());
+    assert!(aside(&stack).is_empty());
     assert_eq!(
         stack.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'idswyft_%'"),
         "0\n"
@@ -155,6 +156,27 @@ fn people_whom_the_stack_erased_since_are_told_of_and_erased_again() {
     }
     let rows = format!("SELECT count(*) FROM verification_requests WHERE user_id = '{user}'");
     assert_eq!(stack.psql(&rows), "0\n");
+}
+
+///
+#[test]
+fn what_was_begun_on_a_stack_goes_on_only_as_it_was_begun() {
+    let Some((stack, [first, _], [then, _])) = two_days("apply-otherwise") else { return };
+    // Its api is stopped for good by what is not there: it waits in `starting`.
+    let line = words(&stack, &first, &[]);
+    let mut call = 20;
+    while killed_at(&stack, &line, call, "after").is_some() {
+        stack.run(back(&stack, "--undo")).exits(0);
+        stack.run(back(&stack, "--drop-previous")).exits(0);
+        call -= 1;
+    }
+    let journal = stack.path("state/apply").join(stack.project()).join("journal.json");
+    let journal = fs::read_to_string(journal).unwrap();
+    assert!(!journal.contains("\"staging\""), "{journal}");
+    let again = stack.unlock(words(&stack, &first, &["--erase-again"]));
+    again.fails(1, "apply-under-way", &["without --erase-again", "--undo"]);
+    stack.unlock(line).exits(0);
+    Served::by(&stack).is(&then);
 }
 
 ///

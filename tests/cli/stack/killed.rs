@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::stack::apply::{back, two_days, words};
-use crate::stack::served::Served;
+use crate::stack::served::{Served, aside};
 use crate::stack::support::Stack;
 use crate::support::Outcome;
 
 /// Runs a command with a `docker` that kills it at a call, before or after that is done.
-fn killed_at(stack: &Stack, words: &[&str], call: u32, when: &str) -> Option<Outcome> {
+pub fn killed_at(stack: &Stack, words: &[&str], call: u32, when: &str) -> Option<Outcome> {
     let dir = stack.path("bin");
     fs::create_dir_all(&dir).unwrap();
     let count = stack.path("calls");
@@ -68,9 +68,34 @@ fn a_stack_killed_at_any_call_is_never_half_restored_and_goes_on_or_back() {
         let dropped = stack.run(back(&stack, "--drop-previous"));
         assert!(matches!(dropped.exit, 0 | 2), "{dropped}");
         Served::by(&stack).is(&now);
-        assert!(Served::by(&stack).is_clean());
+        assert!(aside(&stack).is_empty());
     }
     assert!(killed >= 3, "{killed} calls");
+}
+
+///
+#[test]
+fn an_undo_of_a_stack_killed_on_its_way_goes_on_and_keeps_what_was_written_since() {
+    let Some((stack, [first, _], [_, now])) = two_days("apply-undone") else { return };
+    // Right after the api was stopped, the databases were exchanged, the old one was opened.
+    for call in [9, 11, 13] {
+        stack.unlock(words(&stack, &first, &[])).exits(0);
+        let since = format!("since-{call}.jpg");
+        stack.stub(["write", &since]);
+        let undo = back(&stack, "--undo");
+        assert!(killed_at(&stack, &undo, call, "after").is_none(), "call {call} is one of it");
+        stack.run(undo).exits(0);
+        stack.run(undo).exits(0);
+        Served::by(&stack).is(&now);
+        assert!(aside(&stack).keys().any(|name| name.ends_with(&since)), "call {call}");
+
+        let drop = back(&stack, "--drop-previous");
+        assert!(killed_at(&stack, &drop, 9, "after").is_none());
+        stack.run(undo).fails(1, "apply-under-way", &["--drop-previous"]);
+        stack.run(drop).exits(0);
+        Served::by(&stack).is(&now);
+        assert!(aside(&stack).is_empty());
+    }
 }
 
 /// Whatever it was killed at, the stack's database is wholly the one or the other, and no file of

@@ -47,11 +47,6 @@ impl Served {
         differing
     }
 
-    /// Tells whether nothing of ours is in the volume.
-    pub fn is_clean(&self) -> bool {
-        self.files.keys().all(|name| !name.starts_with(".idswyft-vault-"))
-    }
-
     pub fn by(stack: &Stack) -> Self {
         let dump = stack.exec("postgres", ["pg_dump", "-U", "idswyft", "--no-owner", "idswyft"]);
         let is_kept = |line: &&str| !line.contains("restrict ") && !line.is_empty();
@@ -77,5 +72,13 @@ pub fn files_of(root: &Path) -> Files {
         let digest = blake3::hash(&bytes).to_hex().to_string();
         files.insert(name, (metadata.mode(), metadata.uid(), metadata.gid(), digest));
     }
+    files
+}
+
+/// Returns what is kept of another state, beside the volume or in it.
+pub fn aside(stack: &Stack) -> Files {
+    let root = stack.volume_path("uploads");
+    let mut files = files_of(root.parent().unwrap());
+    files.retain(|name, _| name.split('/').any(|part| part.starts_with(".idswyft-vault-")));
     files
 }
