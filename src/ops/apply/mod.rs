@@ -133,8 +133,8 @@ impl<'a> Application<'a> {
         let found = self.journal()?.ok_or(ApplyError::NothingThere)?;
         match self.ended()? {
             None => Ok(found),
-            Some(journal) if journal.phase == Phase::Undone => Ok(journal),
             Some(journal) if journal.way == Way::Dropping => Err(journal.under_way().into()),
+            Some(journal) if journal.phase == Phase::Undone => Ok(journal),
             Some(journal) => self.take_back(journal),
         }
     }

@@ -73,7 +73,7 @@ fn a_stack_killed_at_any_call_is_never_half_restored_and_goes_on_or_back() {
     assert!(killed >= 3, "{killed} calls");
 }
 
-///
+///
 #[test]
 fn an_undo_of_a_stack_killed_on_its_way_goes_on_and_keeps_what_was_written_since() {
     let Some((stack, [first, _], [_, now])) = two_days("apply-undone") else { return };
