@@ -50,11 +50,10 @@ mod tests {
         std::fs::write(&path, dump(data)).unwrap();
         check_commands(&path).unwrap();
         for command in
-            ["\\! touch /tmp/x", "SELECT 1 \\g |sh", "\\i /etc/passwd", "\\copy t from 'x'"]
+            ["\\! touch /tmp/x", "SELECT 1 \\g |sh\n;", "\\i /etc/passwd", "\\copy t from 'x'"]
         {
             std::fs::write(&path, dump(command)).unwrap();
-            let error = check_commands(&path).unwrap_err();
-            assert_eq!(error.code(), Code::DumpCommands, "{command}");
+            assert_eq!(check_commands(&path).unwrap_err().code(), Code::DumpCommands, "{command}");
         }
     }
 }

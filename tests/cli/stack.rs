@@ -18,13 +18,18 @@ use support::Stack;
 
 /// Makes the operator's identity and runs `init` for the stack with more words.
 fn init(stack: &Stack, more: &[&str]) -> Outcome {
+    init_at(stack, &format!("file://{}", stack.path("store").display()), more)
+}
+
+/// Does so with a store of this URL.
+fn init_at(stack: &Stack, store: &str, more: &[&str]) -> Outcome {
     let place = |name: &str| stack.path(name).to_str().unwrap().to_owned();
     let _ = std::fs::remove_file(stack.path("operator.key"));
     let made = stack.run(["keygen", "--no-passphrase", "--json", "-o", "operator.key"]);
     let recipient = made.json(0)["recipient"].as_str().unwrap().to_owned();
-    let (state, store) = (place("state"), format!("file://{}", place("store")));
+    let state = place("state");
     let words = ["init", "--kit", "kit", "--recipient", &recipient, "--state-dir", &state];
-    stack.run([&words[..], &["--store", &store], more].concat())
+    stack.run([&words[..], &["--store", store], more].concat())
 }
 
 /// Returns a stack with the rows and files of the tests, and a vault for it.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rejoin;
 use crate::base::{Code, Coded, OpenGate};
@@ -13,11 +13,13 @@ use crate::cli::args::InitArgs;
 use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig};
 use crate::cli::config::{compose_config, locate};
 use crate::cli::passphrase::new_passphrase;
+use crate::cli::places::place_facts;
 use crate::cli::report::{Ending, Failure};
 use crate::cli::session::Session;
 use crate::cli::stack;
 use crate::crypto::identity::NewIdentity;
 use crate::crypto::recipient::DataRecipients;
+use crate::ops;
 use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
 use crate::store::{self, STAGING_PREFIX};
 use crate::vault::directories::sync_dir;
@@ -161,7 +163,11 @@ fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<End
             })
         })
         .collect();
-    let object = json!({ "config": config.path, "vaults": vaults });
+    let object = json!({
+        "config": config.path,
+        "vaults": vaults,
+        "places": tell_places(session, config),
+    });
     if matches!(config.sources.database, Some(DatabaseConfig::Stdin)) {
         session.report.note("the database is read from standard input: pipe the dump in");
     }
@@ -169,6 +175,19 @@ fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<End
     session
         .report
         .deed(object, &warnings, Ending::Done, || reports.iter().map(words).collect::<String>())
+}
+
+/// Tells what is risky about where the archive of a stack is, while moving it costs nothing.
+fn tell_places(session: &Session, config: &Config) -> Vec<Value> {
+    if config.sources.install_dir().is_none() {
+        return Vec::new();
+    }
+    let found = ops::places::warnings(&place_facts(config)).into_iter();
+    let told = found.map(|(code, detail)| {
+        session.report.note(&format!("beware[{code}]: {detail}; {}", code.hint()));
+        json!({ "code": code.text(), "detail": detail })
+    });
+    told.collect()
 }
 
 fn words(report: &InitReport) -> String {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::support::Stack;
-use super::{count_files, init, snapshot, with_vault};
+use super::{count_files, init, init_at, snapshot, with_vault};
 use crate::support::Outcome;
 
 /// S-3, S-4
@@ -79,4 +79,14 @@ fn a_stack_without_a_client_or_an_engine_is_said_and_nothing_is_written() {
     let output = stack.command(words).env("PATH", format!("{}:/bin", empty.display())).output();
     Outcome::of(output.unwrap()).fails(1, "docker-unavailable", &["answered"]);
     assert!(!stack.path("config.toml").exists());
+}
+
+/// S-3
+#[test]
+fn a_store_in_the_directory_of_the_stack_is_told_of_where_moving_it_costs_nothing() {
+    let Some(stack) = Stack::up("stack-places") else { return };
+    let store = format!("file://{}/archive", stack.install_dir().display());
+    let dir = ["--dir", "idswyft-community"];
+    let told = init_at(&stack, &store, &dir).exits(0);
+    told.says(&["beware[store-in-install]", "whose uninstaller removes it"]);
 }
