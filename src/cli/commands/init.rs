@@ -163,11 +163,11 @@ fn say(session: &Session, config: &Config, reports: &[InitReport]) -> Result<End
             })
         })
         .collect();
-    let object = json!({
-        "config": config.path,
-        "vaults": vaults,
-        "places": tell_places(session, config),
-    });
+    let mut object = json!({ "config": config.path, "vaults": vaults });
+    let places = tell_places(session, config);
+    if !places.is_empty() {
+        object["places"] = places.into();
+    }
     if matches!(config.sources.database, Some(DatabaseConfig::Stdin)) {
         session.report.note("the database is read from standard input: pipe the dump in");
     }
