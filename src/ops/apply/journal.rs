@@ -240,7 +240,8 @@ impl JournalDir {
             .map_err(|cause| Error::file("write", &path, cause))
     }
 
-    /// Writes a file of this directory anew, durably but for its name.
+    /// Writes a file of this directory anew, durably and with its name: what it stands for
+    /// may be replaced next.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -254,7 +255,8 @@ impl JournalDir {
         };
         let mut file = self.gate.pass(Step::CreateFile(path), open)?;
         file.write_all(bytes)?;
-        self.gate.pass(Step::SyncFile(path), || file.sync_all())
+        self.gate.pass(Step::SyncFile(path), || file.sync_all())?;
+        path.parent().map_or(Ok(()), |dir| sync_dir(dir, &self.gate))
     }
 
     /// Removes the directory, the journal last of what matters.

@@ -200,6 +200,7 @@ impl Application<'_> {
             }
         }
         self.compare(unlocked, request, (stack, body), journal, report)?;
+        self.volume(journal).map_or(Ok(()), |swap| swap.sync())?;
         if journal.files.is_empty() {
             let snapshot = request.snapshot;
             report.proofs = self.check_keys(unlocked, snapshot, stack, request.other_keys)?;

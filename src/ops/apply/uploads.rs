@@ -81,6 +81,16 @@ impl<'a> VolumeSwap<'a> {
         Ok(Some([from, to]))
     }
 
+    /// Makes everything that was staged last: owners that were given, files that were erased.
+    ///
+    /// # Errors
+    /// If the disk does not.
+    pub fn sync(&self) -> Result<(), Error> {
+        let restored = self.restored();
+        let synced = File::open(&restored).and_then(|dir| Ok(rustix::fs::syncfs(&dir)?));
+        synced.map_err(|cause| Error::file("sync", restored, cause))
+    }
+
     /// Moves what is in the volume aside.
     ///
     /// # Errors
