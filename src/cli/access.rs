@@ -34,7 +34,7 @@ pub fn stores(vault: &VaultConfig) -> Result<Vec<Arc<dyn Store>>, Failure> {
 }
 
 fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
-    Ok(store::open(&config.url, &config.name)?)
+    Ok(store::open_with(&config.url, &config.name, config.s3.as_ref())?)
 }
 
 /// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.

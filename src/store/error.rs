@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::StorageClass;
 use crate::base::{Code, Coded, Digest};
 use crate::format::ObjectKey;
 
@@ -140,6 +141,38 @@ pub enum Error {
         /// Why.
         source: Cause,
     },
+    /// The object is in an archive class, and no thawed copy of it is there.
+    #[error("read {key} from store {store}: it is archived in {class} and must be thawed first")]
+    Archived {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+        /// Its class.
+        class: StorageClass,
+    },
+    /// The object cannot be thawed so.
+    #[error("thaw {key} in store {store}: {reason}")]
+    NotThawable {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+        /// Why not, in words.
+        reason: &'static str,
+    },
+    /// The credentials do not allow a call.
+    #[error("{action} {place} in store {store}: the credentials do not allow it")]
+    Denied {
+        /// The store's name.
+        store: String,
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// Where: an address.
+        place: String,
+        /// What the server said.
+        source: Cause,
+    },
     /// The URL names no store that this program knows.
     #[error("read {url:?} as the URL of store {store}: {reason}")]
     UrlInvalid {
@@ -166,6 +199,9 @@ impl Coded for Error {
             Self::Unavailable { .. }
             | Self::PlaceMissing { .. }
             | Self::NoExclusiveCreate { .. } => Code::StoreUnavailable,
+            Self::Archived { .. } => Code::ObjectArchived,
+            Self::NotThawable { .. } => Code::UsageInvalid,
+            Self::Denied { .. } => Code::StoreDenied,
             Self::UrlInvalid { .. } => Code::ConfigInvalid,
         }
     }

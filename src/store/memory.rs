@@ -127,7 +127,7 @@ impl Store for MemoryStore {
     fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
         let objects = self.lock();
         let found = objects.get(&key.to_string());
-        Ok(found.map(|(bytes, time)| Stat { len: bytes.len() as u64, modified: *time }))
+        Ok(found.map(|(bytes, time)| Stat::plain(bytes.len() as u64, *time)))
     }
 
     fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
@@ -140,7 +140,7 @@ impl Store for MemoryStore {
                 .range(start.clone()..end.clone())
                 .rfind(|(name, _)| !name.contains(STAGING_PREFIX))?;
             end.clone_from(name);
-            let stat = Stat { len: bytes.len() as u64, modified: *time };
+            let stat = Stat::plain(bytes.len() as u64, *time);
             Some(Ok(match name.parse() {
                 Ok(key) => Listed::Object(key, stat),
                 Err(_) => Listed::Foreign(name.clone()),

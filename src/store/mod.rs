@@ -22,22 +22,32 @@
 //! - C13 A store that is full, out of reach or not there says so: it never looks empty.
 //! - C14 The caller's file stays where it is, with its bytes.
 //! - C15 `prepare` may be repeated, and changes nothing that is there.
+//! - C16 `stat` never calls an object readable that `get` would refuse as `Archived`, and reading
+//!   never thaws anything.
+//! - C17 `versions` shows every version of an object that something was put over, or that a delete
+//!   marker hides, the oldest first.
 
+pub mod class;
 pub mod error;
 mod local;
 mod memory;
 mod open;
+pub mod s3;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::Digest as _;
 
+pub use class::{Lock, LockMode, Readiness, StorageClass, ThawAnswer, ThawTier};
 pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
-pub use open::{directory, open};
+pub use open::{directory, open, open_with};
+pub use s3::S3Settings;
 
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
@@ -61,6 +71,22 @@ pub struct Stat {
     pub len: u64,
     /// When the object was written, by the store's clock.
     pub modified: Timestamp,
+    /// Its storage class.
+    pub class: StorageClass,
+    /// Whether it can be read now.
+    pub readiness: Readiness,
+    /// The SHA-256 that the store keeps with it, where it keeps one and `stat` was asked.
+    pub checksum: Option<Digest>,
+    /// Its lock, where it has one and `stat` was asked by who may know.
+    pub lock: Option<Lock>,
+}
+
+impl Stat {
+    /// Makes what a store without classes, checksums and locks knows.
+    pub const fn plain(len: u64, modified: Timestamp) -> Self {
+        let (class, readiness) = (StorageClass::Standard, Readiness::Ready);
+        Self { len, modified, class, readiness, checksum: None, lock: None }
+    }
 }
 
 /// What a store said when it took an object.
@@ -140,6 +166,41 @@ pub trait Store: Send + Sync {
     ///
     /// They were left by runs that crashed. `before` must precede the start of every live run.
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
+
+    /// Tells whether the credentials are meant to read. Where not, nothing but `put_new` is called.
+    fn is_readable(&self) -> bool {
+        true
+    }
+
+    /// Returns how many calls are worth making at a time.
+    fn calls_at_once(&self) -> usize {
+        1
+    }
+
+    /// Returns for how long in all the store may hold up a run, if it is a mirror.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns the same store, where whatever is put is locked until a time; none, if it locks
+    /// nothing.
+    fn locking(&self, _until: Timestamp) -> Option<Arc<dyn Store>> {
+        None
+    }
+
+    /// Returns the same store with one version of an object in its place each, the oldest first
+    /// (C17); none, if the object has one version at most and nothing hides it.
+    fn versions(&self, _key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Asks for a copy of an archived object that can be read for `days` days once it is thawed.
+    ///
+    /// Fails with `NotThawable` if the object is in no archive class or the tier is not for it.
+    fn thaw(&self, key: &ObjectKey, _tier: ThawTier, _days: u32) -> Result<ThawAnswer, Error> {
+        let reason = "this kind of store has no archive classes";
+        Err(Error::NotThawable { store: self.name().to_owned(), key: *key, reason })
+    }
 }
 
 /// Returns the SHA-256 of bytes.

@@ -5,7 +5,17 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
-use super::{Error, LocalStore, Store};
+use super::{Error, LocalStore, S3Settings, Store};
+
+/// Opens the store at a URL, with what an `s3://` store needs besides; nothing is read or written
+/// before the first call.
+pub fn open_with(
+    url: &str,
+    name: &str,
+    _settings: Option<&S3Settings>,
+) -> Result<Arc<dyn Store>, Error> {
+    open(url, name)
+}
 
 /// Opens the store at a URL; nothing is read or written before the first call.
 ///

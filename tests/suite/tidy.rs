@@ -89,7 +89,7 @@ fn every_must_of_the_spec_is_tagged_once_and_named_by_a_test() {
 #[test]
 fn codes_in_the_spec_are_the_codes_of_the_program() {
     let repository = Repository::open();
-    let meanings = codes::meanings(repository.text("src/base/code.rs"));
+    let meanings = codes::meanings(repository.text("src/base/code/table.rs"));
     let found = repository.text("spec/codes.md");
     let expected = codes::with_table(found, &codes::table(&meanings));
     assert!(found == expected, "spec/codes.md differs; it must be:\n{expected}");

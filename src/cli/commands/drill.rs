@@ -26,8 +26,6 @@ use crate::store::{self, Store};
 
 /// What is added to a signal's number to make the exit code of who ended by it.
 const SIGNALLED: i32 = 128;
-/// Classes whose objects must be thawed before they can be read.
-const COLD_CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 /// How long a restore may take where there is no config, in seconds.
 const TARGET_S: u64 = 3600;
 
@@ -111,11 +109,12 @@ fn others(config: &Config, session: &Session, drilled: &str) -> Vec<OtherStore> 
 }
 
 fn other(config: &StoreConfig) -> OtherStore {
-    let class = config.s3.as_ref().and_then(|s3| s3.pack_class.clone());
+    let class = config.s3.as_ref().map(|s3| s3.pack_class).filter(|class| class.is_archive());
     OtherStore {
         name: config.name.clone(),
-        store: store::open(&config.url, &config.name).map_err(|error| error.to_string()),
-        cold_class: class.filter(|class| COLD_CLASSES.contains(&class.as_str())),
+        store: store::open_with(&config.url, &config.name, config.s3.as_ref())
+            .map_err(|error| error.to_string()),
+        cold_class: class.map(|class| class.to_string()),
     }
 }
 

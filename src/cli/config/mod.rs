@@ -24,7 +24,7 @@ pub use error::ConfigError;
 pub use escrow::EscrowConfig;
 pub use nights::NightsConfig;
 pub use sources::{DATABASE_SERVICE, DatabaseConfig, SourcesConfig, UploadsConfig};
-pub use vaults::{LockMode, S3Options, StoreConfig, VaultConfig};
+pub use vaults::{StoreConfig, VaultConfig};
 
 use self::place::Place;
 use self::tables::ConfigTable;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::base::{Code, Coded, Profile};
 use crate::crypto::identity::NewIdentity;
+use crate::store::LockMode;
 
 fn fresh_recipient() -> String {
     NewIdentity::generate(jiff::Timestamp::UNIX_EPOCH).recipient

@@ -13,7 +13,7 @@ use crate::base::{ChunkParameters, Profile};
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::is_vault_name;
 use crate::policy::{Policy, PolicyError};
-use crate::store;
+use crate::store::{self, LockMode, S3Settings, StorageClass};
 
 /// Says for a generation that it never closes by age.
 const NEVER: &str = "never";
@@ -41,7 +41,7 @@ pub struct StoreConfig {
     /// Where it is.
     pub url: String,
     /// What an `s3://` store needs besides; `None` for any other.
-    pub s3: Option<S3Options>,
+    pub s3: Option<S3Settings>,
 }
 
 impl StoreConfig {
@@ -57,38 +57,6 @@ impl StoreConfig {
         let given = handed_over.map(|dir| dir.join(self.credential_name()));
         Some(given.filter(|path| path.exists()).unwrap_or(named))
     }
-}
-
-/// How a vault's objects are locked in a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockMode {
-    /// Whoever has the right to bypass can remove them.
-    Governance,
-    /// Nobody can remove them before their date.
-    Compliance,
-}
-
-/// The settings of an `s3://` store.
-#[derive(Debug, Clone, Default)]
-pub struct S3Options {
-    /// Region, such as `eu-central-1`.
-    pub region: Option<String>,
-    /// Address of a server that is not AWS.
-    pub endpoint: Option<String>,
-    /// Whether the bucket is named in the path and not in the host name.
-    pub path_style: bool,
-    /// File with the credentials; absolute.
-    pub credentials_file: Option<PathBuf>,
-    /// Which of the file's credentials to use.
-    pub profile: Option<String>,
-    /// Storage class of packs, such as `DEEP_ARCHIVE`.
-    pub pack_class: Option<String>,
-    /// Server-side encryption, such as `AES256` or `aws:kms`.
-    pub sse: Option<String>,
-    /// How objects are locked, if at all.
-    pub object_lock: Option<LockMode>,
-    /// Most requests at a time.
-    pub requests_in_flight: Option<u16>,
 }
 
 /// Checks all vaults; `shared` are the recipients of those that name none.
@@ -258,7 +226,7 @@ fn check_store<'a>(
     Ok(StoreConfig { name, url, s3 })
 }
 
-fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Options, ConfigError> {
+fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Settings, ConfigError> {
     let bucket = table.url.get_ref().trim_start_matches("s3://").split('/').next();
     if bucket.is_none_or(str::is_empty) {
         let reason = format!("url = {:?}: write s3://bucket/prefix", table.url.get_ref());
@@ -277,16 +245,26 @@ fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Options, ConfigEr
     };
     let credentials = table.credentials_file.as_ref();
     let plain = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.get_ref().clone());
-    Ok(S3Options {
+    Ok(S3Settings {
         region: plain(&table.region),
         endpoint: plain(&table.endpoint),
         path_style: table.path_style.as_ref().is_some_and(|style| *style.get_ref()),
         credentials_file: credentials.map(|p| text.absolute("credentials_file", p)).transpose()?,
         profile: plain(&table.profile),
-        pack_class: plain(&table.pack_class),
+        pack_class: check_class(text, table)?,
         sse: plain(&table.sse),
         object_lock,
         requests_in_flight: table.requests_in_flight.as_ref().map(|count| *count.get_ref()),
+        ..S3Settings::default()
+    })
+}
+
+fn check_class(text: &ConfigText, table: &StoreTable) -> Result<StorageClass, ConfigError> {
+    let Some(name) = &table.pack_class else { return Ok(StorageClass::Standard) };
+    StorageClass::parse(name.get_ref()).ok_or_else(|| {
+        let known = StorageClass::ALL.map(StorageClass::name).join(", ");
+        let reason = format!("pack_class = {:?}: expected one of {known}", name.get_ref());
+        text.wrong(&name.span(), reason)
     })
 }
 

@@ -83,10 +83,10 @@ impl Directory {
     pub(super) fn look(&self, name: impl Arg) -> io::Result<Found> {
         let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Found::File(Stat {
-                len: u64::try_from(stat.st_size).expect("the system reports no negative size"),
-                modified: timestamp(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-            }),
+            FileType::RegularFile => Found::File(Stat::plain(
+                u64::try_from(stat.st_size).expect("the system reports no negative size"),
+                timestamp(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+            )),
             FileType::Directory => Found::Directory,
             FileType::Symlink => Found::Other("symbolic link"),
             _ => Found::Other("special file"),

@@ -4,6 +4,7 @@
 //! staged file, and refuse one that does not have its digest.
 
 mod assurance;
+pub mod bucket;
 pub mod crash;
 mod faulty;
 pub mod image;
@@ -40,6 +41,8 @@ pub enum Call {
     List(Folder),
     Delete(ObjectKey),
     CleanStaging,
+    Versions(ObjectKey),
+    Thaw(ObjectKey),
 }
 
 impl Call {
@@ -51,7 +54,9 @@ impl Call {
             | Self::GetRange(key, ..)
             | Self::Open(key)
             | Self::Stat(key)
-            | Self::Delete(key) => Some(*key),
+            | Self::Delete(key)
+            | Self::Versions(key)
+            | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::CleanStaging => None,
         }
     }

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use idswyft_vault::base::{Code, Coded, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Error, Listing, Receipt, Stat, Store};
+use idswyft_vault::store::{Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier};
 use jiff::Timestamp;
 
 use super::{Call, check_content};
@@ -197,6 +198,26 @@ impl Store for RecordingStore {
 
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error> {
         self.record(Call::CleanStaging, || self.inner.clean_staging(before))
+    }
+
+    fn is_readable(&self) -> bool {
+        self.inner.is_readable()
+    }
+
+    fn calls_at_once(&self) -> usize {
+        self.inner.calls_at_once()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.inner.patience()
+    }
+
+    fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        self.record(Call::Versions(*key), || self.inner.versions(key))
+    }
+
+    fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
+        self.record(Call::Thaw(*key), || self.inner.thaw(key, tier, days))
     }
 }
 

@@ -1,46 +1,6 @@
-//! Error and finding codes: the family, the exit code and the hint of each. Spec: `codes.md`.
+//! Every code. Spec: `codes.md`.
 
-use std::fmt;
-
-use super::Family;
-
-macro_rules! codes {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident = $text:literal, $family:ident, $exit:literal, $hint:literal;
-    )*) => {
-        /// A stable name for one kind of error, warning or finding.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Code {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Code {
-            /// Every code, in the order of `spec/codes.md`.
-            pub const ALL: &'static [Code] = &[$(Code::$name),*];
-
-            /// Returns the code as printed, such as `object-altered`.
-            pub const fn text(self) -> &'static str {
-                match self { $(Code::$name => $text),* }
-            }
-
-            /// Returns whose fault it is.
-            pub const fn family(self) -> Family {
-                match self { $(Code::$name => Family::$family),* }
-            }
-
-            /// Returns the exit code of a command that fails with it.
-            pub const fn exit(self) -> u8 {
-                match self { $(Code::$name => $exit),* }
-            }
-
-            /// Returns what to do next.
-            pub const fn hint(self) -> &'static str {
-                match self { $(Code::$name => $hint),* }
-            }
-        }
-    };
-}
+use crate::base::Family;
 
 codes! {
     /// An object that must exist does not.
@@ -213,6 +173,15 @@ codes! {
     /// The vault exists already.
     VaultExists = "vault-exists", Refused, 1,
         "nothing was changed or removed; a new vault needs another name and store";
+    /// An object is in a storage class that cannot be read before it is thawed.
+    ObjectArchived = "object-archived", Unavailable, 8,
+        "nothing is lost: ask for a plan with `thaw`, then thaw it with --thaw TIER";
+    /// What is needed is being thawed.
+    ThawWaiting = "thaw-waiting", Unavailable, 8,
+        "nothing needs to be asked for again; run the same command later, or add --wait";
+    /// A store refuses a call that the credentials do not allow.
+    StoreDenied = "store-denied", Refused, 1,
+        "nothing was changed; compare the credentials' policy with the one in the README";
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";
@@ -360,30 +329,4 @@ codes! {
         "nothing is lost by it: add a faster store, or raise `rto` in the config";
     /// An error of the operating system that fits nothing else.
     SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-/// An error that has a code.
-pub trait Coded: std::error::Error + Send + Sync + 'static {
-    /// Returns its code.
-    fn code(&self) -> Code;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_distinct_and_every_one_has_a_hint() {
-        let mut texts: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        assert_eq!(texts.len(), Code::ALL.len());
-        assert!(Code::ALL.iter().all(|code| !code.hint().is_empty() && code.exit() <= 8));
-    }
 }

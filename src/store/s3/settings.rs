@@ -1,0 +1,41 @@
+//! What an `s3://` store needs besides its URL. Spec: `stores.md` §1.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::store::{LockMode, StorageClass};
+
+/// The settings of an `s3://` store.
+#[derive(Debug, Clone, Default)]
+pub struct S3Settings {
+    /// Region, such as `eu-central-1`.
+    pub region: Option<String>,
+    /// Address of a server that is not AWS.
+    pub endpoint: Option<String>,
+    /// Whether the bucket is named in the path and not in the host name.
+    pub path_style: bool,
+    /// PEM file with the certificates that the endpoint's is checked against; absolute.
+    pub ca_file: Option<PathBuf>,
+    /// File with the credentials; absolute.
+    pub credentials_file: Option<PathBuf>,
+    /// Which of the file's credentials to use.
+    pub profile: Option<String>,
+    /// Storage class of packs; everything else is `STANDARD`.
+    pub pack_class: StorageClass,
+    /// Server-side encryption, `AES256` or `aws:kms`.
+    pub sse: Option<String>,
+    /// The key of `aws:kms`, if not the bucket's default one.
+    pub sse_kms_key: Option<String>,
+    /// How objects are locked, if at all.
+    pub object_lock: Option<LockMode>,
+    /// Whether objects get a legal hold as well.
+    pub legal_hold: bool,
+    /// Whether the credentials may do nothing but put.
+    pub put_only: bool,
+    /// Most requests at a time.
+    pub requests_in_flight: Option<u16>,
+    /// For how long the store may hold up a run in all, if it is a mirror.
+    pub timeout: Option<Duration>,
+    /// Most bytes a second that are sent, from `--limit-upload`.
+    pub upload_limit: Option<u64>,
+}
