@@ -1,6 +1,7 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
 pub mod apply;
+mod carrying;
 pub mod change;
 pub mod desk;
 pub mod drill;
@@ -29,5 +30,6 @@ pub mod snapshot;
 pub mod status;
 pub mod threads;
 pub mod verify;
+mod workers;
 
 pub use error::Error;
