@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod signers;
 pub mod snapshot;
 pub mod status;
+pub mod thaw;
 pub mod threads;
 pub mod verify;
 mod workers;
