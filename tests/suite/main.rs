@@ -30,5 +30,6 @@ mod sources;
 mod standard_files;
 mod support;
 mod support_pg;
+mod thaw;
 mod tidy;
 mod vectors;
