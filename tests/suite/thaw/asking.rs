@@ -193,7 +193,7 @@ fn requests_that_fail_are_made_again_and_those_that_go_on_failing_are_named() {
     // Every second request meets a store that is too busy.
     let count = AtomicUsize::new(0);
     let busy = move |call: &Call| {
-        matches!(call, Call::Thaw(_)) && count.fetch_add(1, Ordering::SeqCst) % 2 == 0
+        matches!(call, Call::Thaw(_)) && count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2)
     };
     let slow = FaultyStore::new(bucket.clone()).fail_calls(Mode::NotDone, busy);
     cold.thaw_of(Arc::new(slow), "host", BULK).ask(&need).unwrap();

@@ -16,13 +16,16 @@ use crate::support::Call;
 use crate::support::bucket::Bucket;
 use crate::support::vault::{FixedClock, TestVault, noise};
 
+/// What else happens while somebody waits.
+type Meanwhile = Box<dyn FnMut(usize) + Send>;
+
 /// Lets the clock of the bucket go on instead of waiting, and remembers how long.
 #[derive(Default)]
 pub struct PassingTime {
     clock: Option<Arc<FixedClock>>,
     waits: Mutex<Vec<Duration>>,
     /// Is called before each wait with how many there were.
-    pub meanwhile: Mutex<Option<Box<dyn FnMut(usize) + Send>>>,
+    pub meanwhile: Mutex<Option<Meanwhile>>,
 }
 
 impl PassingTime {

@@ -12,6 +12,7 @@ use idswyft_vault::ops::{self, read};
 use idswyft_vault::store::{StorageClass, ThawTier};
 
 use super::bench::ColdVault;
+use crate::support::Call;
 use crate::support::vault::{assert_same_tree, noise};
 
 /// Restores the newest snapshot, waiting for its packs.
@@ -51,9 +52,8 @@ fn a_restore_that_waits_reads_the_packs_first_that_are_ready() {
     let read: Vec<ObjectKey> =
         cold.read().into_iter().filter(|key| uploads.contains(key)).collect();
     let calls = cold.bucket.calls();
-    let at = |wanted: &dyn Fn(&crate::support::Call) -> bool| calls.iter().position(|c| wanted(c));
-    use crate::support::Call;
-    let first_read = at(&|call| matches!(call, Call::GetRange(key, ..) if *key == ready));
+    let is_first = |call: &Call| matches!(call, Call::GetRange(key, ..) if *key == ready);
+    let first_read = calls.iter().position(is_first);
     let last_poll = calls.iter().rposition(|call| matches!(call, Call::List(_) | Call::Stat(_)));
     assert_eq!(read.first(), Some(&ready));
     assert!(first_read < last_poll, "it did not wait for the others before");
