@@ -34,5 +34,6 @@ mod support_pg;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod thaw;
 mod tidy;
 mod vectors;
