@@ -29,7 +29,7 @@ pub use vaults::{StoreConfig, VaultConfig};
 use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
-use crate::base::limits::CONFIG_LEN_MAX;
+use crate::base::limits::{CONFIG_LEN_MAX, SPOOL_LEN_MAX_DEFAULT};
 
 /// The environment variable that names the config.
 pub const CONFIG_VARIABLE: &str = "IDSWYFT_VAULT_CONFIG";
@@ -51,6 +51,8 @@ pub struct Config {
     pub escrow: Option<EscrowConfig>,
     /// What is expected of the nights, and who is told.
     pub nights: NightsConfig,
+    /// Bytes that may wait on this host for mirrors.
+    pub spool_max: u64,
 }
 
 impl Config {
@@ -95,6 +97,8 @@ impl Config {
         let vaults = vaults::check(&text, &table.vault, &shared)?;
         check_places(&text, &table, &state_dir)?;
         let nights = nights::check(&text, &table)?;
+        let spool_max = table.spool_max.as_ref().map(|len| text.len("spool_max", len));
+        let spool_max = spool_max.transpose()?.unwrap_or(SPOOL_LEN_MAX_DEFAULT);
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
@@ -103,7 +107,7 @@ impl Config {
             }
             None => None,
         };
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights })
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, spool_max })
     }
 
     /// Returns the vault of that name, or all if none is named.
