@@ -69,6 +69,11 @@ pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
 
+/// Calls of a store that are made at a time at most, whatever the store would take.
+pub const STORE_CALLS_MAX: usize = 64;
+/// Names that a report lists of one kind at most; more are counted.
+pub const LISTED_COUNT_MAX: usize = 1000;
+
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;
 /// Days beyond `reuse` for which prune keeps any named pack; longer than any thaw (I9).

@@ -265,25 +265,6 @@ impl Manifest {
         })
     }
 
-    /// Takes what a store turned out to have out of what waits for it, and keeps since when.
-    ///
-    /// # Errors
-    /// If the manifest cannot be written; then nothing is.
-    pub fn found_waiting(&mut self, store: &str, found: &[(ObjectKey, i64)]) -> Result<(), Error> {
-        self.write("keep what was found in", |transaction| {
-            found.iter().try_for_each(|(key, second)| {
-                let gone = transaction
-                    .prepare_cached("DELETE FROM outbox WHERE store = ?1 AND key = ?2")?
-                    .execute(params![store, key.to_string()])?;
-                if gone == 0 {
-                    return Ok(());
-                }
-                let receipt = ReceiptRow { second: *second, version_id: None, checksum: None };
-                insert_receipt(transaction, store, key, &receipt)
-            })
-        })
-    }
-
     /// Returns whether any store still waits for the spooled file `path`.
     ///
     /// # Errors
@@ -315,6 +296,30 @@ impl Manifest {
                 .execute([position])?;
             insert_receipt(transaction, store, key, receipt)
         })
+    }
+
+    /// Takes an object that a store got by another way out of what waits for it, and keeps the
+    /// receipt; returns the spooled files that stood for it, which others may still wait for.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn settle(
+        &mut self,
+        store: &str,
+        key: &ObjectKey,
+        receipt: &ReceiptRow<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let mut paths = Vec::new();
+        self.write("keep a receipt in", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "DELETE FROM outbox WHERE store = ?1 AND key = ?2 RETURNING path",
+            )?;
+            let rows = statement.query_map(params![store, key.to_string()], |row| row.get(0))?;
+            let found: Vec<Option<String>> = rows.collect::<rusqlite::Result<_>>()?;
+            paths = found.into_iter().flatten().collect();
+            insert_receipt(transaction, store, key, receipt)
+        })?;
+        Ok(paths)
     }
 
     /// Keeps that a store has these objects, since when, and nothing that it said of them.

@@ -94,6 +94,12 @@ impl Auditor {
         }
     }
 
+    /// Returns the same vault, read through a store that stands before its own.
+    #[must_use]
+    pub fn through(self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self }
+    }
+
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

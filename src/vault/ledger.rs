@@ -12,6 +12,7 @@ use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
 use crate::format::event_fields::{GenerationOpened, GenerationRev};
 use crate::format::ledger::LedgerEvent;
+use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::store::Listed;
 
@@ -162,7 +163,7 @@ fn read_step(
         let reason = e.to_string();
         Box::new((checkpoint_key, Error::Ledger { key: checkpoint_key, reason }))
     })?;
-    check_delegation(auditor, &event, event_key).map_err(|e| Box::new((event_key, e)))?;
+    check_delegation(auditor.note(), &event, event_key).map_err(|e| Box::new((event_key, e)))?;
     log.frontier = frontier;
     log.events.push(event);
     log.checkpoint = Some(bytes);
@@ -178,8 +179,16 @@ fn ledger_error(key: ObjectKey, error: crate::store::Error) -> Error {
     }
 }
 
-fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> Result<(), Error> {
-    let delegate = auditor.note().delegate(event.signer);
+/// Checks that an event's signer was allowed to append it.
+///
+/// # Errors
+/// If the vault note does not delegate that to it, or had retired it before.
+pub(super) fn check_delegation(
+    note: &VaultNote,
+    event: &LedgerEvent,
+    key: ObjectKey,
+) -> Result<(), Error> {
+    let delegate = note.delegate(event.signer);
     let name = event.payload.name();
     let refuse = |reason: String| Err(Error::NotDelegated { key, reason });
     match (delegate, &name) {

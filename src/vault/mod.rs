@@ -28,6 +28,7 @@ pub mod resealing;
 pub mod sealed_file;
 pub mod sealed_reader;
 pub mod sending;
+pub mod signed;
 pub mod standing;
 pub mod state;
 pub mod stream;

@@ -9,6 +9,7 @@ mod error;
 mod escrow;
 mod nights;
 mod place;
+mod prices;
 mod sources;
 mod tables;
 mod text;
@@ -30,6 +31,7 @@ use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
 use crate::base::limits::{CONFIG_LEN_MAX, SPOOL_LEN_MAX_DEFAULT};
+use crate::ops::thaw::PriceTable;
 
 /// The environment variable that names the config.
 pub const CONFIG_VARIABLE: &str = "IDSWYFT_VAULT_CONFIG";
@@ -53,6 +55,8 @@ pub struct Config {
     pub nights: NightsConfig,
     /// Bytes that may wait on this host for mirrors.
     pub spool_max: u64,
+    /// What thawing costs.
+    pub prices: PriceTable,
 }
 
 impl Config {
@@ -107,7 +111,8 @@ impl Config {
             }
             None => None,
         };
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, spool_max })
+        let prices = prices::check(&text, table.prices.as_ref())?;
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, spool_max, prices })
     }
 
     /// Returns the vault of that name, or all if none is named.

@@ -20,6 +20,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/drill.md", letter: 'D' },
     Spec { page: "spec/stack.md", letter: 'S' },
     Spec { page: "spec/mirrors.md", letter: 'M' },
+    Spec { page: "spec/thaw.md", letter: 'T' },
 ];
 
 /// A normative page.
