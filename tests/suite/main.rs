@@ -15,6 +15,7 @@ mod escrow;
 mod faults;
 mod hard;
 mod leaning;
+mod mirrors;
 mod nights;
 mod operating;
 mod packs;
