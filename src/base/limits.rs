@@ -68,6 +68,10 @@ pub const WINDOWS_IN_FLIGHT_MAX: usize = 12;
 pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
+/// Versions of one object that a reader tries, the oldest first: whoever plants more gains nothing.
+pub const VERSIONS_READ_MAX: usize = 32;
+/// Findings that a report names; how many more there are is counted.
+pub const FINDINGS_MAX: usize = 10_000;
 
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;

@@ -7,6 +7,7 @@
 mod chunks;
 mod error;
 mod files;
+mod needed;
 mod outbox;
 mod packs;
 mod references;
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use chunks::{ChunkReader, Located};
 pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
+pub use needed::Needed;
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};

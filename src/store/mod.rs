@@ -26,6 +26,9 @@
 //!   never thaws anything.
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
+//! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of its
+//!   versions; also what `list` does not show because a delete marker hides it. So `delete`, of
+//!   who may, leaves no version of an object.
 
 pub mod class;
 pub mod error;
@@ -112,7 +115,21 @@ pub enum Listed {
 /// What [`Store::list`] returns. An error in it concerns one name; the others still follow.
 pub type Listing<'a> = Box<dyn Iterator<Item = Result<Listed, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C15.
+/// One name in a folder of a store that keeps versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// The name; of what is hidden, the newest version that is no delete marker.
+    pub listed: Listed,
+    /// How many versions of it hold bytes.
+    pub version_count: u64,
+    /// Whether a delete marker is over them.
+    pub is_hidden: bool,
+}
+
+/// What [`Store::list_versions`] returns. An error in it concerns one name; the others still follow.
+pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
+
+/// One place that holds a vault's objects: the module's contract, C1 to C18.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -192,6 +209,12 @@ pub trait Store: Send + Sync {
     /// (C17); none, if the object has one version at most and nothing hides it.
     fn versions(&self, _key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         Ok(Vec::new())
+    }
+
+    /// Lists a folder with the number of versions of each name, and with what is hidden (C18); none,
+    /// if the store keeps no versions.
+    fn list_versions(&self, _folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        Ok(None)
     }
 
     /// Asks for a copy of an archived object that can be read for `days` days once it is thawed.
