@@ -14,7 +14,8 @@ use crate::cli::night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
-use crate::ops::verify::{self, Level, VerifyReport};
+use crate::ops::verify::{self, Level, StoredCounts, VerifyReport};
+use crate::store::StorageClass;
 use crate::vault::{Auditor, Unlocked};
 
 /// Verifies every vault that is meant, at a level; with --ping the watchdog learns of damage.
@@ -136,6 +137,9 @@ fn text_of(report: &VerifyReport) -> String {
         words::count(report.object_count, "object"),
         words::bytes(report.read_len),
     ));
+    if let Some(counts) = &report.stored {
+        text.push_str(&counts_text(counts));
+    }
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }
@@ -143,6 +147,29 @@ fn text_of(report: &VerifyReport) -> String {
         let line =
             format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
         text.push_str(&line);
+    }
+    text
+}
+
+/// Returns what the store says of the objects; nothing of one that has neither classes nor locks.
+fn counts_text(counts: &StoredCounts) -> String {
+    let mut text = String::new();
+    let is_plain = counts.classes.keys().all(|class| *class == StorageClass::Standard);
+    if !is_plain {
+        let class = |(class, count): (&StorageClass, &u64)| format!("{count} in {class}");
+        let classes: Vec<String> = counts.classes.iter().map(class).collect();
+        text.push_str(&format!("  stored: {}\n", classes.join(", ")));
+    }
+    if let Some(until) = counts.locked_until {
+        let StoredCounts { locked_count, not_locked_count, .. } = counts;
+        let line = format!(
+            "  locked: {locked_count} until {until} or later; not locked: {not_locked_count}\n"
+        );
+        text.push_str(&line);
+    }
+    if counts.attested_count > 0 {
+        let count = words::count(counts.attested_count, "object");
+        text.push_str(&format!("  attested: the store has the signed SHA-256 of {count}\n"));
     }
     text
 }
@@ -161,6 +188,7 @@ mod tests {
             snapshot_count: 0,
             object_count: 0,
             read_len: 0,
+            stored: None,
             ledgers: Vec::new(),
             findings: codes.iter().map(finding).collect(),
             not_covered: Vec::new(),
