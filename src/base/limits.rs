@@ -72,6 +72,10 @@ pub const READERS_MAX: usize = 4;
 pub const VERSIONS_READ_MAX: usize = 32;
 /// Findings that a report names; how many more there are is counted.
 pub const FINDINGS_MAX: usize = 10_000;
+/// Largest object that a reader keeps in its cache.
+pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that the cache of one vault may hold.
+pub const CACHE_LEN_MAX: u64 = 512 * 1024 * 1024;
 
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;
@@ -93,5 +97,6 @@ const _: () = {
     assert!(CHUNK_LEN_MAX < WINDOW_LEN);
     assert!(ESCROW_FILE_LEN_MAX < ESCROW_PLAIN_LEN_MAX);
     assert!(ESCROW_PLAIN_LEN_MAX < ESCROW_OBJECT_LEN_MAX);
+    assert!(NOTE_LEN_MAX < CACHED_LEN_MAX && CACHED_LEN_MAX < CACHE_LEN_MAX);
     assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
 };

@@ -26,10 +26,11 @@
 //!   never thaws anything.
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
-//! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of its
-//!   versions; also what `list` does not show because a delete marker hides it. So `delete`, of
+//! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of
+//!   its versions; also what `list` does not show because a delete marker hides it. So `delete`, of
 //!   who may, leaves no version of an object.
 
+mod cache;
 pub mod class;
 pub mod error;
 mod local;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::Digest as _;
 
+pub use cache::CachedStore;
 pub use class::{Lock, LockMode, Readiness, StorageClass, ThawAnswer, ThawTier};
 pub use error::Error;
 pub use local::LocalStore;
@@ -126,7 +128,7 @@ pub struct Versioned {
     pub is_hidden: bool,
 }
 
-/// What [`Store::list_versions`] returns. An error in it concerns one name; the others still follow.
+/// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
 pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
 
 /// One place that holds a vault's objects: the module's contract, C1 to C18.
@@ -211,8 +213,8 @@ pub trait Store: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Lists a folder with the number of versions of each name, and with what is hidden (C18); none,
-    /// if the store keeps no versions.
+    /// Lists a folder with the number of versions of each name, and with what is hidden (C18);
+    /// none, if the store keeps no versions.
     fn list_versions(&self, _folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
         Ok(None)
     }

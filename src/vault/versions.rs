@@ -1,9 +1,9 @@
 //! Which of several versions of an object counts: the oldest that verifies. Spec: §12.1 (I8).
 //!
 //! Where nothing forbids it, whoever can write to a store can put something over an object, or hide
-//! it. What is signed by a key is then read in its oldest version that verifies: the same signer may
-//! have signed another later. What is named by its own digest, or whose digest is signed, is read as
-//! it is, and looked for among the versions only if it is not what it must be.
+//! it. What is signed by a key is then read in its oldest version that verifies: the same signer
+//! may have signed another later. What is named by its own digest, or whose digest is signed, is
+//! read as it is, and looked for among the versions only if it is not what it must be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};

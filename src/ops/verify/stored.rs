@@ -18,7 +18,7 @@ use crate::vault::list_reader::read_list;
 use crate::vault::{self, Auditor};
 
 /// Bytes of lists that are in memory at once; a longer one is read line by line.
-const LISTS_LEN: u64 = 16 * 1024 * 1024;
+const LISTS_LEN: u64 = 4 * 1024 * 1024;
 /// Objects that are looked at before the next are taken from the disk.
 const PAGE_COUNT: u32 = 4096;
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -15,7 +16,7 @@ use idswyft_vault::base::{Clock, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
     Content, Error, Listed, Listing, Lock, LockMode, Readiness, Receipt, STAGING_PREFIX, Stat,
-    StorageClass, Store, ThawAnswer, ThawTier, VersionListing, Versioned,
+    StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -357,23 +358,7 @@ impl Store for Bucket {
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
-        let contents = self.call(Call::ListVersions(folder), self.rights.list)?;
-        let prefix = format!("{}/", folder.name());
-        let mut listed = Vec::new();
-        for (name, versions) in contents.names.iter().rev().filter(|(n, _)| n.starts_with(&prefix))
-        {
-            let with_bytes = || versions.iter().filter_map(|one| Some((one, one.bytes.as_ref()?)));
-            let Some((newest, bytes)) = with_bytes().last() else { continue };
-            let stat = Stat { checksum: None, lock: None, ..self.stat_of(newest, bytes) };
-            let named = match name.parse() {
-                Ok(key) => Listed::Object(key, stat),
-                Err(_) => Listed::Foreign(name.clone()),
-            };
-            let is_hidden = versions.last().is_some_and(|version| version.bytes.is_none());
-            let version_count = with_bytes().count() as u64;
-            listed.push(Ok(Versioned { listed: named, version_count, is_hidden }));
-        }
-        Ok(Some(Box::new(listed.into_iter())))
+        self.versions_in(folder).map(Some)
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
