@@ -1,5 +1,7 @@
 //! The library's only voice: what happened, told to whoever listens.
 
+use jiff::Timestamp;
+
 use super::{Code, GenerationId, PackId, SnapshotId};
 
 /// Something worth telling while an operation runs.
@@ -40,6 +42,15 @@ pub enum Event {
         snapshot: SnapshotId,
         /// The store's name.
         store: String,
+    },
+    /// Packs are being thawed; the run waits for them.
+    Thawing {
+        /// How many can be read.
+        ready_count: u64,
+        /// Of how many.
+        pack_count: u64,
+        /// When the others can be at the latest, as far as it is known.
+        expected: Option<Timestamp>,
     },
     /// Something needs a person's attention but did not stop the operation (exit 4).
     Warning {

@@ -77,6 +77,11 @@ pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes that the cache of one vault may hold.
 pub const CACHE_LEN_MAX: u64 = 512 * 1024 * 1024;
 
+/// Calls of a store that are made at a time at most, whatever the store would take.
+pub const STORE_CALLS_MAX: usize = 64;
+/// Names that a report lists of one kind at most; more are counted.
+pub const LISTED_COUNT_MAX: usize = 1000;
+
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;
 /// Days beyond `reuse` for which prune keeps any named pack; longer than any thaw (I9).

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod args;
+mod cold;
 mod commands;
 pub mod config;
 pub mod demo_install;
@@ -59,6 +60,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Restore(args) => commands::restore::run(args, session),
         Command::Drill(args) => commands::drill::run(args, session),
         Command::Cat(args) => commands::cat::run(args, session),
+        Command::Thaw(args) => commands::thaw::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
         Command::Ledger(args) => commands::ledger::run(args, session),
         Command::Manifest(args) => commands::manifest::run(args, session),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report::{Report, Warning, say};
+use super::report::{Report, Warning, say, words};
 use crate::base::{Event, Observer};
 
 const BAR: &str = "{msg:10} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
@@ -86,6 +86,16 @@ impl Observer for Progress {
             }
             Event::SnapshotCompleted { snapshot, store } => {
                 let text = format!("completed snapshot {snapshot} in store {store}");
+                self.state().bar.suspend(|| self.report.note(&text));
+            }
+            Event::Thawing { ready_count, pack_count, expected } => {
+                let until = expected.map(|time| format!(", the others by {}", words::time(time)));
+                let text = format!(
+                    "thawing: {} of {} ready{}",
+                    words::number(ready_count),
+                    words::count(pack_count, "pack"),
+                    until.unwrap_or_default()
+                );
                 self.state().bar.suspend(|| self.report.note(&text));
             }
             Event::Warning { code, detail } => self.warn(Warning { code, detail }),

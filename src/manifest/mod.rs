@@ -7,6 +7,7 @@
 mod chunks;
 mod error;
 mod files;
+mod inventory;
 mod needed;
 mod outbox;
 mod packs;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use chunks::{ChunkReader, Located};
 pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
+pub use inventory::Inventory;
 pub use needed::Needed;
 pub use outbox::{Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};

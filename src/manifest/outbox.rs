@@ -195,6 +195,30 @@ impl Manifest {
         })
     }
 
+    /// Takes an object that a store got by another way out of what waits for it, and keeps the
+    /// receipt; returns the spooled files that stood for it, which others may still wait for.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn settle(
+        &mut self,
+        store: &str,
+        key: &ObjectKey,
+        receipt: &ReceiptRow<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let mut paths = Vec::new();
+        self.write("keep a receipt in", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "DELETE FROM outbox WHERE store = ?1 AND key = ?2 RETURNING path",
+            )?;
+            let rows = statement.query_map(params![store, key.to_string()], |row| row.get(0))?;
+            let found: Vec<Option<String>> = rows.collect::<rusqlite::Result<_>>()?;
+            paths = found.into_iter().flatten().collect();
+            insert_receipt(transaction, store, key, receipt)
+        })?;
+        Ok(paths)
+    }
+
     /// Keeps that a store has these objects, since when, and nothing that it said of them.
     ///
     /// # Errors

@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot does not go into service.
     #[error(transparent)]
     Apply(#[from] super::apply::ApplyError),
+    /// Packs are not thawed.
+    #[error(transparent)]
+    Thaw(#[from] super::thaw::ThawError),
     /// The escrow failed.
     #[error(transparent)]
     Escrow(#[from] super::escrow::EscrowError),
@@ -156,6 +159,7 @@ impl Coded for Error {
             Self::Change(error) => error.code(),
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
+            Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Read(_) => Code::SourceFailed,

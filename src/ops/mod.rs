@@ -1,6 +1,7 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
 pub mod apply;
+mod carrying;
 pub mod change;
 pub mod desk;
 pub mod drill;
@@ -27,7 +28,9 @@ pub mod schedule;
 pub mod signers;
 pub mod snapshot;
 pub mod status;
+pub mod thaw;
 pub mod threads;
 pub mod verify;
+mod workers;
 
 pub use error::Error;

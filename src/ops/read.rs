@@ -54,16 +54,15 @@ pub fn visit_tree(
     Ok(lines.finish()?)
 }
 
-/// Writes one file of the uploads to `out`; a further name of a file counts as the file.
+/// Finds one file of the uploads; a further name of a file counts as the file.
 ///
 /// # Errors
-/// If there is no such file, it is damaged, or `out` fails.
-pub fn cat_file(
+/// If there is no such file, or the snapshot is damaged.
+pub fn find_file(
     unlocked: &Unlocked,
     snapshot: SnapshotId,
     path: &[u8],
-    out: &mut dyn Write,
-) -> Result<u64, Error> {
+) -> Result<FileContent, Error> {
     let name = String::from_utf8_lossy(path).into_owned();
     let mut wanted = path.to_vec();
     let mut found = None;
@@ -84,8 +83,21 @@ pub fn cat_file(
             None => break,
         }
     }
-    let missing = || Error::NotInSnapshot { what: format!("the file {name:?}"), snapshot };
-    let content = found.ok_or_else(missing)?;
+    found.ok_or_else(|| Error::NotInSnapshot { what: format!("the file {name:?}"), snapshot })
+}
+
+/// Writes one file of the uploads to `out`; a further name of a file counts as the file.
+///
+/// # Errors
+/// If there is no such file, it is damaged, or `out` fails.
+pub fn cat_file(
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    path: &[u8],
+    out: &mut dyn Write,
+) -> Result<u64, Error> {
+    let name = String::from_utf8_lossy(path).into_owned();
+    let content = find_file(unlocked, snapshot, path)?;
     let generation = unlocked.auditor().snapshot(snapshot)?.generation;
     read_content(unlocked, generation, &name, &content, &mut |bytes| {
         out.write_all(bytes).map_err(Error::Output)

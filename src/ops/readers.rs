@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::base::limits::READERS_MAX;
+use crate::format::ObjectKey;
+use crate::store::{self, Store};
 
 /// Does `work` on every item, a few at a time, in no particular order; an error ends it.
 ///
@@ -15,6 +17,39 @@ use crate::base::limits::READERS_MAX;
 /// # Errors
 /// The first that any reader met.
 pub fn read_each<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    each_at_once(rayon::current_num_threads().min(READERS_MAX), items, work)
+}
+
+/// Does `work` on every item, those first that a store has ready; it may wait for the others.
+///
+/// # Errors
+/// The first that any reader met, and if the store cannot say what is ready.
+pub fn read_ready<T: Sync, E: Send + From<store::Error>>(
+    store: &dyn Store,
+    mut items: Vec<T>,
+    key: impl Fn(&T) -> ObjectKey,
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    while !items.is_empty() {
+        let keys: Vec<ObjectKey> = items.iter().map(&key).collect();
+        let mut ready = store.await_readable(&keys)?.into_iter();
+        let (now, later): (Vec<T>, Vec<T>) =
+            items.into_iter().partition(|_| ready.next().unwrap_or(true));
+        read_each(&now, &work)?;
+        items = later;
+    }
+    Ok(())
+}
+
+/// Does `work` on every item, so many at a time, in no particular order; an error ends it.
+///
+/// # Errors
+/// The first that any of them met.
+pub fn each_at_once<T: Sync, E: Send>(
+    count: usize,
     items: &[T],
     work: impl Fn(&T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
@@ -30,7 +65,7 @@ pub fn read_each<T: Sync, E: Send>(
         }
         Ok(())
     };
-    let count = rayon::current_num_threads().min(READERS_MAX).min(items.len());
+    let count = count.max(1).min(items.len());
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..count).map(|_| scope.spawn(reader)).collect();
         let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Error;
-use super::replicate::{self, Replicated};
+use super::replicate::{self, Replicated, Replication, Unsigned};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX};
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::crypto::digest::sha256;
@@ -27,6 +29,7 @@ use crate::vault::journal::{FRONTIER, Journal};
 use crate::vault::ledger::{self, SignerLog};
 use crate::vault::notes::newest_vault_note;
 use crate::vault::rebuild::{Replay, Replayed};
+use crate::vault::signed::Signed;
 use crate::vault::state::{GenerationSlot, OpenGeneration, StateDir};
 use crate::vault::{self, Auditor, Outside, Unlocked, Writer};
 
@@ -72,7 +75,7 @@ pub fn rebuild(
     let Rebuild { state, stores, recipients, identities } = request;
     refuse_to_forget(&state, &stores)?;
     let known = Known::read(&state, &stores)?;
-    let replicated = complete_stores(&known, &stores, &state, observer)?;
+    let replicated = complete_stores(&known, &stores, &state, outside.clock.now(), observer)?;
     let unlocked = match identities {
         Some(identities) => Some(Unlocked::new(known.auditor()?, identities)?),
         None => None,
@@ -208,12 +211,27 @@ fn complete_stores(
     known: &Known,
     stores: &[Arc<dyn Store>],
     state: &StateDir,
+    now: Timestamp,
     observer: &dyn Observer,
 ) -> Result<Replicated, Error> {
     let mut sum = Replicated::default();
+    let signed = Signed::gather(std::slice::from_ref(&known.store), &known.root)?;
     for store in stores.iter().filter(|store| store.name() != known.store.name()) {
-        let source = known.store.as_ref();
-        let copied = replicate::replicate(source, store.as_ref(), &state.spool()?, observer)?;
+        let request = Replication {
+            source: &known.store,
+            target: store,
+            signed: &signed,
+            // What this host had begun is not recorded yet.
+            unsigned: Unsigned::Copy,
+            scratch: &state.spool()?,
+            now,
+            settle: &|_, _| Ok(()),
+        };
+        let copied = replicate::replicate(&request, observer)?;
+        for finding in copied.damaged {
+            let detail = format!("{}: {}", finding.object, finding.detail);
+            observer.observe(Event::Warning { code: finding.code, detail });
+        }
         sum.object_count += copied.object_count;
         sum.stored_len += copied.stored_len;
     }

@@ -258,6 +258,14 @@ impl Store for CachedStore {
         self.inner.list_versions(folder)
     }
 
+    fn has_classes(&self) -> bool {
+        self.inner.has_classes()
+    }
+
+    fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
+        self.inner.await_readable(keys)
+    }
+
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
         self.inner.thaw(key, tier, days)
     }

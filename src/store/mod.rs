@@ -219,6 +219,17 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
+    /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.
+    fn has_classes(&self) -> bool {
+        true
+    }
+
+    /// Returns which of some objects are to be read first, having waited for one that can be, in a
+    /// store that waits for a thaw.
+    fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
+        Ok(vec![true; keys.len()])
+    }
+
     /// Asks for a copy of an archived object that can be read for `days` days once it is thawed.
     ///
     /// Fails with `NotThawable` if the object is in no archive class or the tier is not for it.

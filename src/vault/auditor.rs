@@ -98,6 +98,13 @@ impl Auditor {
         }
     }
 
+    /// Returns the same vault, read through a store that stands before its own.
+    #[must_use]
+    pub fn through(self, store: Arc<dyn Store>) -> Self {
+        let versions = self.versions.through(Arc::clone(&store));
+        Self { store, versions, ..self }
+    }
+
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

@@ -14,6 +14,7 @@ use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
 use crate::format::event_fields::{GenerationOpened, GenerationRev};
 use crate::format::ledger::LedgerEvent;
+use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::store::Store;
 
@@ -170,7 +171,8 @@ fn read_step(
     };
     let found = early.map_or_else(read, Ok);
     let (event, frontier, bytes) = found.map_err(|error| Box::new((about.get(), error)))?;
-    check_delegation(auditor, &event, event_key).map_err(|error| Box::new((event_key, error)))?;
+    check_delegation(auditor.note(), &event, event_key)
+        .map_err(|error| Box::new((event_key, error)))?;
     log.frontier = frontier;
     log.events.push(event);
     log.checkpoint = Some(bytes);
@@ -261,8 +263,16 @@ impl<'a> Ahead<'a> {
     }
 }
 
-fn check_delegation(auditor: &Auditor, event: &LedgerEvent, key: ObjectKey) -> Result<(), Error> {
-    let delegate = auditor.note().delegate(event.signer);
+/// Checks that an event's signer was allowed to append it.
+///
+/// # Errors
+/// If the vault note does not delegate that to it, or had retired it before.
+pub(super) fn check_delegation(
+    note: &VaultNote,
+    event: &LedgerEvent,
+    key: ObjectKey,
+) -> Result<(), Error> {
+    let delegate = note.delegate(event.signer);
     let name = event.payload.name();
     let refuse = |reason: String| Err(Error::NotDelegated { key, reason });
     match (delegate, &name) {

@@ -26,6 +26,7 @@ pub mod rebuild;
 pub mod resealing;
 pub mod sealed_file;
 pub mod sealed_reader;
+pub mod signed;
 pub mod standing;
 pub mod state;
 pub mod stream;

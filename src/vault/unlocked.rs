@@ -23,6 +23,7 @@ use crate::format::generation::GenerationFile;
 use crate::format::pack::PackOwner;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
+use crate::store::Store;
 
 /// The opened secrets of one generation.
 pub struct GenerationSecrets {
@@ -66,6 +67,12 @@ impl Unlocked {
         let signed = ledger::generations_of(logs);
         let (opened, named_right) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
         Self { auditor, identities, opened, signed, named_right }
+    }
+
+    /// Returns the same vault, read through a store that stands before its own.
+    #[must_use]
+    pub fn through(self, store: Arc<dyn Store>) -> Self {
+        Self { auditor: self.auditor.through(store), ..self }
     }
 
     /// Returns the auditor.

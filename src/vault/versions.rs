@@ -47,6 +47,12 @@ impl Versions {
         Self { store, known: Mutex::default(), is_denied: AtomicBool::new(false) }
     }
 
+    /// Returns the same reader of another store, which stands before its own.
+    #[must_use]
+    pub fn through(self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self }
+    }
+
     /// Returns what was put over an object or hides one, as far as it was met so far.
     pub fn rewritten(&self) -> BTreeMap<ObjectKey, Rewritten> {
         self.known().rewritten.clone()

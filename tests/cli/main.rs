@@ -16,10 +16,14 @@ mod nights;
 mod pings;
 mod rooms;
 mod rows;
+mod s3;
 mod session;
 mod sources;
 mod stack;
 mod support;
+#[expect(dead_code, reason = "the other test binary uses the rest")]
+#[path = "../support_s3/mod.rs"]
+mod support_s3;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

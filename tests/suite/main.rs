@@ -26,10 +26,14 @@ mod reference;
 mod review;
 mod rows;
 mod rules;
+mod s3;
 mod simulation;
 mod sources;
 mod standard_files;
 mod support;
 mod support_pg;
+#[expect(dead_code, reason = "the other test binary uses the rest")]
+#[path = "../support_s3/mod.rs"]
+mod support_s3;
 mod tidy;
 mod vectors;

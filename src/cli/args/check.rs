@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::ThawingArgs;
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -32,6 +33,9 @@ pub struct VerifyArgs {
     /// How much is read and proven
     #[arg(long, value_name = "LEVEL", default_value = "stored")]
     pub level: LevelArg,
+    /// What to do about archived packs.
+    #[command(flatten)]
+    pub thawing: ThawingArgs,
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ThawingArgs;
 use super::selection::SelectionArgs;
 use crate::cli::access::AccessArgs;
 
@@ -34,6 +35,9 @@ pub struct DrillArgs {
     /// Directory in which the scratch directories are made [else that of temporary files]
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
+    /// What to do about archived packs.
+    #[command(flatten)]
+    pub thawing: ThawingArgs,
     /// Which copy to read.
     #[command(flatten)]
     pub access: AccessArgs,

@@ -15,6 +15,7 @@ mod read;
 pub mod selection;
 mod stack;
 mod state;
+mod thaw;
 
 use std::path::PathBuf;
 
@@ -35,6 +36,7 @@ pub use nights::{
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
+pub use thaw::{ThawArgs, ThawingArgs, TierArg};
 
 use crate::base::{Code, Coded};
 
@@ -155,6 +157,13 @@ pub enum Command {
     /// called db is written ./db). Bytes are written as soon as they are checked: if the command
     /// fails, discard what it wrote.
     Cat(CatArgs),
+    /// Plan, and ask for, the thaw of archived packs
+    ///
+    /// Tells which packs of a snapshot, or of a part of it, are in an archive class, what thawing
+    /// them costs at each tier, and how long it takes. Nothing is asked for without --thaw. What was
+    /// asked for is remembered, and what the store thaws already is never asked for twice: run it
+    /// again, on any machine, until it ends with 0, then restore.
+    Thaw(ThawArgs),
     /// Check that snapshots are there, unaltered and readable
     ///
     /// Each level includes those before it. Damage is collected, not stopped at: the report names
@@ -224,6 +233,7 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
+            Self::Thaw(_) => "thaw",
             Self::Verify(_) => "verify",
             Self::Ledger(_) => "ledger",
             Self::Manifest(_) => "manifest",
@@ -299,6 +309,7 @@ mod tests {
             &["show", "latest", "--files"],
             &["restore", "--at", "2026-03-01", "--target", "x", "--only", "uploads", "--path", "a"],
             &["cat", "latest", "db"],
+            &["thaw", "latest", "--only", "database", "--thaw", "bulk", "--days", "3", "--wait"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
             &["recipients", "add", "age1", "--kit", "kit"],

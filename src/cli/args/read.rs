@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::ApplyArgs;
+use super::ThawingArgs;
 use super::UsageError;
 use super::selection::{SelectError, SelectionArgs, Selector};
 use crate::cli::access::AccessArgs;
@@ -78,6 +79,9 @@ pub struct RestoreArgs {
     /// Into the running stack.
     #[command(flatten)]
     pub service: ApplyArgs,
+    /// What to do about archived packs.
+    #[command(flatten)]
+    pub thawing: ThawingArgs,
     /// Do not look up who was erased since; that reads the newest snapshot's dump
     #[arg(long)]
     pub no_erased_check: bool,
@@ -102,6 +106,9 @@ pub struct CatArgs {
     /// Newest snapshot not younger than TIME: a date (until its end), a local time, or RFC 3339
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// What to do about archived packs.
+    #[command(flatten)]
+    pub thawing: ThawingArgs,
     /// Which copy to read.
     #[command(flatten)]
     pub access: AccessArgs,

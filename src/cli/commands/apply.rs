@@ -9,6 +9,7 @@ use super::snapshot;
 use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::{ApplyArgs, RestoreArgs, UsageError};
+use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::config::EscrowConfig;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
@@ -19,6 +20,7 @@ use crate::ops::apply::{
     Phase, variable_of,
 };
 use crate::ops::escrow::open;
+use crate::ops::thaw::need;
 use crate::source::docker::{Docker, Selector};
 use crate::store;
 use crate::vault::Unlocked;
@@ -73,6 +75,19 @@ fn apply(
 ) -> Result<Ending, Failure> {
     let unlocked = access::unlocked(session, &args.access, "restore")?;
     let snapshot = choose(unlocked.auditor(), &args.selection.selector()?, session)?;
+    let unlocked = match application.journal()? {
+        // What is on its way was read already.
+        Some(_) => unlocked,
+        // Before anything is stopped, and before a snapshot is taken in vain.
+        None => {
+            let need = || need::of_snapshot(&unlocked, snapshot, None, None);
+            match cold::ready(session, &args.thawing, unlocked.auditor(), Begin::WithAll, need)? {
+                Readied::Own => unlocked,
+                Readied::Through(store) => unlocked.through(store),
+                Readied::Ended(ending) => return Ok(ending),
+            }
+        }
+    };
     let options = &args.service;
     let files = match options.keep_env {
         true => Vec::new(),

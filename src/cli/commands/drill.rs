@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 use crate::base::{Event, Observer};
 use crate::cli::access;
 use crate::cli::args::{DrillArgs, UsageError};
+use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::commands::show::choose;
 use crate::cli::config::{Config, StoreConfig};
 use crate::cli::desk;
@@ -22,6 +23,7 @@ use crate::crypto::identity::DataIdentities;
 use crate::format::event_fields::Outcome;
 use crate::ops::drill::rto::{Basis, OtherStore, Projection};
 use crate::ops::drill::{self, DrillReport, DrillRequest, Scratch, ScratchPlace, record};
+use crate::ops::thaw::need;
 use crate::store::{self, Store};
 
 /// What is added to a signal's number to make the exit code of who ended by it.
@@ -39,6 +41,14 @@ pub fn run(args: &DrillArgs, session: &Session) -> Result<Ending, Failure> {
     let mut file = args.report.as_deref().map(create_report).transpose()?;
     let unlocked = access::unlocked(session, &args.access, "drill")?;
     let snapshot = choose(unlocked.auditor(), &selector, session)?;
+    let need = || need::of_snapshot(&unlocked, snapshot, None, None);
+    let readied = cold::ready(session, &args.thawing, unlocked.auditor(), Begin::WithAll, need)?;
+    let was_cold = matches!(readied, Readied::Through(_));
+    let unlocked = match readied {
+        Readied::Own => unlocked,
+        Readied::Through(store) => unlocked.through(store),
+        Readied::Ended(ending) => return Ok(ending),
+    };
     let config = session.config().ok();
     let drilled = unlocked.auditor().store().url().to_owned();
     let others = config.as_ref().map(|config| others(config, session, &drilled));
@@ -59,7 +69,10 @@ pub fn run(args: &DrillArgs, session: &Session) -> Result<Ending, Failure> {
     let not_ended = ending.lock();
     drop(scratch);
     drop(not_ended);
-    let report = report?;
+    let mut report = report?;
+    if was_cold {
+        report.not_covered.push("thaw: packs were thawed before the time was taken".to_owned());
+    }
     let signed = sign(args, session, &report);
     let mut object = json!(report);
     object["signed"] = signed.clone();

@@ -20,4 +20,5 @@ pub mod signer;
 pub mod snapshot;
 pub mod snapshots;
 pub mod status;
+pub mod thaw;
 pub mod verify;

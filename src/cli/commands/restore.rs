@@ -7,15 +7,18 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::apply;
+use super::thaw::part_of;
 use crate::base::{Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::{PartArg, RestoreArgs, UsageError};
+use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::commands::show::choose;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::ops;
-use crate::ops::restore::{self, Existing, Loss, Part, PathFilter, RestoreReport, RestoreRequest};
+use crate::ops::restore::{self, Existing, Loss, PathFilter, RestoreReport, RestoreRequest};
 use crate::ops::rows::{self, ErasedPerson, RowsCounts};
+use crate::ops::thaw::need;
 use crate::vault::Unlocked;
 
 /// Restores a snapshot, whole or in part.
@@ -40,13 +43,18 @@ pub fn run(args: &RestoreArgs, session: &Session) -> Result<Ending, Failure> {
     let snapshot = choose(unlocked.auditor(), &selector, session)?;
     // Paths are of uploads: asking for some of them asks for nothing else.
     let only = if paths.is_some() { Some(PartArg::Uploads) } else { args.only };
+    let only = only.map(part_of);
+    let need = || need::of_snapshot(&unlocked, snapshot, only, paths.as_ref());
+    let unlocked =
+        match cold::ready(session, &args.thawing, unlocked.auditor(), Begin::WithAny, need)? {
+            Readied::Own => unlocked,
+            Readied::Through(store) => unlocked.through(store),
+            Readied::Ended(ending) => return Ok(ending),
+        };
     let request = RestoreRequest {
         snapshot,
         target,
-        only: only.map(|only| match only {
-            PartArg::Database => Part::Database,
-            PartArg::Uploads => Part::Uploads,
-        }),
+        only,
         paths: paths.as_ref(),
         existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
     };

@@ -10,10 +10,12 @@ use crate::base::{Code, Family, SnapshotId};
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
+use crate::ops::thaw::need;
 use crate::ops::verify::{self, Level, StoredCounts, VerifyReport};
 use crate::store::StorageClass;
 use crate::vault::{Auditor, Unlocked};
@@ -23,7 +25,12 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
-    let verified = verify_all(args, session);
+    let auditors = match auditors(args, session) {
+        Ok(Ok(auditors)) => Ok(auditors),
+        Ok(Err(ending)) => return Ok(ending),
+        Err(failure) => Err(failure),
+    };
+    let verified = auditors.and_then(|auditors| verify_all(args, auditors, session));
     let (exit, codes) = match &verified {
         Ok(reports) => {
             let codes = reports.iter().flat_map(|report| &report.findings);
@@ -42,7 +49,32 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
     })
 }
 
-fn verify_all(args: &VerifyArgs, session: &Session) -> Result<Vec<VerifyReport>, Failure> {
+/// Opens every vault that is meant; where packs are read, only once they can be, else it ends so.
+fn auditors(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Auditor>, Ending>, Failure> {
+    let mut auditors = Vec::new();
+    // What is kept here proves nothing about the store.
+    let access = AccessArgs { no_cache: true, ..args.access.clone() };
+    for auditor in access::auditors(session, &access)? {
+        if args.level < LevelArg::Bytes {
+            auditors.push(auditor);
+            continue;
+        }
+        let only = chosen(args, &auditor)?;
+        let need = || need::of_lists(&auditor, only.as_deref());
+        auditors.push(match cold::ready(session, &args.thawing, &auditor, Begin::WithAll, need)? {
+            Readied::Own => auditor,
+            Readied::Through(store) => auditor.through(store),
+            Readied::Ended(ending) => return Ok(Err(ending)),
+        });
+    }
+    Ok(Ok(auditors))
+}
+
+fn verify_all(
+    args: &VerifyArgs,
+    auditors: Vec<Auditor>,
+    session: &Session,
+) -> Result<Vec<VerifyReport>, Failure> {
     let level = match args.level {
         LevelArg::Ledger => Level::Ledger,
         LevelArg::Stored => Level::Stored,
@@ -54,9 +86,7 @@ fn verify_all(args: &VerifyArgs, session: &Session) -> Result<Vec<VerifyReport>,
         return Err(UsageError::new("write the report", reason).into());
     }
     let mut reports = Vec::new();
-    // What is kept here proves nothing about the store.
-    let access = AccessArgs { no_cache: true, ..args.access.clone() };
-    for auditor in access::auditors(session, &access)? {
+    for auditor in auditors {
         let only = chosen(args, &auditor)?;
         let observer = session.progress.as_ref();
         reports.push(if level == Level::Contents {
@@ -129,7 +159,7 @@ fn text_of(report: &VerifyReport) -> String {
         Ending::Done => "sound".to_owned(),
         Ending::LeftOver => format!("sound, with leftovers: {count}"),
         Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged | Ending::Stale => format!("DAMAGED: {count}"),
+        Ending::Damaged | Ending::Stale | Ending::Frozen => format!("DAMAGED: {count}"),
     };
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",

@@ -9,6 +9,7 @@ mod error;
 mod escrow;
 mod nights;
 mod place;
+mod prices;
 mod sources;
 mod tables;
 mod text;
@@ -30,6 +31,7 @@ use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
 use crate::base::limits::CONFIG_LEN_MAX;
+use crate::ops::thaw::PriceTable;
 
 /// The environment variable that names the config.
 pub const CONFIG_VARIABLE: &str = "IDSWYFT_VAULT_CONFIG";
@@ -51,6 +53,8 @@ pub struct Config {
     pub escrow: Option<EscrowConfig>,
     /// What is expected of the nights, and who is told.
     pub nights: NightsConfig,
+    /// What thawing costs.
+    pub prices: PriceTable,
 }
 
 impl Config {
@@ -103,7 +107,8 @@ impl Config {
             }
             None => None,
         };
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights })
+        let prices = prices::check(&text, table.prices.as_ref())?;
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, prices })
     }
 
     /// Returns the vault of that name, or all if none is named.

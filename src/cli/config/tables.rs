@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::prices::PricesTable;
 use crate::policy::PolicyFields;
 
 /// The whole file.
@@ -23,6 +24,7 @@ pub struct ConfigTable {
     #[serde(default)]
     pub sources: SourcesTable,
     pub escrow: Option<EscrowTable>,
+    pub prices: Option<PricesTable>,
 }
 
 /// `[[vault]]`: name, policy, parameters and stores.

@@ -29,6 +29,8 @@ pub enum Ending {
     TooNew,
     /// `verify` found only what interrupted runs left over; exit 4.
     LeftOver,
+    /// What is needed is archived or being thawed; exit 8.
+    Frozen,
     /// `status` found a vault without a snapshot that is new enough; exit 1.
     Stale,
 }
@@ -41,6 +43,7 @@ impl Ending {
             Self::TooNew => 7,
             Self::LeftOver => 4,
             Self::Stale => 1,
+            Self::Frozen => 8,
             Self::Done if warning_count > 0 => 4,
             Self::Done => 0,
         }

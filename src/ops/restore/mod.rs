@@ -76,7 +76,8 @@ impl PathFilter {
         Ok(Self(set.map_err(|e| Error::Pattern { text: String::new(), reason: e.to_string() })?))
     }
 
-    fn matches(&self, path: &[u8]) -> bool {
+    /// Tells whether a path is chosen.
+    pub fn matches(&self, path: &[u8]) -> bool {
         use std::os::unix::ffi::OsStrExt;
         self.0.is_match(std::ffi::OsStr::from_bytes(path))
     }

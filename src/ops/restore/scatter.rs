@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Damage;
 use crate::base::{GenerationId, PackId, Profile};
 use crate::format::ObjectKey;
-use crate::ops::readers::read_each;
+use crate::ops::readers::read_ready;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::writer::pack_key;
 use crate::vault::{self, Unlocked};
@@ -50,8 +50,11 @@ pub fn run(
 ) -> Result<(), crate::ops::Error> {
     jobs.par_sort_unstable_by_key(|job| (job.pack, job.offset));
     let by_pack: Vec<&[Job]> = jobs.chunk_by(|a, b| a.pack == b.pack).collect();
-    read_each(&by_pack, |jobs| {
-        let id = packs[jobs[0].pack as usize];
+    let id_of = |jobs: &[Job]| packs[jobs[0].pack as usize];
+    let store = unlocked.auditor().store().as_ref();
+    let key = |jobs: &&[Job]| pack_key(profile, id_of(jobs));
+    read_ready(store, by_pack, key, |jobs| {
+        let id = id_of(jobs);
         let opened = unlocked.pack(generation, profile, id);
         match opened {
             Ok(pack) => run_pack(unlocked, &pack, pack_key(profile, id), jobs, target),

@@ -149,6 +149,10 @@ impl Store for LocalStore {
         &self.name
     }
 
+    fn has_classes(&self) -> bool {
+        false
+    }
+
     fn url(&self) -> &str {
         &self.url
     }

@@ -1,0 +1,222 @@
+//! Archived packs: the plan in words, and what a command does before it reads them.
+//! Spec: `thaw.md`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::ThawingArgs;
+use super::config::Config;
+use super::report::table::{Side, Table};
+use super::report::{Ending, Failure, say, words};
+use super::session::Session;
+use crate::base::{Code, Coded};
+use crate::ops;
+use crate::ops::thaw::prices::Micros;
+use crate::ops::thaw::{
+    Need, Pack, Sleeper, Thaw, ThawError, ThawPlan, TierPlan, Until, WaitingStore,
+};
+use crate::store::Store;
+use crate::vault::Auditor;
+use crate::vault::state::StateDir;
+
+/// Which packs must be there before a command begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// All of them.
+    WithAll,
+    /// Any: it reads the others as they become ready.
+    WithAny,
+}
+
+/// What to read a vault through.
+pub enum Readied {
+    /// Its own store.
+    Own,
+    /// A store that waits for what is not ready, or not any more.
+    Through(Arc<dyn Store>),
+    /// Nothing: the plan was shown, and the command ends so.
+    Ended(Ending),
+}
+
+/// Gets packs ready, as far as the options say; else shows the plan.
+///
+/// # Errors
+/// If the store does not answer, refuses, or something is wrong with the tier.
+pub fn ready(
+    session: &Session,
+    args: &ThawingArgs,
+    auditor: &Auditor,
+    begin: Begin,
+    need: impl FnOnce() -> Result<Need, ops::Error>,
+) -> Result<Readied, Failure> {
+    if !auditor.store().has_classes() {
+        return Ok(Readied::Own);
+    }
+    let (need, thaw) = (need()?, thaw_of(session, args, auditor)?);
+    let packs = thaw.survey(&need)?;
+    if !args.wait && args.thaw.is_none() && !packs.iter().any(Pack::is_cold) {
+        return Ok(Readied::Own);
+    }
+    match stand(&thaw, &need, args.wait, begin) {
+        Ok(()) if args.wait => Ok(Readied::Through(Arc::new(WaitingStore::new(thaw, need)))),
+        Ok(()) => Ok(Readied::Own),
+        Err(error @ ops::Error::Thaw(ThawError::Archived { .. } | ThawError::Waiting { .. })) => {
+            let packs = thaw.survey(&need)?;
+            show_instead(session, &thaw.plan(&packs), &error.into())?;
+            Ok(Readied::Ended(Ending::Frozen))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks for what may be asked for, and waits if that is wanted.
+fn stand(thaw: &Thaw, need: &Need, wait: bool, begin: Begin) -> Result<(), ops::Error> {
+    let packs = thaw.ask(need)?;
+    match (wait, begin) {
+        (false, _) => thaw.check(&packs),
+        (true, Begin::WithAny) => Ok(()),
+        (true, Begin::WithAll) => thaw.wait(need, Until::All).map(drop),
+    }
+}
+
+/// Says the plan and why nothing else was done: to standard error, or as one JSON object.
+fn show_instead(session: &Session, plan: &ThawPlan, failure: &Failure) -> Result<(), Failure> {
+    if session.report.is_json() {
+        let object = json!({ "error": failure.to_json(), "plan": plan });
+        return session.report.data(format!("{object}\n").as_bytes());
+    }
+    say(&text_of(plan));
+    session.report.failure(failure);
+    Ok(())
+}
+
+/// Puts together what a thaw takes: prices of the config, and a place for the list of requests.
+///
+/// # Errors
+/// If there is a config and it is wrong.
+pub fn thaw_of(session: &Session, args: &ThawingArgs, auditor: &Auditor) -> Result<Thaw, Failure> {
+    let config = match session.config() {
+        Ok(config) => Some(config),
+        Err(error) if error.code() == Code::ConfigMissing => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Thaw {
+        store: Arc::clone(auditor.store()),
+        tier: args.thaw.map(Into::into),
+        days: args.days,
+        lists: lists_of(config.as_ref(), auditor),
+        prices: config.map(|config| config.prices).unwrap_or_default(),
+        clock: Arc::clone(&session.clock),
+        waiter: Arc::new(Sleeper),
+        observer: session.progress.clone(),
+    })
+}
+
+/// Returns where the lists of requests are: with the vault's state, if this is its host.
+fn lists_of(config: Option<&Config>, auditor: &Auditor) -> Option<PathBuf> {
+    let vault = auditor.vault();
+    let is_host = |config: &&Config| {
+        let state = StateDir::new(&config.state_dir, &auditor.note().name);
+        state.anchor().is_ok_and(|anchor| anchor.vault == vault)
+    };
+    if let Some(config) = config.filter(is_host) {
+        return Some(config.state_dir.join(&auditor.note().name).join("thaws"));
+    }
+    let dir_in = |name| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let cache = dir_in("XDG_CACHE_HOME").or_else(|| Some(dir_in("HOME")?.join(".cache")));
+    Some(cache?.join("idswyft-vault").join(vault.to_string()).join("thaws"))
+}
+
+/// Returns a plan in words.
+pub fn text_of(plan: &ThawPlan) -> String {
+    let mut text = format!(
+        "{} of {} are needed from store {}\n",
+        words::count(plan.needed.pack_count, "pack"),
+        words::bytes(plan.needed.len),
+        plan.store,
+    );
+    let right = |name| (name, Side::Right);
+    let mut classes = Table::new(&[
+        ("CLASS", Side::Left),
+        right("SIZE"),
+        right("READY"),
+        right("UNDER WAY"),
+        right("FROZEN"),
+    ]);
+    for class in &plan.classes {
+        classes.row([
+            class.class.to_string(),
+            words::bytes(class.ready.len + class.under_way.len + class.frozen.len),
+            words::number(class.ready.pack_count),
+            words::number(class.under_way.pack_count),
+            words::number(class.frozen.pack_count),
+        ]);
+    }
+    text.push_str(&classes.to_string());
+    if plan.missing_count > 0 {
+        let count = words::count(plan.missing_count, "pack");
+        text.push_str(&format!("{count} not there: run `verify`\n"));
+    }
+    if !plan.tiers.is_empty() {
+        text.push_str(&tiers_text(plan));
+    }
+    for class in &plan.classes {
+        let none = Micros::default();
+        if let Some(fee) = class.read_micros.filter(|fee| *fee > none) {
+            let (price, class) = (money(fee, plan), class.class);
+            text.push_str(&format!("reading what is ready in {class} costs {price}\n"));
+        }
+        if let (Some(fee), Some(days)) =
+            (class.young_micros.filter(|fee| *fee > none), class.days_min)
+        {
+            text.push_str(&format!(
+                "{} in {} younger than {days} days: deleting them now would cost {}; reading \
+                 deletes nothing\n",
+                words::count(class.young.pack_count, "pack"),
+                class.class,
+                money(fee, plan),
+            ));
+        }
+    }
+    text
+}
+
+fn money(amount: Micros, plan: &ThawPlan) -> String {
+    format!("{amount} {}", plan.currency)
+}
+
+fn tiers_text(plan: &ThawPlan) -> String {
+    let mut tiers = Table::new(&[
+        ("TIER", Side::Left),
+        ("WITHIN", Side::Right),
+        ("RETRIEVAL", Side::Right),
+        ("REQUESTS", Side::Right),
+        ("COPIES", Side::Right),
+        ("EGRESS", Side::Right),
+        (&format!("TOTAL {}", plan.currency), Side::Right),
+    ]);
+    for TierPlan { tier, minutes, price } in &plan.tiers {
+        let shown = |amount: fn(&ops::thaw::TierCost) -> Micros| {
+            price.as_ref().map_or("unknown".to_owned(), |price| amount(price).to_string())
+        };
+        tiers.row([
+            tier.name().to_owned(),
+            words::duration(u64::from(*minutes) * 60_000),
+            shown(|price| price.retrieval_micros),
+            shown(|price| price.requests_micros),
+            shown(|price| price.copies_micros),
+            shown(|price| price.egress_micros),
+            shown(|price| price.total_micros),
+        ]);
+    }
+    format!(
+        "\nTo thaw {} of {}, copies kept for {}:\n{tiers}prices: {}; egress only if it leaves the \
+         provider's network\n",
+        words::count(plan.frozen.pack_count, "pack"),
+        words::bytes(plan.frozen.len),
+        words::count(u64::from(plan.days), "day"),
+        plan.prices,
+    )
+}

@@ -1,0 +1,306 @@
+//! Giving one store what another has. Spec: `repair.md` §2.
+//!
+//! Objects go over in the order in which a writer would have put them, so I1 to I3 hold in the
+//! copy at every moment; what is there already is left alone.
+//!
+//! - Listings are compared on disk, so memory stays bounded however many packs there are.
+//! - Only what is proven goes over: packs and trees by their names, the rest by what signs it.
+//! - What is archived at the source waits for a thaw, and the snapshots that need it wait too.
+
+mod report;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+pub use report::Replicated;
+
+use self::report::Tally;
+use super::Error;
+use super::carrying::{Fetched, fetch, remove_scratch, scratch_file};
+use super::workers::{count_for, work_each};
+use crate::base::{Event, GenerationId, Observer, SignerId, SnapshotId};
+use crate::format::{Folder, ObjectKey};
+use crate::manifest::Inventory;
+use crate::store::{Content, Listed, Receipt, Store};
+use crate::vault::delivery::put_or_recognise;
+use crate::vault::signed::Signed;
+
+/// What becomes of an object that nothing signed names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It stays where it is: a run that was interrupted left it, or somebody planted it.
+    Leave,
+    /// It goes over as it is: a host completes its own stores.
+    Copy,
+}
+
+/// Told of every object that went over, with what the store said.
+pub type Settle<'a> = &'a (dyn Fn(&ObjectKey, &Receipt) -> Result<(), Error> + Sync);
+
+/// Which objects go where.
+pub struct Replication<'a> {
+    /// Where they are.
+    pub source: &'a Arc<dyn Store>,
+    /// Where they go.
+    pub target: &'a Arc<dyn Store>,
+    /// What they must be.
+    pub signed: &'a Signed,
+    /// What becomes of those that nothing signed names.
+    pub unsigned: Unsigned,
+    /// A directory for one object for each worker, and for the listings.
+    pub scratch: &'a Path,
+    /// The time, for locks.
+    pub now: Timestamp,
+    /// Told of every object.
+    pub settle: Settle<'a>,
+}
+
+/// Copies every object that the target lacks.
+///
+/// # Errors
+/// If a store cannot be listed, read or written. What was copied stays. What is damaged or
+/// archived at the source is in the report.
+pub fn replicate(request: &Replication<'_>, observer: &dyn Observer) -> Result<Replicated, Error> {
+    observer.observe(Event::PhaseStarted { phase: "replicate", total_len: None });
+    let run = Run {
+        request,
+        observer,
+        locks: Locks::read(request)?,
+        workers: count_for([request.source.as_ref(), request.target.as_ref()]),
+        tally: Mutex::default(),
+    };
+    run.copy_all()?;
+    observer.observe(Event::PhaseFinished { phase: "replicate" });
+    let tally = run.tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Ok(tally.into_report(request.target.name()))
+}
+
+/// One run.
+struct Run<'a> {
+    request: &'a Replication<'a>,
+    observer: &'a dyn Observer,
+    locks: Locks,
+    workers: usize,
+    tally: Mutex<Tally>,
+}
+
+impl Run<'_> {
+    fn copy_all(&self) -> Result<(), Error> {
+        self.copy_named(Folder::Vault, 1, |_| true)?;
+        self.copy_named(Folder::Generations, self.workers, |_| true)?;
+        self.copy_listed(Folder::Packs)?;
+        self.copy_listed(Folder::Trees)?;
+        let held = self.held_back()?;
+        let free = |id: &SnapshotId| !held.contains(id);
+        self.copy_named(Folder::Segments, self.workers, |key| match key {
+            ObjectKey::Segment(id) => free(id),
+            _ => false,
+        })?;
+        // I2, I3: a body and a list are durable before the note that makes the snapshot exist.
+        let kinds: [fn(&ObjectKey) -> Option<SnapshotId>; 3] = [
+            |key| if let ObjectKey::Body(id) = key { Some(*id) } else { None },
+            |key| if let ObjectKey::List(id) = key { Some(*id) } else { None },
+            |key| if let ObjectKey::Note(id) = key { Some(*id) } else { None },
+        ];
+        for of_kind in kinds {
+            self.copy_named(Folder::Snapshots, self.workers, |key| {
+                of_kind(key).is_some_and(|id| free(&id))
+            })?;
+        }
+        let ends = self.ends_of_logs(&held);
+        self.copy_named(Folder::Ledger, 1, |key| match key {
+            ObjectKey::LedgerEvent(signer, seq) | ObjectKey::LedgerCheckpoint(signer, seq) => {
+                ends.iter().all(|(other, end)| other != signer || seq < end)
+            }
+            _ => false,
+        })
+    }
+
+    /// Copies what is lacking of a folder whose names fit into memory, in the order of writing.
+    fn copy_named(
+        &self,
+        folder: Folder,
+        workers: usize,
+        wanted: impl Fn(&ObjectKey) -> bool,
+    ) -> Result<(), Error> {
+        let names = |store: &dyn Store| -> Result<BTreeSet<(ObjectKey, bool)>, Error> {
+            let mut keys = BTreeSet::new();
+            for listed in store.list(folder)? {
+                if let Listed::Object(key, _) = listed?
+                    && wanted(&key)
+                {
+                    keys.insert(written(&key));
+                }
+            }
+            Ok(keys)
+        };
+        let there = names(self.request.target.as_ref())?;
+        let lacking: Vec<ObjectKey> = names(self.request.source.as_ref())?
+            .difference(&there)
+            .map(|(key, last)| unwritten(*key, *last))
+            .collect();
+        self.copy_each(workers, lacking.into_iter().map(Ok))
+    }
+
+    /// Copies what is lacking of a folder with any number of names.
+    fn copy_listed(&self, folder: Folder) -> Result<(), Error> {
+        let mut there = Inventory::create(self.request.scratch)?;
+        for listed in self.request.target.list(folder)? {
+            if let Listed::Object(key, _) = listed? {
+                there.add(&key, 0)?;
+            }
+        }
+        let lacking = self.request.source.list(folder)?.filter_map(|listed| match listed {
+            Ok(Listed::Object(key, _)) => match there.number(&key) {
+                Ok(None) => Some(Ok(key)),
+                Ok(Some(_)) => None,
+                Err(error) => Some(Err(error.into())),
+            },
+            Ok(Listed::Foreign(_)) => None,
+            Err(error) => Some(Err(error.into())),
+        });
+        self.copy_each(self.workers, lacking)
+    }
+
+    fn copy_each(
+        &self,
+        workers: usize,
+        keys: impl Iterator<Item = Result<ObjectKey, Error>>,
+    ) -> Result<(), Error> {
+        let done = work_each(workers, keys, |worker, key| self.copy(worker, &key));
+        let removed = (0..workers)
+            .try_for_each(|worker| remove_scratch(&scratch_file(self.request.scratch, worker)));
+        done.and(removed)
+    }
+
+    fn copy(&self, worker: usize, key: &ObjectKey) -> Result<(), Error> {
+        let expected = self.request.signed.expected(key);
+        if expected.is_none() && self.request.unsigned == Unsigned::Leave {
+            self.tally().unsigned(key);
+            return Ok(());
+        }
+        let path = scratch_file(self.request.scratch, worker);
+        match fetch(self.request.source, key, expected.as_ref(), &path)? {
+            Fetched::Sound { sha256, len } => {
+                let locking = self.locks.store_for(key, self.request)?;
+                let target = locking.as_ref().unwrap_or(self.request.target);
+                let content = Content::File(&path);
+                let receipt = put_or_recognise(target.as_ref(), key, content, &sha256)?;
+                (self.request.settle)(key, &receipt)?;
+                self.observer.observe(Event::Advanced { len });
+                self.tally().copied(len);
+            }
+            // It was listed a moment ago: whoever deletes it has good reasons or bad ones.
+            Fetched::Missing => self.tally().damaged(key, "it vanished while it was copied"),
+            Fetched::Damaged(detail) => self.tally().damaged(key, &detail),
+            Fetched::Archived => self.tally().archived(key),
+        }
+        Ok(())
+    }
+
+    /// Returns the snapshots that need what is archived: no list may name it before it is there.
+    fn held_back(&self) -> Result<BTreeSet<SnapshotId>, Error> {
+        let archived = self.tally().archived.clone();
+        let mut held = BTreeSet::new();
+        if archived.is_empty() {
+            return Ok(held);
+        }
+        for snapshot in self.request.signed.snapshots() {
+            let source = std::slice::from_ref(self.request.source);
+            let list = self.request.signed.list(source, &snapshot.note)?.unwrap_or_default();
+            if list.iter().any(|entry| archived.contains(&entry.key)) {
+                held.insert(snapshot.note.snapshot);
+            }
+        }
+        self.tally().held_back = held.clone();
+        Ok(held)
+    }
+
+    /// Returns where logs must end for now, because what follows records what is held back.
+    fn ends_of_logs(&self, held: &BTreeSet<SnapshotId>) -> Vec<(SignerId, u64)> {
+        held.iter().filter_map(|id| self.request.signed.taken(*id)).collect()
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Orders objects as a writer puts them: by kind, but an event and its checkpoint together.
+const fn written(key: &ObjectKey) -> (ObjectKey, bool) {
+    match *key {
+        ObjectKey::LedgerCheckpoint(signer, seq) => (ObjectKey::LedgerEvent(signer, seq), true),
+        other => (other, false),
+    }
+}
+
+const fn unwritten(key: ObjectKey, last: bool) -> ObjectKey {
+    match key {
+        ObjectKey::LedgerEvent(signer, seq) if last => ObjectKey::LedgerCheckpoint(signer, seq),
+        other => other,
+    }
+}
+
+/// Which generation every pack belongs to, where the target locks what it gets.
+struct Locks {
+    generations: Vec<GenerationId>,
+    packs: Option<Mutex<Inventory>>,
+}
+
+impl Locks {
+    fn read(request: &Replication<'_>) -> Result<Self, Error> {
+        let mut locks = Self { generations: Vec::new(), packs: None };
+        if request.target.locking(request.now).is_none() {
+            return Ok(locks);
+        }
+        let mut packs = Inventory::create(request.scratch)?;
+        for snapshot in request.signed.snapshots() {
+            let number = locks.number(snapshot.note.generation);
+            let source = std::slice::from_ref(request.source);
+            for entry in request.signed.list(source, &snapshot.note)?.unwrap_or_default() {
+                packs.add(&entry.key, number)?;
+            }
+        }
+        locks.packs = Some(Mutex::new(packs));
+        Ok(locks)
+    }
+
+    fn number(&mut self, generation: GenerationId) -> u64 {
+        let at = self.generations.iter().position(|id| *id == generation).unwrap_or_else(|| {
+            self.generations.push(generation);
+            self.generations.len() - 1
+        });
+        at as u64
+    }
+
+    /// Returns the target as it locks what belongs to the object's generation; what belongs to
+    /// none, as an event, is locked with the newest one.
+    fn store_for(
+        &self,
+        key: &ObjectKey,
+        request: &Replication<'_>,
+    ) -> Result<Option<Arc<dyn Store>>, Error> {
+        let Some(packs) = &self.packs else { return Ok(None) };
+        let signed = request.signed;
+        let of_snapshot = |id: SnapshotId| signed.snapshot(id).map(|found| found.note.generation);
+        let own = match *key {
+            ObjectKey::Pack(_) | ObjectKey::Tree(_) => {
+                let packs = packs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let number = packs.number(key)?.and_then(|number| usize::try_from(number).ok());
+                number.and_then(|number| self.generations.get(number).copied())
+            }
+            ObjectKey::Generation(id, _) => Some(id),
+            ObjectKey::Segment(id)
+            | ObjectKey::Body(id)
+            | ObjectKey::List(id)
+            | ObjectKey::Note(id) => of_snapshot(id),
+            _ => None,
+        };
+        let Some(generation) = own.or_else(|| signed.newest_generation()) else { return Ok(None) };
+        let until = signed.locked_until(generation, request.now)?;
+        Ok(until.and_then(|until| request.target.locking(until)))
+    }
+}
