@@ -23,8 +23,7 @@ pub struct AccessArgs {
     /// Root verification key, or a file that holds it, as in the recovery kit
     #[arg(long, value_name = "KEY|FILE")]
     pub vault_key: Option<String>,
-    /// Read everything from the store, and nothing that was kept on this machine; `verify` always
-    /// does
+    /// Read all from the store and nothing that this machine kept; `verify` always does
     #[arg(long)]
     pub no_cache: bool,
 }
