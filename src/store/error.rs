@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::StorageClass;
+use super::{Fault, StorageClass};
 use crate::base::{Code, Coded, Digest};
 use crate::format::ObjectKey;
 
@@ -173,6 +173,20 @@ pub enum Error {
         /// What the server said.
         source: Cause,
     },
+    /// A server cannot be used as it is configured.
+    #[error("{action} {place} in store {store}: {fault}")]
+    Server {
+        /// The store's name.
+        store: String,
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// Where: an address.
+        place: String,
+        /// What is wrong.
+        fault: Fault,
+        /// What the server or its client said.
+        source: Cause,
+    },
     /// The URL names no store that this program knows.
     #[error("read {url:?} as the URL of store {store}: {reason}")]
     UrlInvalid {
@@ -202,6 +216,7 @@ impl Coded for Error {
             Self::Archived { .. } => Code::ObjectArchived,
             Self::NotThawable { .. } => Code::UsageInvalid,
             Self::Denied { .. } => Code::StoreDenied,
+            Self::Server { fault, .. } => fault.code(),
             Self::UrlInvalid { .. } => Code::ConfigInvalid,
         }
     }

@@ -52,7 +52,7 @@ pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use open::{directory, open, open_with};
-pub use s3::S3Settings;
+pub use s3::{Fault, Quirks, S3Settings, S3Store};
 
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};

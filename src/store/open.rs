@@ -5,21 +5,31 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
-use super::{Error, LocalStore, S3Settings, Store};
+use super::{Error, LocalStore, S3Settings, S3Store, Store, s3};
+
+/// What would be right.
+const WRITE: &str = "write file:///absolute/path or s3://bucket/prefix";
 
 /// Opens the store at a URL, with what an `s3://` store needs besides; nothing is read or written
 /// before the first call.
+///
+/// The URL has no query then: what it could say, the settings say.
 pub fn open_with(
     url: &str,
     name: &str,
-    _settings: Option<&S3Settings>,
+    settings: Option<&S3Settings>,
 ) -> Result<Arc<dyn Store>, Error> {
-    open(url, name)
+    let Some(settings) = settings.filter(|_| url.starts_with("s3://")) else {
+        return open(url, name);
+    };
+    Ok(Arc::new(S3Store::open(url, name, settings.clone())?))
 }
 
 /// Opens the store at a URL; nothing is read or written before the first call.
 ///
 /// `file:///absolute/path` is a directory; `%` and two hex digits stand for any byte of its name.
+/// `s3://bucket/prefix` is a place in a bucket; a query says what a config would, such as
+/// `?region=eu-central-1`.
 pub fn open(url: &str, name: &str) -> Result<Arc<dyn Store>, Error> {
     let refuse =
         |reason: String| Error::UrlInvalid { store: name.to_owned(), url: url.to_owned(), reason };
@@ -28,10 +38,15 @@ pub fn open(url: &str, name: &str) -> Result<Arc<dyn Store>, Error> {
             let path = directory_of(rest).map_err(refuse)?;
             Ok(Arc::new(LocalStore::new(name, url, path)))
         }
-        Some((scheme, _)) => {
-            Err(refuse(format!("scheme {scheme:?} is not known; write file:///absolute/path")))
+        Some(("s3", rest)) => {
+            let (place, settings) = match rest.split_once('?') {
+                Some((place, query)) => (place, s3::parse_query(query).map_err(refuse)?),
+                None => (rest, S3Settings::default()),
+            };
+            Ok(Arc::new(S3Store::open(&format!("s3://{place}"), name, settings)?))
         }
-        None => Err(refuse("it has no scheme; write file:///absolute/path".to_owned())),
+        Some((scheme, _)) => Err(refuse(format!("scheme {scheme:?} is not known; {WRITE}"))),
+        None => Err(refuse(format!("it has no scheme; {WRITE}"))),
     }
 }
 
@@ -64,7 +79,7 @@ fn directory_of(rest: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -37,6 +37,8 @@ pub struct Versions {
 
 #[derive(Default)]
 struct Known {
+    /// Folders of which all that is rewritten is known.
+    listed: BTreeSet<Folder>,
     rewritten: BTreeMap<ObjectKey, Rewritten>,
     pinned: BTreeMap<ObjectKey, Arc<dyn Store>>,
 }
@@ -92,6 +94,7 @@ impl Versions {
                 keys.insert(key);
             }
         }
+        self.known().listed.insert(folder);
         Ok(Some(keys))
     }
 
@@ -140,7 +143,7 @@ impl Versions {
         key: ObjectKey,
         mut read: impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.is_rewritten(key) {
+        if self.is_rewritten(key) || !self.known().listed.contains(&key.folder()) {
             let found = first_sound(&self.views(key)?, &mut read);
             if let Some(found) = found {
                 return found;

@@ -15,6 +15,7 @@ mod escrow;
 mod faults;
 mod hard;
 mod leaning;
+mod mirrors;
 mod nights;
 mod operating;
 mod packs;
@@ -35,5 +36,6 @@ mod support_pg;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod thaw;
 mod tidy;
 mod vectors;

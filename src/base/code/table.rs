@@ -161,6 +161,12 @@ codes! {
     /// A mirror lags behind.
     MirrorLagging = "mirror-lagging", Unavailable, 4,
         "the primary store has everything; the mirror catches up at the next run";
+    /// A name is taken, and the credentials may not look whether by the right object.
+    DeliveryUnproven = "delivery-unproven", Unavailable, 4,
+        "taken as delivered; run `store check` or `verify` with credentials that may read";
+    /// A mirror waits for objects of which the host keeps no copy.
+    SpoolFull = "spool-full", Unavailable, 4,
+        "the primary store has everything; run `replicate` with credentials that may read";
     /// The state directory cannot be read or written, or is damaged.
     StateUnavailable = "state-unavailable", Unavailable, 1,
         "the archive itself is not affected; mend or restore the state directory";
@@ -188,6 +194,39 @@ codes! {
     /// A store refuses a call that the credentials do not allow.
     StoreDenied = "store-denied", Refused, 1,
         "nothing was changed; compare the credentials' policy with the one in the README";
+    /// There are no credentials for a store.
+    CredentialsMissing = "credentials-missing", Refused, 1,
+        "nothing was changed; set credentials_file, a profile or AWS_ACCESS_KEY_ID";
+    /// A server does not accept the credentials.
+    CredentialsRefused = "credentials-refused", Refused, 1,
+        "nothing was changed; check key id and secret, and that they are this endpoint's";
+    /// A bucket does not exist.
+    BucketMissing = "bucket-missing", Unavailable, 1,
+        "nothing was changed; make the bucket first, or mend its url, endpoint or region";
+    /// A bucket is in another region.
+    RegionWrong = "region-wrong", Unavailable, 1,
+        "nothing was changed; set `region` of the store to the bucket's own";
+    /// The clocks of this host and of a server differ.
+    ClockSkewed = "clock-skewed", Unavailable, 1,
+        "nothing was changed; set the clock of this host, best by NTP, and run again";
+    /// Something else than a store answers.
+    EndpointForeign = "endpoint-foreign", Unavailable, 1,
+        "nothing is taken as stored; check `endpoint`, and what proxy or login page stands between";
+    /// An endpoint cannot prove who it is.
+    EndpointUntrusted = "endpoint-untrusted", Refused, 1,
+        "nothing was sent; name the certificates of its authority with ca_file, if it is yours";
+    /// A bucket cannot lock what it was asked to lock.
+    LockUnavailable = "lock-unavailable", Refused, 1,
+        "nothing was stored; make a bucket with Object Lock, or remove object_lock from the config";
+    /// An endpoint refuses the header with the checksum.
+    ChecksumRefused = "checksum-refused", Unsupported, 1,
+        "nothing was stored; run `store check`, which takes note of it, and run again";
+    /// A store asks for fewer requests.
+    StoreBusy = "store-busy", Unavailable, 1,
+        "what was durable stays and is reused; run again later, or lower requests_in_flight";
+    /// The key that a bucket encrypts with cannot be used.
+    EncryptionKeyUnusable = "encryption-key-unusable", Refused, 1,
+        "nothing was changed; check sse_kms_key, and that the credentials may use it";
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";

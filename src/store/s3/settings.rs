@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::store::{LockMode, StorageClass};
 
+/// Requests at a time, unless configured.
+pub const REQUESTS_IN_FLIGHT_DEFAULT: u16 = 8;
+/// Most requests at a time that can be configured.
+pub const REQUESTS_IN_FLIGHT_MAX: u16 = 64;
+
 /// The settings of an `s3://` store.
 #[derive(Debug, Clone, Default)]
 pub struct S3Settings {
@@ -38,4 +43,26 @@ pub struct S3Settings {
     pub timeout: Option<Duration>,
     /// Most bytes a second that are sent, from `--limit-upload`.
     pub upload_limit: Option<u64>,
+    /// What the endpoint was found to get wrong.
+    pub quirks: Quirks,
+}
+
+impl S3Settings {
+    /// Returns how many requests may be made at a time; at least one.
+    pub fn in_flight(&self) -> u16 {
+        self.requests_in_flight.unwrap_or(REQUESTS_IN_FLIGHT_DEFAULT).max(1)
+    }
+}
+
+/// What an endpoint gets wrong, as a probe found it; nothing, unless it was probed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// It overwrites in spite of `If-None-Match: *`. Then `put_new` looks first whether the name
+    /// is taken, which does not exclude two writers who look at the same time.
+    pub ignores_if_none_match: bool,
+    /// It refuses `x-amz-checksum-sha256`. Then `Content-MD5` is sent instead.
+    pub refuses_checksum_header: bool,
+    /// It takes bytes that do not have the checksum sent with them. Then a file is hashed here
+    /// before it is sent.
+    pub ignores_checksum: bool,
 }

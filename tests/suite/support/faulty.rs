@@ -60,6 +60,7 @@ pub struct FaultyStore {
     dead: AtomicBool,
     call_count: AtomicU64,
     fault_count: AtomicU64,
+    is_put_only: bool,
 }
 
 impl FaultyStore {
@@ -71,7 +72,13 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             call_count: AtomicU64::new(0),
             fault_count: AtomicU64::new(0),
+            is_put_only: false,
         }
+    }
+
+    /// Says that its credentials may do nothing but put.
+    pub fn put_only(self) -> Self {
+        Self { is_put_only: true, ..self }
     }
 
     /// Fails the call of any kind with this index, counted from 0.
@@ -143,7 +150,10 @@ impl FaultyStore {
         match self.strike(&call) {
             None => act(),
             Some(Mode::NotDone | Mode::Torn) => Err(self.injected(&call)),
-            Some(Mode::DoneButReported) => act().and_then(|_| Err(self.injected(&call))),
+            Some(Mode::DoneButReported) => {
+                drop(act());
+                Err(self.injected(&call))
+            }
         }
     }
 
@@ -188,7 +198,8 @@ impl Store for FaultyStore {
                 Err(self.injected(&call))
             }
             Some(Mode::DoneButReported) => {
-                self.inner.put_new(key, content, digest)?;
+                // The caller does not learn what came of it: not even that the name was taken.
+                drop(self.inner.put_new(key, content, digest));
                 Err(self.injected(&call))
             }
         }
@@ -268,7 +279,7 @@ impl Store for FaultyStore {
     }
 
     fn is_readable(&self) -> bool {
-        self.inner.is_readable()
+        self.inner.is_readable() && !self.is_put_only
     }
 
     fn calls_at_once(&self) -> usize {
@@ -280,7 +291,11 @@ impl Store for FaultyStore {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        self.whole(Call::Versions(*key), || self.inner.versions(key))
+        // Where there are none, nothing is asked that could fail.
+        match self.inner.versions(key)? {
+            none if none.is_empty() => Ok(none),
+            views => self.whole(Call::Versions(*key), || Ok(views)),
+        }
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {

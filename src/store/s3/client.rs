@@ -1,0 +1,266 @@
+//! The client of an `s3://` store: its runtime, its TLS, its credentials, its patience.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    StalledStreamProtectionConfig, interceptors::InterceptorContext,
+};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use super::{Fault, S3Settings};
+use crate::store::error::Cause;
+
+/// Threads that wait for the network.
+const WORKERS: usize = 2;
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to one try of a small call.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes a second that a connection must at least move, or the try ends.
+const SPEED_MIN: u64 = 32 * 1024;
+/// Tries of one call.
+const ATTEMPTS: u32 = 4;
+/// Region to sign for where a server of one's own is named and no region.
+const REGION_DEFAULT: &str = "us-east-1";
+
+/// What has to be made before the first call.
+pub struct Live {
+    pub runtime: Runtime,
+    pub client: Client,
+    pub permits: Semaphore,
+    pub pace: Pace,
+}
+
+/// How long is waited, and how often is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Longest wait for the answer to one try of a small call.
+    pub attempt: Duration,
+    /// Longest wait for the next bytes of an answer.
+    pub stall: Duration,
+    /// Wait before the second try; it doubles.
+    pub backoff: Duration,
+    /// Tries of one call.
+    pub attempts: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let (attempt, stall) = (ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT);
+        Self { attempt, stall, backoff: Duration::from_secs(1), attempts: ATTEMPTS }
+    }
+}
+
+impl Pace {
+    /// Returns the time-outs of a call that moves so many bytes, at most at a rate.
+    pub fn timeouts(&self, len: u64, settings: &S3Settings) -> TimeoutConfig {
+        let speed = match settings.upload_limit {
+            // All uploads in flight share the rate.
+            Some(limit) => SPEED_MIN.min(limit / (2 * u64::from(settings.in_flight()))).max(1),
+            None => SPEED_MIN,
+        };
+        let attempt = self.attempt + Duration::from_secs(len / speed);
+        let whole = attempt.saturating_mul(self.attempts) + self.backoff * 20;
+        let whole = settings.timeout.map_or(whole, |patience| whole.min(patience));
+        TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(whole)
+            .build()
+    }
+}
+
+/// Why there is no client.
+pub type Refusal = (Fault, Cause);
+
+/// Makes the client. Nothing is sent to the store; credentials may be fetched.
+pub fn connect(settings: &S3Settings, pace: Pace) -> Result<Live, Refusal> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("s3")
+        .enable_all()
+        .build()
+        .map_err(|error| (Fault::NotS3, error.into()))?;
+    let http = http_client(settings)?;
+    if let Some(path) = &settings.credentials_file {
+        check_credentials_file(path).map_err(|reason| (Fault::NoCredentials, reason))?;
+    }
+    let shared = runtime.block_on(load(settings, http));
+    let region = region_of(settings, &shared)?;
+    runtime.block_on(check_credentials(&shared))?;
+    let retries = RetryConfig::standard()
+        .with_max_attempts(pace.attempts)
+        .with_initial_backoff(pace.backoff)
+        .with_max_backoff(Duration::from_secs(20));
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        .region(region)
+        .force_path_style(settings.path_style)
+        // The SHA-256 is known and sent as a plain header; nothing else is computed or appended.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        // Whoever reads compares with the signed digest.
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .timeout_config(pace.timeouts(0, settings))
+        .retry_config(retries)
+        .retry_classifier(Conflicts)
+        // A wrong clock would date locks wrongly: it is told, not worked around.
+        .disable_clock_skew_correction(true)
+        // Every read and every try has a time-out of its own.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(endpoint) = &settings.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    let client = Client::from_conf(config.build());
+    let permits = Semaphore::new(usize::from(settings.in_flight()));
+    Ok(Live { runtime, client, permits, pace })
+}
+
+async fn load(settings: &S3Settings, http: SharedHttpClient) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+    loader = match (&settings.region, &settings.endpoint) {
+        (Some(region), _) => loader.region(Region::new(region.clone())),
+        // A server of one's own does not care, and nobody should wait for EC2's metadata.
+        (None, Some(_)) => loader.region(
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                .or_else(Region::from_static(REGION_DEFAULT)),
+        ),
+        (None, None) => loader,
+    };
+    if let Some(path) = &settings.credentials_file {
+        loader =
+            loader.credentials_provider(file_provider(path, settings.profile.as_deref(), http));
+    } else if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    loader.load().await
+}
+
+#[expect(deprecated, reason = "the new name is that of a crate which is needed for nothing else")]
+fn file_provider(
+    path: &Path,
+    profile: Option<&str>,
+    http: SharedHttpClient,
+) -> ProfileFileCredentialsProvider {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let files = ProfileFiles::builder().with_file(ProfileFileKind::Credentials, path).build();
+    // A profile may name a role that is fetched.
+    let config = ProviderConfig::without_region().with_http_client(http);
+    let provider = ProfileFileCredentialsProvider::builder().configure(&config);
+    let provider = provider.profile_files(files);
+    match profile {
+        Some(profile) => provider.profile_name(profile).build(),
+        None => provider.build(),
+    }
+}
+
+fn region_of(settings: &S3Settings, shared: &SdkConfig) -> Result<Region, Refusal> {
+    if let Some(region) = shared.region() {
+        return Ok(region.clone());
+    }
+    if settings.endpoint.is_some() || shared.endpoint_url().is_some() {
+        return Ok(Region::from_static(REGION_DEFAULT));
+    }
+    let reason = "none is configured: neither `region` nor AWS_REGION nor a profile names one";
+    Err((Fault::RegionWrong { right: None }, reason.into()))
+}
+
+/// Finds out early whether there are credentials, and says why not.
+async fn check_credentials(shared: &SdkConfig) -> Result<(), Refusal> {
+    let Some(provider) = shared.credentials_provider() else {
+        return Err((Fault::NoCredentials, "no provider of credentials is configured".into()));
+    };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err((Fault::NoCredentials, super::said::chain(&error).into())),
+    }
+}
+
+/// Refuses a file that is not there, cannot be read, or that others can read or change.
+fn check_credentials_file(path: &Path) -> Result<(), Cause> {
+    let name = path.display();
+    let found = fs::metadata(path).map_err(|error| format!("credentials_file {name}: {error}"))?;
+    if !found.is_file() {
+        return Err(format!("credentials_file {name}: it is no file").into());
+    }
+    let mode = found.permissions().mode() & 0o7777;
+    if mode & 0o027 != 0 {
+        let reason = format!(
+            "credentials_file {name}: its mode is {mode:04o}, so others can read or change it; \
+             make it 0600"
+        );
+        return Err(reason.into());
+    }
+    match fs::File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("credentials_file {name}: {error}").into()),
+    }
+}
+
+fn http_client(settings: &S3Settings) -> Result<SharedHttpClient, Refusal> {
+    let trust = match &settings.ca_file {
+        None => TrustStore::default(),
+        Some(path) => {
+            let pem = read_ca_file(path).map_err(|reason| (Fault::CaFile, reason.into()))?;
+            TrustStore::empty().with_pem_certificate(pem)
+        }
+    };
+    let context = TlsContext::builder().with_trust_store(trust).build();
+    let context = context.map_err(|error| (Fault::CaFile, error.into()))?;
+    let provider = tls::Provider::Rustls(CryptoMode::Ring);
+    let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
+    Ok(client.tls_context(context).build_https())
+}
+
+/// Reads a bundle of certificates; the client would panic if one of them did not parse.
+fn read_ca_file(path: &Path) -> Result<Vec<u8>, String> {
+    let name = path.display();
+    let pem = fs::read(path).map_err(|error| format!("ca_file {name}: {error}"))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| format!("ca_file {name}: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("ca_file {name}: {error}"))?;
+    }
+    match roots.is_empty() {
+        true => Err(format!("ca_file {name}: it has no PEM certificate")),
+        false => Ok(pem),
+    }
+}
+
+/// Lets a PUT be tried again that ran into another PUT of the same name.
+#[derive(Debug)]
+struct Conflicts;
+
+impl ClassifyRetry for Conflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = match context.output_or_error() {
+            Some(Err(error)) => error.as_operation_error(),
+            _ => None,
+        };
+        match error.and_then(|error| error.downcast_ref::<PutObjectError>()).map(|it| it.code()) {
+            Some(Some("ConditionalRequestConflict")) => RetryAction::transient_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "conditional request conflicts"
+    }
+}
