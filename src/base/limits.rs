@@ -68,6 +68,14 @@ pub const WINDOWS_IN_FLIGHT_MAX: usize = 12;
 pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
+/// Versions of one object that a reader tries, the oldest first: whoever plants more gains nothing.
+pub const VERSIONS_READ_MAX: usize = 32;
+/// Findings that a report names; how many more there are is counted.
+pub const FINDINGS_MAX: usize = 10_000;
+/// Largest object that a reader keeps in its cache.
+pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that the cache of one vault may hold.
+pub const CACHE_LEN_MAX: u64 = 512 * 1024 * 1024;
 
 /// Calls of a store that are made at a time at most, whatever the store would take.
 pub const STORE_CALLS_MAX: usize = 64;
@@ -99,6 +107,7 @@ const _: () = {
     assert!(CHUNK_LEN_MAX < WINDOW_LEN);
     assert!(ESCROW_FILE_LEN_MAX < ESCROW_PLAIN_LEN_MAX);
     assert!(ESCROW_PLAIN_LEN_MAX < ESCROW_OBJECT_LEN_MAX);
+    assert!(NOTE_LEN_MAX < CACHED_LEN_MAX && CACHED_LEN_MAX < CACHE_LEN_MAX);
     assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
     assert!(PACK_STORED_LEN_MAX < SPOOL_LEN_MAX_DEFAULT);
 };

@@ -4,8 +4,11 @@
 //! A host that may not read, or a store that does not answer, changes nothing: the note in force
 //! stays the one that the host has. A planted note is a warning (I8).
 
+use std::sync::Arc;
+
 use super::auditor::{ChainLink, check_link};
 use super::generation::ROLL_DUE;
+use super::versions::Versions;
 use super::writer::Writer;
 use super::{Error, notes};
 use crate::base::limits::NOTE_LEN_MAX;
@@ -42,15 +45,24 @@ impl Writer {
         let root: VerificationKey = self.root_key().parse()?;
         let sha256_of = sha256(&self.state().vault_note()?);
         let mut link = ChainLink { note: self.note().clone(), sha256: sha256_of };
+        let versions = Versions::new(Arc::clone(&store));
         loop {
             let number = link.note.number.saturating_add(1);
             let key = ObjectKey::Vault(number);
+            let check = |bytes: Vec<u8>| {
+                check_link(&bytes, number, &root, Some(&link)).map(|next| (next, bytes))
+            };
             let checked = match store.get(&key, NOTE_LEN_MAX) {
-                Ok(bytes) => check_link(&bytes, number, &root, Some(&link)).map(|n| (n, bytes)),
+                Ok(bytes) => check(bytes),
                 Err(crate::store::Error::Missing { .. }) => return Ok(()),
                 Err(error) if error.code().family() != Family::Damaged => return Ok(()),
                 Err(error) => Err(error.into()),
             };
+            // A note that something was put over is still there where versions are kept.
+            let checked = checked.or_else(|error| {
+                let read = versions.named(key, |view| check(view.get(&key, NOTE_LEN_MAX)?));
+                read.map_err(|_| error)
+            });
             let (next, bytes) = match checked {
                 Ok(next) => next,
                 Err(error) => {

@@ -6,6 +6,7 @@
 //! - `Operator`: one with the root key as well; signs what the vault is.
 
 pub mod adopting;
+pub mod at_once;
 pub mod auditor;
 pub mod changes;
 pub mod completing;
@@ -17,6 +18,7 @@ pub mod generation;
 pub mod genesis;
 pub mod journal;
 pub mod ledger;
+pub mod list_reader;
 pub mod locking;
 pub mod mirrors;
 pub mod notes;
@@ -33,10 +35,12 @@ pub mod standing;
 pub mod state;
 pub mod stream;
 pub mod unlocked;
+pub mod versions;
 pub mod writer;
 
 pub use auditor::Auditor;
 pub use error::Error;
 pub use operator::Operator;
 pub use unlocked::Unlocked;
+pub use versions::Versions;
 pub use writer::{Outside, Writer};

@@ -21,6 +21,7 @@ mod operating;
 mod packs;
 mod parsers;
 mod plugins;
+mod reading;
 mod rebuild;
 mod reference;
 mod review;

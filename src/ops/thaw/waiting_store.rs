@@ -11,7 +11,9 @@ use super::{Need, Thaw, ThawError, Until};
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::ops;
-use crate::store::{Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier};
+use crate::store::{
+    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, VersionListing,
+};
 use crate::vault;
 
 /// How often a pack is read that the store calls ready, and then does not give.
@@ -140,6 +142,10 @@ impl Store for WaitingStore {
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         self.inner().versions(key)
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.inner().list_versions(folder)
     }
 
     fn has_classes(&self) -> bool {

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -15,7 +16,7 @@ use idswyft_vault::base::{Clock, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
     Content, Error, Listed, Listing, Lock, LockMode, Readiness, Receipt, STAGING_PREFIX, Stat,
-    StorageClass, Store, ThawAnswer, ThawTier,
+    StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -361,6 +362,10 @@ impl Store for Bucket {
             Arc::new(Self { pinned: Some((*key, version.id.clone())), ..self.clone() })
         };
         Ok(with_bytes.map(view).collect())
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.versions_in(folder).map(Some)
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
