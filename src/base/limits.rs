@@ -69,6 +69,8 @@ pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
 
+/// Seconds by which the clocks of this host and of a server may differ.
+pub const CLOCK_SKEW_SECONDS_MAX: i64 = 60;
 /// Calls of a store that are made at a time at most, whatever the store would take.
 pub const STORE_CALLS_MAX: usize = 64;
 /// Names that a report lists of one kind at most; more are counted.

@@ -19,7 +19,7 @@ use super::auditor::{ChainLink, check_link};
 use super::notes::check_snapshot_note;
 use super::{Error, notes};
 use crate::base::limits::NOTE_LEN_MAX;
-use crate::base::{Code, Coded, Digest, Family, GenerationId, SnapshotId};
+use crate::base::{Code, Coded, Digest, Family, GenerationId, SnapshotId, VaultId};
 use crate::crypto::digest::sha256;
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
@@ -202,6 +202,31 @@ impl Signed {
     /// Returns the generation that was opened last.
     pub fn newest_generation(&self) -> Option<GenerationId> {
         self.logs.opened.iter().max_by_key(|(_, at)| **at).map(|(id, _)| *id)
+    }
+}
+
+/// Refuses a store that holds another vault; one that holds none yet is good.
+///
+/// # Errors
+/// If it does, or does not answer.
+pub fn refuse_foreign(store: &dyn Store, vault: VaultId) -> Result<(), Error> {
+    let bytes = match store.get(&ObjectKey::Vault(1), NOTE_LEN_MAX) {
+        Ok(bytes) => bytes,
+        Err(store::Error::Missing { .. }) => return Ok(()),
+        Err(error) if proves_damage(store, &error) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    // A line that names no vault is that of a damaged note.
+    let found = line.rsplit(' ').next().and_then(|id| id.parse::<VaultId>().ok());
+    match found.filter(|found| *found != vault) {
+        None => Ok(()),
+        Some(found) => Err(Error::StoreForeign {
+            store: store.name().to_owned(),
+            found: found.to_string(),
+            expected: vault.to_string(),
+        }),
     }
 }
 

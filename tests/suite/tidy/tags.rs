@@ -20,6 +20,8 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/drill.md", letter: 'D' },
     Spec { page: "spec/stack.md", letter: 'S' },
     Spec { page: "spec/thaw.md", letter: 'T' },
+    Spec { page: "spec/repair.md", letter: 'M' },
+    Spec { page: "spec/capabilities.md", letter: 'C' },
 ];
 
 /// A normative page.
