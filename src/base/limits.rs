@@ -85,6 +85,11 @@ pub const RETIRE_BELOW_PERCENT_DEFAULT: u8 = 25;
 /// Days after which a generation closes.
 pub const GENERATION_MAX_AGE_DAYS_DEFAULT: u32 = 365;
 
+/// Seconds for which a mirror may hold up a run in all, unless configured.
+pub const MIRROR_PATIENCE_S_DEFAULT: u64 = 600;
+/// Bytes that wait in the spools of a host for mirrors at most, unless configured.
+pub const SPOOL_LEN_MAX_DEFAULT: u64 = 10 * 1024 * 1024 * 1024;
+
 /// Work factor (log2 N) of passphrase-protected files that a reader accepts.
 pub const SCRYPT_WORK_FACTOR_MAX: u8 = 22;
 
@@ -97,4 +102,5 @@ const _: () = {
     assert!(ESCROW_FILE_LEN_MAX < ESCROW_PLAIN_LEN_MAX);
     assert!(ESCROW_PLAIN_LEN_MAX < ESCROW_OBJECT_LEN_MAX);
     assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
+    assert!(PACK_STORED_LEN_MAX < SPOOL_LEN_MAX_DEFAULT);
 };

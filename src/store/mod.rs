@@ -170,7 +170,7 @@ pub trait Store: Send + Sync {
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
 
     /// Moves whatever is under a key out of the way, to a name that readers pass over, and returns
-    /// where it is now; none, if the store moves nothing or nothing is there (M-9).
+    /// where it is now; none, if the store moves nothing or nothing is there (H-9).
     ///
     /// Only `repair` calls it, for what it found to be damaged.
     fn set_aside(&self, _key: &ObjectKey) -> Result<Option<String>, Error> {

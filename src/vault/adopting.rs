@@ -29,8 +29,8 @@ impl Writer {
         Ok(self.manifest().snapshots()?.last().map(|snapshot| snapshot.id).max(elsewhere))
     }
 
-    /// Takes up every vault note that follows the one in force in the primary store. A run looks
-    /// once.
+    /// Takes up every vault note that follows the one in force in the first store that may be read,
+    /// if there is one. A run looks once.
     ///
     /// # Errors
     /// If the state cannot be read or written.
@@ -38,13 +38,14 @@ impl Writer {
         if self.look_for_notes() {
             return Ok(());
         }
+        let Some(store) = self.mirrors().readable().into_iter().next() else { return Ok(()) };
         let root: VerificationKey = self.root_key().parse()?;
         let sha256_of = sha256(&self.state().vault_note()?);
         let mut link = ChainLink { note: self.note().clone(), sha256: sha256_of };
         loop {
             let number = link.note.number.saturating_add(1);
             let key = ObjectKey::Vault(number);
-            let checked = match self.mirrors().primary().get(&key, NOTE_LEN_MAX) {
+            let checked = match store.get(&key, NOTE_LEN_MAX) {
                 Ok(bytes) => check_link(&bytes, number, &root, Some(&link)).map(|n| (n, bytes)),
                 Err(crate::store::Error::Missing { .. }) => return Ok(()),
                 Err(error) if error.code().family() != Family::Damaged => return Ok(()),

@@ -50,6 +50,9 @@ impl Auditor {
     /// # Errors
     /// If the store fails or no note of number 1 verifies with the key.
     pub fn open(store: Arc<dyn Store>, root: VerificationKey) -> Result<Self, Error> {
+        if !store.is_readable() {
+            return Err(Error::PutOnly { store: store.name().to_owned() });
+        }
         let mut problems = Vec::new();
         let mut chain: Vec<ChainLink> = Vec::new();
         for number in 1.. {

@@ -24,6 +24,7 @@ mod plugins;
 mod rebuild;
 mod reference;
 mod repairs;
+mod replicas;
 mod review;
 mod rows;
 mod rules;
@@ -36,5 +37,6 @@ mod support_pg;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod thaw;
 mod tidy;
 mod vectors;

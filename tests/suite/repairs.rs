@@ -11,7 +11,7 @@ use idswyft_vault::store::{Content, StorageClass, Store};
 use idswyft_vault::vault::signed::Signed;
 use idswyft_vault::vault::{Auditor, Unlocked};
 
-use crate::mirrors::{assert_whole, bytes_in, copy, key, keys_in, memory, vault};
+use crate::replicas::{assert_whole, bytes_in, copy, key, keys_in, memory, vault};
 use crate::support::bucket::{Bucket, Rights};
 use crate::support::vault::{FixedClock, TestVault, local};
 use crate::support::{Call, names_in, sha256};
@@ -41,7 +41,7 @@ fn mend(
     repair::repair(&request, Some(&unlocked), &Silent).unwrap()
 }
 
-/// M-1, M-10
+/// H-1, H-10
 #[test]
 fn every_kind_of_object_that_is_missing_or_damaged_is_healed_and_set_aside() {
     let vault = vault();
@@ -81,7 +81,7 @@ fn every_kind_of_object_that_is_missing_or_damaged_is_healed_and_set_aside() {
     assert_eq!(mend(&vault, &store, &sources, bytes, Remedy::Heal).case_count, 0);
 }
 
-/// M-2, M-14
+/// H-2, H-14
 #[test]
 fn sizes_find_what_is_cut_off_and_bytes_find_what_is_altered() {
     let vault = vault();
@@ -106,7 +106,7 @@ fn sizes_find_what_is_cut_off_and_bytes_find_what_is_altered() {
     assert_whole(&vault, store);
 }
 
-/// M-11
+/// H-11
 #[test]
 fn what_no_store_has_is_named_with_the_snapshots_and_files_that_it_touches() {
     let vault = vault();
@@ -140,7 +140,7 @@ fn what_no_store_has_is_named_with_the_snapshots_and_files_that_it_touches() {
     assert!(reason.contains("in store mirror it has 16 bytes"), "{reason}");
 }
 
-/// M-12, M-13
+/// H-12, H-13
 #[test]
 fn a_bucket_keeps_what_is_damaged_unless_replacing_is_asked_for_and_allowed() {
     let vault = vault();
@@ -177,7 +177,7 @@ fn a_bucket_keeps_what_is_damaged_unless_replacing_is_asked_for_and_allowed() {
     assert_eq!(bytes_in(&bucket, &gone), bytes_in(sources[0].as_ref(), &gone));
 }
 
-/// M-3
+/// H-3
 #[test]
 fn where_two_stores_have_different_histories_neither_is_written_over_the_other() {
     let vault = vault();
@@ -218,7 +218,7 @@ fn copy_tree(source: &std::path::Path, target: &std::path::Path) {
     }
 }
 
-/// M-9
+/// H-9
 #[test]
 fn what_is_set_aside_stays_and_no_reader_sees_it() {
     let dir = tempfile::tempdir().unwrap();

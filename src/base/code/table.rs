@@ -155,6 +155,12 @@ codes! {
     /// A mirror lags behind.
     MirrorLagging = "mirror-lagging", Unavailable, 4,
         "the primary store has everything; the mirror catches up at the next run";
+    /// A name is taken, and the credentials may not look whether by the right object.
+    DeliveryUnproven = "delivery-unproven", Unavailable, 4,
+        "taken as delivered; run `store check` or `verify` with credentials that may read";
+    /// A mirror waits for objects of which the host keeps no copy.
+    SpoolFull = "spool-full", Unavailable, 4,
+        "the primary store has everything; run `replicate` with credentials that may read";
     /// The state directory cannot be read or written, or is damaged.
     StateUnavailable = "state-unavailable", Unavailable, 1,
         "the archive itself is not affected; mend or restore the state directory";

@@ -148,7 +148,11 @@ impl Store for WaitingStore {
 
     fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
         let need: Need = keys.iter().filter(|key| self.need.contains(key)).copied().collect();
-        let packs = self.thaw.wait(&need, Until::Any).map_err(|error| self.wrap(error))?;
+        let packs = match self.thaw.wait(&need, Until::Any) {
+            // Reading names the pack.
+            Err(ops::Error::Thaw(ThawError::Archived { .. })) => Vec::new(),
+            waited => waited.map_err(|error| self.wrap(error))?,
+        };
         let cold = packs.iter().filter(|pack| pack.is_cold()).map(|pack| pack.key);
         let cold: BTreeSet<ObjectKey> = cold.collect();
         Ok(keys.iter().map(|key| !cold.contains(key)).collect())

@@ -180,7 +180,7 @@ impl Signed {
     }
 
     /// Returns until when objects of a generation are locked, in a store that locks: its last day
-    /// and the floor. Without a floor nothing is.
+    /// and the floor.
     ///
     /// # Errors
     /// If the policy does not parse.
@@ -195,8 +195,8 @@ impl Signed {
         let opened = self.logs.opened.get(&id).copied();
         let closes = opened.zip(age).and_then(|(at, age)| at.checked_add(age).ok());
         let last = self.logs.closed.get(&id).copied().or(closes).unwrap_or(now);
-        let until = Policy::from_json(&note.policy)?.floor_at(last);
-        Ok(until.filter(|until| *until > now))
+        let until = Policy::from_json(&note.policy)?.floor_at(last).unwrap_or(last);
+        Ok(Some(until).filter(|until| *until > now))
     }
 
     /// Returns the generation that was opened last.

@@ -59,6 +59,7 @@ pub struct FaultyStore {
     dead: AtomicBool,
     call_count: AtomicU64,
     fault_count: AtomicU64,
+    is_put_only: bool,
 }
 
 impl FaultyStore {
@@ -70,7 +71,13 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             call_count: AtomicU64::new(0),
             fault_count: AtomicU64::new(0),
+            is_put_only: false,
         }
+    }
+
+    /// Says that its credentials may do nothing but put.
+    pub fn put_only(self) -> Self {
+        Self { is_put_only: true, ..self }
     }
 
     /// Fails the call of any kind with this index, counted from 0.
@@ -142,7 +149,10 @@ impl FaultyStore {
         match self.strike(&call) {
             None => act(),
             Some(Mode::NotDone | Mode::Torn) => Err(self.injected(&call)),
-            Some(Mode::DoneButReported) => act().and_then(|_| Err(self.injected(&call))),
+            Some(Mode::DoneButReported) => {
+                drop(act());
+                Err(self.injected(&call))
+            }
         }
     }
 
@@ -187,7 +197,8 @@ impl Store for FaultyStore {
                 Err(self.injected(&call))
             }
             Some(Mode::DoneButReported) => {
-                self.inner.put_new(key, content, digest)?;
+                // The caller does not learn what came of it: not even that the name was taken.
+                drop(self.inner.put_new(key, content, digest));
                 Err(self.injected(&call))
             }
         }
@@ -267,7 +278,7 @@ impl Store for FaultyStore {
     }
 
     fn is_readable(&self) -> bool {
-        self.inner.is_readable()
+        self.inner.is_readable() && !self.is_put_only
     }
 
     fn calls_at_once(&self) -> usize {

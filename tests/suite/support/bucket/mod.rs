@@ -113,6 +113,13 @@ impl Bucket {
         self.lock().names.remove(name);
     }
 
+    /// Moves every version of a name to another class, as a rule of the bucket does.
+    pub fn move_to(&self, name: &str, class: StorageClass) {
+        for version in self.lock().names.get_mut(name).into_iter().flatten() {
+            version.class = class;
+        }
+    }
+
     /// Lets every call fail from now on, or answer again.
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
