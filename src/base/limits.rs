@@ -77,6 +77,8 @@ pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes that the cache of one vault may hold.
 pub const CACHE_LEN_MAX: u64 = 512 * 1024 * 1024;
 
+/// Seconds by which the clocks of this host and of a server may differ.
+pub const CLOCK_SKEW_SECONDS_MAX: i64 = 60;
 /// Calls of a store that are made at a time at most, whatever the store would take.
 pub const STORE_CALLS_MAX: usize = 64;
 /// Names that a report lists of one kind at most; more are counted.

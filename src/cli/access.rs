@@ -10,6 +10,7 @@ use super::config::{Config, StoreConfig, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
 use crate::crypto::signing::VerificationKey;
+use crate::ops::probing;
 use crate::store::{self, CachedStore, Store};
 use crate::vault::state::{Anchor, StateDir};
 use crate::vault::{Auditor, Unlocked};
@@ -37,7 +38,13 @@ pub fn stores(vault: &VaultConfig) -> Result<Vec<Arc<dyn Store>>, Failure> {
 }
 
 fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
-    Ok(store::open_with(&config.url, &config.name, config.s3.as_ref())?)
+    let mut settings = config.s3.clone();
+    if let Some(settings) = &mut settings
+        && let Some(probe) = probing::recorded(&config.record, &config.url)?
+    {
+        settings.quirks = probe.quirks();
+    }
+    Ok(store::open_with(&config.url, &config.name, settings.as_ref())?)
 }
 
 /// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.
@@ -98,19 +105,7 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
     };
     let store = match &args.store {
         None => open_store(&vault.stores[0])?,
-        Some(url) if url.contains("://") => store::open_with(url, "given", None)?,
-        Some(name) => match vault.stores.iter().find(|store| store.name == *name) {
-            Some(store) => open_store(store)?,
-            None => {
-                let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
-                let reason = format!(
-                    "vault {} has no store {name}, it has {}",
-                    vault.name,
-                    names.join(", ")
-                );
-                return Err(UsageError::new("choose a store", reason).into());
-            }
-        },
+        Some(given) => named_store(vault, given)?,
     };
     Ok(Auditor::open(cached(store, &key, args), key)?)
 }
@@ -135,6 +130,25 @@ fn cache_directory() -> Option<PathBuf> {
     let is_absolute = |path: &PathBuf| path.is_absolute();
     let own = || named("HOME").filter(is_absolute).map(|home| home.join(".cache"));
     named("XDG_CACHE_HOME").filter(is_absolute).or_else(own)
+}
+
+/// Opens a store of a vault by its name, or any by its URL.
+///
+/// # Errors
+/// If the vault has no such store, or it cannot be opened.
+pub fn named_store(vault: &VaultConfig, given: &str) -> Result<Arc<dyn Store>, Failure> {
+    if given.contains("://") {
+        return Ok(store::open_with(given, "given", None)?);
+    }
+    match vault.stores.iter().find(|store| store.name == given) {
+        Some(store) => open_store(store),
+        None => {
+            let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
+            let names = names.join(", ");
+            let reason = format!("vault {} has no store {given}, it has {names}", vault.name);
+            Err(UsageError::new("choose a store", reason).into())
+        }
+    }
 }
 
 /// Reads which vault the state directory holds.

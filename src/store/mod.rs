@@ -36,6 +36,7 @@ pub mod error;
 mod local;
 mod memory;
 mod open;
+pub mod probe;
 pub mod s3;
 
 use std::io::Read;
@@ -52,6 +53,7 @@ pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use open::{directory, open, open_with};
+pub use probe::{Probe, ProbeRequest};
 pub use s3::{Fault, Quirks, S3Settings, S3Store};
 
 use crate::base::Digest;
@@ -186,6 +188,14 @@ pub trait Store: Send + Sync {
     /// They were left by runs that crashed. `before` must precede the start of every live run.
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
 
+    /// Moves whatever is under a key out of the way, to a name that readers pass over, and returns
+    /// where it is now; none, if the store moves nothing or nothing is there (H-9).
+    ///
+    /// Only `repair` calls it, for what it found to be damaged.
+    fn set_aside(&self, _key: &ObjectKey) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
     /// Tells whether the credentials are meant to read. Where not, nothing but `put_new` is called.
     fn is_readable(&self) -> bool {
         true
@@ -228,6 +238,12 @@ pub trait Store: Send + Sync {
     /// store that waits for a thaw.
     fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
         Ok(vec![true; keys.len()])
+    }
+
+    /// Finds out what the endpoint really does, by doing it under `probe/<name>/`; none, for a
+    /// store that has nothing to find out, or whose credentials may only put.
+    fn probe(&self, _request: &ProbeRequest<'_>) -> Result<Option<Probe>, Error> {
+        Ok(None)
     }
 
     /// Asks for a copy of an archived object that can be read for `days` days once it is thawed.

@@ -141,8 +141,8 @@ pub enum Error {
     RecipientsDiffer,
     /// A store is none of the vault's.
     #[error(
-        "use store {store}: it was not among the stores of vault {vault} when that was created, \
-         and this version cannot add one"
+        "use store {store}: vault {vault} was created without it, and it has nothing of the vault \
+         yet; `replicate --to {store}` gives it everything, and adds it"
     )]
     StoreUnknown {
         /// The store's name.

@@ -24,6 +24,8 @@ mod plugins;
 mod reading;
 mod rebuild;
 mod reference;
+mod repairs;
+mod replicas;
 mod review;
 mod rows;
 mod rules;

@@ -227,6 +227,15 @@ codes! {
     /// The key that a bucket encrypts with cannot be used.
     EncryptionKeyUnusable = "encryption-key-unusable", Refused, 1,
         "nothing was changed; check sse_kms_key, and that the credentials may use it";
+    /// A store does not do what the config wants of it.
+    StoreUnfit = "store-unfit", Refused, 1,
+        "nothing was put but the probe; `store check` tells what the endpoint does and what to do";
+    /// What a store really does could not be found out.
+    StoreUnprobed = "store-unprobed", Unavailable, 4,
+        "run `store check` with the operator's credentials; until then nothing is known of it";
+    /// A store does not keep a promise, or keeps it another way.
+    StoreLacking = "store-lacking", Refused, 4,
+        "everything works, and less is promised; the line above says what to change";
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";

@@ -159,7 +159,9 @@ fn text_of(report: &VerifyReport) -> String {
         Ending::Done => "sound".to_owned(),
         Ending::LeftOver => format!("sound, with leftovers: {count}"),
         Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged | Ending::Stale | Ending::Frozen => format!("DAMAGED: {count}"),
+        Ending::Damaged | Ending::Stale | Ending::Unfit | Ending::Frozen => {
+            format!("DAMAGED: {count}")
+        }
     };
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",

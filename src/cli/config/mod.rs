@@ -31,6 +31,7 @@ use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
 use crate::base::limits::{CONFIG_LEN_MAX, SPOOL_LEN_MAX_DEFAULT};
+use crate::ops::probing;
 use crate::ops::thaw::PriceTable;
 
 /// The environment variable that names the config.
@@ -98,7 +99,12 @@ impl Config {
             toml::from_str(&text.text).map_err(|error| text.unreadable(&error))?;
         let state_dir = text.absolute("state_dir", &table.state_dir)?;
         let shared = text.recipients("recipients", &table.recipients)?;
-        let vaults = vaults::check(&text, &table.vault, &shared)?;
+        let mut vaults = vaults::check(&text, &table.vault, &shared)?;
+        for vault in &mut vaults {
+            for store in &mut vault.stores {
+                store.record = probing::record_of(&state_dir, &vault.name, &store.name);
+            }
+        }
         check_places(&text, &table, &state_dir)?;
         let nights = nights::check(&text, &table)?;
         let spool_max = table.spool_max.as_ref().map(|len| text.len("spool_max", len));

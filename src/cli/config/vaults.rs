@@ -42,6 +42,8 @@ pub struct StoreConfig {
     pub url: String,
     /// What an `s3://` store needs besides; `None` for any other.
     pub s3: Option<S3Settings>,
+    /// Where `store check` keeps what it saw of it.
+    pub record: PathBuf,
 }
 
 impl StoreConfig {
@@ -223,7 +225,7 @@ fn check_store<'a>(
         refuse_s3_keys(text, table)?;
         None
     };
-    Ok(StoreConfig { name, url, s3 })
+    Ok(StoreConfig { name, url, s3, record: PathBuf::new() })
 }
 
 fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Settings, ConfigError> {

@@ -125,6 +125,17 @@ impl TestVault {
         stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
         parameters: Parameters,
     ) -> Self {
+        let policy = Policy::new(PolicyFields::default()).unwrap();
+        Self::governed(dir, stores, parameters, &policy)
+    }
+
+    /// Makes a vault in a directory, over any stores, with a policy.
+    pub fn governed(
+        dir: TempDir,
+        stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
+        parameters: Parameters,
+        policy: &Policy,
+    ) -> Self {
         let stores = stores(dir.path());
         let clock = FixedClock::new();
         let new = NewIdentity::generate(clock.now());
@@ -134,7 +145,7 @@ impl TestVault {
         let outside = Outside { clock: clock.clone(), entropy, gate: gate.clone() };
         let vault = NewVault {
             name: "nightly",
-            policy: &Policy::new(PolicyFields::default()).unwrap(),
+            policy,
             parameters,
             recipients: &recipients,
             stores: stores.clone(),
@@ -223,9 +234,12 @@ impl TestVault {
 
     /// Opens the operator's side of the primary store.
     pub fn unlocked(&self) -> Unlocked {
-        let identities =
-            DataIdentities::parse("operator", self.identity.as_bytes(), &NoPassphrase).unwrap();
-        Unlocked::new(self.auditor(&self.stores[0]), identities).unwrap()
+        Unlocked::new(self.auditor(&self.stores[0]), self.identities()).unwrap()
+    }
+
+    /// Returns the operator's identity.
+    pub fn identities(&self) -> DataIdentities {
+        DataIdentities::parse("operator", self.identity.as_bytes(), &NoPassphrase).unwrap()
     }
 
     /// Restores a snapshot whole into a new directory.
