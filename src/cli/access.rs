@@ -1,6 +1,6 @@
 //! Getting at a vault: by the config, or with a store and a verification key alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use super::config::{Config, StoreConfig, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
 use crate::crypto::signing::VerificationKey;
-use crate::store::{self, Store};
+use crate::store::{self, CachedStore, Store};
 use crate::vault::state::{Anchor, StateDir};
 use crate::vault::{Auditor, Unlocked};
 
@@ -23,6 +23,9 @@ pub struct AccessArgs {
     /// Root verification key, or a file that holds it, as in the recovery kit
     #[arg(long, value_name = "KEY|FILE")]
     pub vault_key: Option<String>,
+    /// Read all from the store and nothing that this machine kept; `verify` always does
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Opens the stores of a vault, the primary first.
@@ -43,8 +46,8 @@ fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
 /// If the store, the key or the first vault note is missing or wrong.
 pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Failure> {
     if let Some((url, key)) = standalone(args)? {
-        let store = store::open(&url, "given")?;
-        return Ok(vec![Auditor::open(store, key)?]);
+        let store = store::open_with(&url, "given", None)?;
+        return Ok(vec![Auditor::open(cached(store, &key, args), key)?]);
     }
     let config = session.config()?;
     let vaults = config.select(session.global.vault.as_deref())?;
@@ -95,7 +98,7 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
     };
     let store = match &args.store {
         None => open_store(&vault.stores[0])?,
-        Some(url) if url.contains("://") => store::open(url, "given")?,
+        Some(url) if url.contains("://") => store::open_with(url, "given", None)?,
         Some(name) => match vault.stores.iter().find(|store| store.name == *name) {
             Some(store) => open_store(store)?,
             None => {
@@ -109,7 +112,29 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
             }
         },
     };
-    Ok(Auditor::open(store, key)?)
+    Ok(Auditor::open(cached(store, &key, args), key)?)
+}
+
+/// Returns a store with a cache in front of it, where that is worth it and wanted.
+fn cached(store: Arc<dyn Store>, key: &VerificationKey, args: &AccessArgs) -> Arc<dyn Store> {
+    if args.no_cache || store::directory(store.url()).is_some() {
+        return store;
+    }
+    let Some(caches) = cache_directory() else { return store };
+    let directory = caches.join("idswyft-vault").join(key.vault().to_string());
+    match CachedStore::open(Arc::clone(&store), directory) {
+        Ok(cached) => Arc::new(cached),
+        // Without a cache everything is read from the store, and nothing else differs.
+        Err(_) => store,
+    }
+}
+
+/// Returns where this user keeps caches, by the rules of XDG.
+fn cache_directory() -> Option<PathBuf> {
+    let named = |variable| std::env::var_os(variable).map(PathBuf::from);
+    let is_absolute = |path: &PathBuf| path.is_absolute();
+    let own = || named("HOME").filter(is_absolute).map(|home| home.join(".cache"));
+    named("XDG_CACHE_HOME").filter(is_absolute).or_else(own)
 }
 
 /// Reads which vault the state directory holds.

@@ -26,7 +26,11 @@
 //!   never thaws anything.
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
+//! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of
+//!   its versions; also what `list` does not show because a delete marker hides it. So `delete`, of
+//!   who may, leaves no version of an object.
 
+mod cache;
 pub mod class;
 pub mod error;
 mod local;
@@ -42,6 +46,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::Digest as _;
 
+pub use cache::CachedStore;
 pub use class::{Lock, LockMode, Readiness, StorageClass, ThawAnswer, ThawTier};
 pub use error::Error;
 pub use local::LocalStore;
@@ -112,7 +117,21 @@ pub enum Listed {
 /// What [`Store::list`] returns. An error in it concerns one name; the others still follow.
 pub type Listing<'a> = Box<dyn Iterator<Item = Result<Listed, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C15.
+/// One name in a folder of a store that keeps versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// The name; of what is hidden, the newest version that is no delete marker.
+    pub listed: Listed,
+    /// How many versions of it hold bytes.
+    pub version_count: u64,
+    /// Whether a delete marker is over them.
+    pub is_hidden: bool,
+}
+
+/// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
+pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
+
+/// One place that holds a vault's objects: the module's contract, C1 to C18.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -192,6 +211,12 @@ pub trait Store: Send + Sync {
     /// (C17); none, if the object has one version at most and nothing hides it.
     fn versions(&self, _key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         Ok(Vec::new())
+    }
+
+    /// Lists a folder with the number of versions of each name, and with what is hidden (C18);
+    /// none, if the store keeps no versions.
+    fn list_versions(&self, _folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        Ok(None)
     }
 
     /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.

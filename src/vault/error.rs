@@ -158,6 +158,23 @@ pub enum Error {
         /// Where it is.
         path: PathBuf,
     },
+    /// A mirror waits for an object that no store which can be read holds, nor the spool.
+    #[error(
+        "put {key} into store {store}: its bytes are in no other store that can be read, and \
+         there was no room for them in the spool"
+    )]
+    Owed {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+    },
+    /// The credentials of a store are for putting only.
+    #[error("read store {store}: its credentials are for putting only (`put_only`)")]
+    PutOnly {
+        /// The store's name.
+        store: String,
+    },
     /// A store holds another vault.
     #[error("use store {store}: it holds vault {found}, not {expected}")]
     StoreForeign {
@@ -282,6 +299,8 @@ impl Coded for Error {
             Self::StoreForeign { .. } | Self::StoreUnknown { .. } => Code::StoreForeign,
             Self::Signature { .. } => Code::SignatureInvalid,
             Self::NotDelegated { .. } | Self::SignerRetired { .. } => Code::SignerNotDelegated,
+            Self::Owed { .. } => Code::SpoolFull,
+            Self::PutOnly { .. } => Code::StoreDenied,
             Self::ChangedMeanwhile { .. } => Code::ChangedMeanwhile,
             Self::Ledger { .. } => Code::LedgerBroken,
             Self::NoVaultNote { .. } => Code::ObjectMissing,

@@ -160,9 +160,9 @@ pub enum Command {
     /// Plan, and ask for, the thaw of archived packs
     ///
     /// Tells which packs of a snapshot, or of a part of it, are in an archive class, what thawing
-    /// them costs at each tier, and how long it takes. Nothing is asked for without --thaw. What was
-    /// asked for is remembered, and what the store thaws already is never asked for twice: run it
-    /// again, on any machine, until it ends with 0, then restore.
+    /// them costs at each tier, and how long it takes. Nothing is asked for without --thaw. What
+    /// was asked for is remembered, and what the store thaws already is never asked for twice: run
+    /// it again, on any machine, until it ends with 0, then restore.
     Thaw(ThawArgs),
     /// Check that snapshots are there, unaltered and readable
     ///

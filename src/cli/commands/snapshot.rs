@@ -61,6 +61,7 @@ fn take_each(
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
         let mut writer = Writer::open(state, access::stores(vault)?, session.outside())?;
+        writer.set_spool_max(config.spool_max);
         writer.adopt_notes(session.progress.as_ref())?;
         let recipients = DataRecipients::parse(&vault.recipients)?;
         warn_of_differences(vault, &recipients.digests(), writer.note(), session)?;

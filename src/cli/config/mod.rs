@@ -30,7 +30,7 @@ pub use vaults::{StoreConfig, VaultConfig};
 use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
-use crate::base::limits::CONFIG_LEN_MAX;
+use crate::base::limits::{CONFIG_LEN_MAX, SPOOL_LEN_MAX_DEFAULT};
 use crate::ops::thaw::PriceTable;
 
 /// The environment variable that names the config.
@@ -53,6 +53,8 @@ pub struct Config {
     pub escrow: Option<EscrowConfig>,
     /// What is expected of the nights, and who is told.
     pub nights: NightsConfig,
+    /// Bytes that may wait on this host for mirrors.
+    pub spool_max: u64,
     /// What thawing costs.
     pub prices: PriceTable,
 }
@@ -99,6 +101,8 @@ impl Config {
         let vaults = vaults::check(&text, &table.vault, &shared)?;
         check_places(&text, &table, &state_dir)?;
         let nights = nights::check(&text, &table)?;
+        let spool_max = table.spool_max.as_ref().map(|len| text.len("spool_max", len));
+        let spool_max = spool_max.transpose()?.unwrap_or(SPOOL_LEN_MAX_DEFAULT);
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
@@ -108,7 +112,7 @@ impl Config {
             None => None,
         };
         let prices = prices::check(&text, table.prices.as_ref())?;
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, prices })
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, spool_max, prices })
     }
 
     /// Returns the vault of that name, or all if none is named.

@@ -75,7 +75,10 @@ pub enum ThawError {
         source: Box<store::Error>,
     },
     /// The list of requests cannot be kept.
-    #[error("keep the list of requests {}: nothing was asked for that is not on it", path.display())]
+    #[error(
+        "keep the list of requests {}: nothing was asked for that is not on it",
+        path.display()
+    )]
     List {
         /// The list.
         path: PathBuf,

@@ -36,6 +36,11 @@ impl FixedClock {
         Arc::new(Self(AtomicI64::new(1_795_314_600)))
     }
 
+    /// Goes on by some seconds.
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
     /// Goes on by some hours.
     pub fn pass_hours(&self, hours: i64) {
         self.0.fetch_add(hours * 3600, Ordering::SeqCst);
@@ -53,6 +58,11 @@ impl Clock for FixedClock {
 pub struct Events(Mutex<Vec<Event>>);
 
 impl Events {
+    /// Returns every event so far, and forgets them.
+    pub fn all(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
     /// Returns the codes of all warnings so far, and forgets them.
     pub fn warnings(&self) -> Vec<Code> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
