@@ -1,5 +1,6 @@
 //! S3 servers as they really are: what the tests stand on, and what each of them does to a store.
 
+mod bad;
 mod means;
 mod probes;
 mod roles;

@@ -18,8 +18,18 @@ pub struct Fixture {
     pub label: &'static str,
     pub store: Arc<dyn Store>,
     pub plant: Plant,
-    _scratch: Option<TempDir>,
+    /// Objects that are more than one page of a listing.
+    pub many: u32,
+    /// Seconds by which a receipt's time may differ from the object's.
+    pub slack: i64,
+    /// Whether its receipts tell the checksum.
+    pub checksums: bool,
+    /// What goes with the store.
+    pub _scratch: Option<TempDir>,
 }
+
+/// Objects that a quick store lists.
+const MANY: u32 = 3000;
 
 /// Every kind of store, one of each.
 pub fn fixtures() -> Vec<Fixture> {
@@ -40,14 +50,30 @@ fn memory(label: &'static str, wrap: impl Fn(Arc<dyn Store>) -> Arc<dyn Store>) 
     let store = Arc::new(MemoryStore::new("memory", Arc::new(SystemClock)));
     let planted = Arc::clone(&store);
     let plant = Box::new(move |name: &str, bytes: &[u8]| planted.plant(name, bytes));
-    Fixture { label, store: wrap(store), plant, _scratch: None }
+    Fixture {
+        label,
+        store: wrap(store),
+        plant,
+        many: MANY,
+        slack: 0,
+        checksums: true,
+        _scratch: None,
+    }
 }
 
 fn bucket(label: &'static str) -> Fixture {
     let store = Bucket::new("bucket", Arc::new(SystemClock), StorageClass::Standard);
     let planted = store.clone();
     let plant = Box::new(move |name: &str, bytes: &[u8]| planted.plant(name, bytes));
-    Fixture { label, store: Arc::new(store), plant, _scratch: None }
+    Fixture {
+        label,
+        store: Arc::new(store),
+        plant,
+        many: MANY,
+        slack: 0,
+        checksums: true,
+        _scratch: None,
+    }
 }
 
 fn local(label: &'static str, wrap: impl Fn(Arc<dyn Store>) -> Arc<dyn Store>) -> Fixture {
@@ -61,5 +87,13 @@ fn local(label: &'static str, wrap: impl Fn(Arc<dyn Store>) -> Arc<dyn Store>) -
         fs::create_dir_all(path.parent().expect("a name is below the root")).expect("writable");
         fs::write(path, bytes).expect("writable");
     });
-    Fixture { label, store: wrap(store), plant, _scratch: Some(scratch) }
+    Fixture {
+        label,
+        store: wrap(store),
+        plant,
+        many: MANY,
+        slack: 0,
+        checksums: true,
+        _scratch: Some(scratch),
+    }
 }
