@@ -135,10 +135,10 @@ pub fn text_of(plan: &ThawPlan) -> String {
         return format!("nothing to thaw: what is needed from store {} can be read\n", plan.store);
     }
     let mut text = format!(
-        "{} of {} are needed from store {}\n",
+        "needed from store {}: {} of {}\n",
+        plan.store,
         words::count(plan.needed.pack_count, "pack"),
         words::bytes(plan.needed.len),
-        plan.store,
     );
     let right = |name| (name, Side::Right);
     let mut classes = Table::new(&[
@@ -272,7 +272,7 @@ mod tests {
         let bulk = TierPlan { tier: ThawTier::Bulk, minutes: 2880, price: Some(cost) };
         let standard = TierPlan { tier: ThawTier::Standard, minutes: 720, price: None };
         let expected = "\
-3 packs of 96.0 MiB are needed from store glacier
+needed from store glacier: 3 packs of 96.0 MiB
 CLASS             SIZE  READY  UNDER WAY  FROZEN
 DEEP_ARCHIVE  96.0 MiB      1          0       2
 
