@@ -27,8 +27,9 @@
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
 //! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of
-//!   its versions; also what `list` does not show because a delete marker hides it. So `delete`, of
-//!   who may, leaves no version of an object.
+//!   its versions; also what `list` does not show because a delete marker hides it. A store that
+//!   lists by versions anyway need not have it, and answers `versions` from that listing. `delete`,
+//!   of who may, leaves no version of an object.
 
 mod cache;
 pub mod class;

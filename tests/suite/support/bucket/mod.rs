@@ -352,16 +352,7 @@ impl Store for Bucket {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        let contents = self.call(Call::Versions(*key), self.rights.list)?;
-        let Some(versions) = contents.names.get(&key.to_string()) else { return Ok(Vec::new()) };
-        if versions.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let with_bytes = versions.iter().filter(|version| version.bytes.is_some());
-        let view = |version: &Version| -> Arc<dyn Store> {
-            Arc::new(Self { pinned: Some((*key, version.id.clone())), ..self.clone() })
-        };
-        Ok(with_bytes.map(view).collect())
+        self.views_of(key)
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {

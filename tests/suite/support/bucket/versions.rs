@@ -1,9 +1,11 @@
 //! What a bucket tells of the versions of a folder.
 
-use idswyft_vault::format::Folder;
-use idswyft_vault::store::{Error, Listed, Stat, VersionListing, Versioned};
+use std::sync::Arc;
 
-use super::Bucket;
+use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::store::{Error, Listed, Stat, Store, VersionListing, Versioned};
+
+use super::{Bucket, Version};
 use crate::support::Call;
 
 impl Bucket {
@@ -26,5 +28,19 @@ impl Bucket {
             listed.push(Ok(Versioned { listed: named, version_count, is_hidden }));
         }
         Ok(Box::new(listed.into_iter()))
+    }
+
+    /// Returns a view of each version of an object, the oldest first.
+    pub(super) fn views_of(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let contents = self.call(Call::Versions(*key), self.rights.list)?;
+        let Some(versions) = contents.names.get(&key.to_string()) else { return Ok(Vec::new()) };
+        if versions.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let with_bytes = versions.iter().filter(|version| version.bytes.is_some());
+        let view = |version: &Version| -> Arc<dyn Store> {
+            Arc::new(Self { pinned: Some((*key, version.id.clone())), ..self.clone() })
+        };
+        Ok(with_bytes.map(view).collect())
     }
 }
