@@ -60,6 +60,7 @@ pub struct FaultyStore {
     dead: AtomicBool,
     call_count: AtomicU64,
     fault_count: AtomicU64,
+    reading_fault_count: AtomicU64,
     is_put_only: bool,
 }
 
@@ -72,6 +73,7 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             call_count: AtomicU64::new(0),
             fault_count: AtomicU64::new(0),
+            reading_fault_count: AtomicU64::new(0),
             is_put_only: false,
         }
     }
@@ -107,6 +109,11 @@ impl FaultyStore {
         self.fault_count.load(Ordering::SeqCst)
     }
 
+    /// Returns how many of them were calls that read an object or ask for one.
+    pub fn reading_fault_count(&self) -> u64 {
+        self.reading_fault_count.load(Ordering::SeqCst)
+    }
+
     fn add(&mut self, strikes: Predicate, index: Option<u64>, mode: Mode, then: Then) {
         let seen_count = AtomicU64::new(0);
         self.faults.push(Fault { strikes, index, seen_count, mode, then });
@@ -118,6 +125,8 @@ impl FaultyStore {
         let mode = dead.or_else(|| self.faults.iter().find_map(|fault| self.apply(fault, call)));
         if mode.is_some() {
             self.fault_count.fetch_add(1, Ordering::SeqCst);
+            let is_reading = matches!(call, Call::Open(_) | Call::Stat(_));
+            self.reading_fault_count.fetch_add(u64::from(is_reading), Ordering::SeqCst);
         }
         mode
     }
