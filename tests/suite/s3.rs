@@ -1,5 +1,3 @@
 //! S3 servers as they really are: what the tests stand on, and what each of them does to a store.
 
 mod means;
-mod probes;
-mod roles;
