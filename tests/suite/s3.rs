@@ -2,5 +2,3 @@
 
 mod bad;
 mod means;
-mod probes;
-mod roles;

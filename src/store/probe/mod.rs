@@ -2,7 +2,7 @@
 //!
 //! - A capability counts as there only if it was seen to work; that a server claims it is nothing.
 //! - A lock counts only if four things were all seen: versioning, a lock configuration, a version
-//!   id on PUT, and the retention of an object that was put with one (C-3).
+//!   id on PUT, and the retention of an object that was put with one (K-3).
 
 #[cfg(test)]
 mod tests;

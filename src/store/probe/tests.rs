@@ -20,7 +20,7 @@ const LOCKED: Wanted = Wanted {
     encryption: true,
 };
 
-/// C-3
+/// K-3
 #[test]
 fn a_lock_is_claimed_only_if_all_four_things_were_seen() {
     assert!(all_yes().can_lock());
@@ -40,7 +40,7 @@ fn a_lock_is_claimed_only_if_all_four_things_were_seen() {
     }
 }
 
-/// C-4
+/// K-4
 #[test]
 fn every_capability_that_is_missing_is_told_where_it_matters() {
     assert_eq!(all_yes().shortfalls(&LOCKED), []);
@@ -59,7 +59,7 @@ fn every_capability_that_is_missing_is_told_where_it_matters() {
     assert_eq!(worst(&blind, &LOCKED), Some(Weight::Refused));
 }
 
-/// C-5
+/// K-5
 #[test]
 fn a_record_is_read_as_it_was_written() {
     let mut probe = all_yes();
@@ -72,7 +72,7 @@ fn a_record_is_read_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), probe);
 }
 
-/// C-6
+/// K-6
 #[test]
 fn a_clock_that_is_a_minute_off_is_told() {
     let here = Timestamp::UNIX_EPOCH;

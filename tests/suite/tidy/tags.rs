@@ -22,7 +22,6 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/mirrors.md", letter: 'M' },
     Spec { page: "spec/thaw.md", letter: 'T' },
     Spec { page: "spec/repair.md", letter: 'H' },
-    Spec { page: "spec/capabilities.md", letter: 'C' },
 ];
 
 /// A normative page.
