@@ -1,1 +1,3 @@
 //! The real program and a real server of S3.
+
+mod thaw;
