@@ -151,3 +151,6 @@ fn what_is_put_over_an_s3_pack_is_found_and_named() {
         assert!(verified.out.contains(&pack), "{verified}");
     }
 }
+//! The real program and a real server of S3.
+
+mod thaw;
