@@ -1,6 +1,6 @@
 //! Getting at a vault: by the config, or with a store and a verification key alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,6 +13,9 @@ use crate::crypto::signing::VerificationKey;
 use crate::store::{self, Store};
 use crate::vault::state::{Anchor, StateDir};
 use crate::vault::{Auditor, Unlocked};
+
+/// The environment variable with the directory of what a service manager handed over.
+const HANDED_OVER_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// Which copy of a vault is read, and whose word counts.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,11 +33,33 @@ pub struct AccessArgs {
 /// # Errors
 /// If one cannot be opened.
 pub fn stores(vault: &VaultConfig) -> Result<Vec<Arc<dyn Store>>, Failure> {
-    vault.stores.iter().map(open_store).collect()
+    stores_sending_at(vault, None)
 }
 
-fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
-    Ok(store::open_with(&config.url, &config.name, config.s3.as_ref())?)
+/// Opens the stores of a vault, of which those in buckets are sent no more than so many bytes a
+/// second.
+///
+/// # Errors
+/// As [`stores`].
+pub fn stores_sending_at(
+    vault: &VaultConfig,
+    limit: Option<u64>,
+) -> Result<Vec<Arc<dyn Store>>, Failure> {
+    let stores = vault.stores.iter();
+    stores.map(|config| Ok(open_store(&config.clone().sending_at(limit))?)).collect()
+}
+
+/// Opens one store of a config.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, store::Error> {
+    let mut settings = config.s3.clone();
+    if let Some(settings) = &mut settings {
+        let handed_over = std::env::var_os(HANDED_OVER_VARIABLE).map(PathBuf::from);
+        settings.credentials_file = config.credentials(handed_over.as_deref());
+    }
+    store::open_with(&config.url, &config.name, settings.as_ref())
 }
 
 /// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.
