@@ -15,6 +15,9 @@ use crate::store::{self, CachedStore, Store};
 use crate::vault::state::{Anchor, StateDir};
 use crate::vault::{Auditor, Unlocked};
 
+/// The environment variable with the directory of what a service manager handed over.
+const HANDED_OVER_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
 /// Which copy of a vault is read, and whose word counts.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AccessArgs {
@@ -34,15 +37,34 @@ pub struct AccessArgs {
 /// # Errors
 /// If one cannot be opened.
 pub fn stores(vault: &VaultConfig) -> Result<Vec<Arc<dyn Store>>, Failure> {
-    vault.stores.iter().map(open_store).collect()
+    stores_sending_at(vault, None)
 }
 
-fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
+/// Opens the stores of a vault, of which those in buckets are sent no more than so many bytes a
+/// second.
+///
+/// # Errors
+/// As [`stores`].
+pub fn stores_sending_at(
+    vault: &VaultConfig,
+    limit: Option<u64>,
+) -> Result<Vec<Arc<dyn Store>>, Failure> {
+    let stores = vault.stores.iter();
+    stores.map(|config| open_store(&config.clone().sending_at(limit))).collect()
+}
+
+/// Opens one store of a config.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
     let mut settings = config.s3.clone();
-    if let Some(settings) = &mut settings
-        && let Some(probe) = probing::recorded(&config.record, &config.url)?
-    {
-        settings.quirks = probe.quirks();
+    if let Some(settings) = &mut settings {
+        if let Some(probe) = probing::recorded(&config.record, &config.url)? {
+            settings.quirks = probe.quirks();
+        }
+        let handed_over = std::env::var_os(HANDED_OVER_VARIABLE).map(PathBuf::from);
+        settings.credentials_file = config.credentials(handed_over.as_deref());
     }
     Ok(store::open_with(&config.url, &config.name, settings.as_ref())?)
 }

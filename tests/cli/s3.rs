@@ -1,6 +1,7 @@
 //! The real program and a real server of S3, with a proxy between that sees every request.
 
 mod faults;
+mod thaw;
 
 use crate::support::{Install, tree_of};
 use crate::support_s3::Server;
@@ -151,6 +152,3 @@ fn what_is_put_over_an_s3_pack_is_found_and_named() {
         assert!(verified.out.contains(&pack), "{verified}");
     }
 }
-//! The real program and a real server of S3.
-
-mod thaw;

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::UsageError;
 use super::stack::StackArgs;
-use crate::cli::config::{ConfigFlags, StackFlags};
+use crate::cli::config::{ConfigFlags, StackFlags, parse_len};
+use crate::store::s3::UPLOAD_LIMIT_MIN;
 
 /// The vault's name if none is given.
 const VAULT_NAME_DEFAULT: &str = "nightly";
@@ -119,6 +120,15 @@ pub struct SnapshotArgs {
     /// Do not apply the retention policy afterwards
     #[arg(long)]
     pub no_retain: bool,
+    /// Most bytes a second that are sent to each store in a bucket, such as 10MiB
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub limit_upload: Option<u64>,
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    parse_len(text).filter(|rate| *rate >= UPLOAD_LIMIT_MIN).ok_or_else(|| {
+        format!("expected bytes a second such as 10MiB, {UPLOAD_LIMIT_MIN} at least")
+    })
 }
 
 fn parse_tag(text: &str) -> Result<String, String> {
@@ -152,6 +162,15 @@ mod tests {
         let flags = init(&words).config_flags(None, None).unwrap();
         assert_eq!((flags.vault.as_str(), flags.dump_argv.len()), ("nightly", 2));
         assert!(flags.uploads.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn a_rate_is_a_length_and_not_too_small() {
+        assert_eq!(parse_rate("10MiB"), Ok(10 << 20));
+        assert_eq!(parse_rate("1024"), Ok(1024));
+        for wrong in ["", "1023", "0", "10MB", "fast"] {
+            assert!(parse_rate(wrong).unwrap_err().contains("10MiB"), "{wrong}");
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn keep_what_serves(session: &Session) -> Result<(), Failure> {
         let detail = format!("what the stack serves now is in no snapshot: {why}");
         session.progress.observe(Event::Warning { code: Code::PreRestoreMissing, detail });
     };
-    match snapshot::take(&[PRE_RESTORE.to_owned()], session) {
+    match snapshot::take(&[PRE_RESTORE.to_owned()], None, session) {
         Ok(taken) if taken.is_empty() => skipped("no vault is due".to_owned()),
         Ok(_) => {}
         Err(failure) => match failure.code() {

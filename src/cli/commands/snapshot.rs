@@ -27,7 +27,7 @@ use crate::vault::state::StateDir;
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
-    let reports = take(&args.tag, session)?;
+    let reports = take(&args.tag, args.limit_upload, session)?;
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
@@ -40,10 +40,14 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, Failure> {
+pub fn take(
+    tags: &[String],
+    limit: Option<u64>,
+    session: &Session,
+) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
     let mut night = Night::begin(&config, session);
-    let taken = night.lock().and_then(|()| take_each(tags, session, &config, &mut night));
+    let taken = night.lock().and_then(|()| take_each(tags, limit, session, &config, &mut night));
     // The watchdog and the record learn how it went, whoever asked for it.
     night.end(taken.as_ref().err());
     taken
@@ -52,6 +56,7 @@ pub fn take(tags: &[String], session: &Session) -> Result<Vec<SnapshotReport>, F
 /// Takes the snapshots; the caller holds the lock of the state.
 fn take_each(
     tags: &[String],
+    limit: Option<u64>,
     session: &Session,
     config: &Config,
     night: &mut Night<'_>,
@@ -60,7 +65,8 @@ fn take_each(
     let mut jobs = Vec::new();
     for vault in config.select(session.global.vault.as_deref())? {
         let state = StateDir::new(&config.state_dir, &vault.name);
-        let mut writer = Writer::open(state, access::stores(vault)?, session.outside())?;
+        let mut writer =
+            Writer::open(state, access::stores_sending_at(vault, limit)?, session.outside())?;
         writer.set_spool_max(config.spool_max);
         writer.adopt_notes(session.progress.as_ref())?;
         let recipients = DataRecipients::parse(&vault.recipients)?;

@@ -85,7 +85,7 @@ fn check_store(
         line: text.line(&span),
         source: Box::new(source),
     })?;
-    let place = Place::url("the escrow store", url);
+    let place = Place::url("the escrow store", url, None);
     let mut others = vec![Place::directory("the install directory", dir)];
     if let Some(UploadsConfig::Path { path }) = &sources.uploads {
         others.push(Place::directory("the uploads", path));

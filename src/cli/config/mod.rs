@@ -4,6 +4,7 @@
 //!   every recipient parses, and no store is inside another or inside the state directory.
 //! - Whatever is refused is refused with its line and its key; nothing is silently ignored.
 
+mod buckets;
 mod compose;
 mod error;
 mod escrow;
@@ -25,6 +26,7 @@ pub use error::ConfigError;
 pub use escrow::EscrowConfig;
 pub use nights::NightsConfig;
 pub use sources::{DATABASE_SERVICE, DatabaseConfig, SourcesConfig, UploadsConfig};
+pub use text::parse_len;
 pub use vaults::{StoreConfig, VaultConfig};
 
 use self::place::Place;
@@ -151,8 +153,8 @@ fn check_places(
     state_dir: &Path,
 ) -> Result<(), ConfigError> {
     let mut places = vec![Place::directory("the state directory", state_dir)];
-    let mut add = |what: String, url: &toml::Spanned<String>| {
-        let place = Place::url(what, url.get_ref());
+    let mut add = |what: String, url: &toml::Spanned<String>, endpoint: Option<&str>| {
+        let place = Place::url(what, url.get_ref(), endpoint);
         match places.iter().find_map(|earlier| place.collision(earlier)) {
             Some(reason) => Err(text.wrong(&url.span(), format!("url: {reason}"))),
             None => {
@@ -163,7 +165,9 @@ fn check_places(
     };
     let stores = table.vault.iter().flat_map(|vault| &vault.get_ref().store);
     for store in stores.map(toml::Spanned::get_ref) {
-        add(format!("store {}", store.name.get_ref()), &store.url)?;
+        let endpoint = store.endpoint.as_ref().map(|endpoint| endpoint.get_ref().as_str());
+        add(format!("store {}", store.name.get_ref()), &store.url, endpoint)?;
     }
-    table.escrow.iter().try_for_each(|escrow| add("the escrow store".to_owned(), &escrow.store))
+    let escrow = table.escrow.as_ref();
+    escrow.map_or(Ok(()), |it| add("the escrow store".to_owned(), &it.store, None))
 }

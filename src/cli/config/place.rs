@@ -19,13 +19,18 @@ impl Place {
         Self { what: what.into(), spelling: resolve(path) }
     }
 
-    /// Takes note of a store's URL, which `store::open` accepts or which is `s3://`.
-    pub fn url(what: impl Into<String>, url: &str) -> Self {
-        match url.strip_prefix("file://") {
-            Some(path) => Self::directory(what, &decode(path)),
-            // Prefixes of a bucket nest like directories.
-            None => Self { what: what.into(), spelling: Path::new(url).components().collect() },
+    /// Takes note of a store's URL, which `store::open` accepts; a bucket is one of its endpoint.
+    pub fn url(what: impl Into<String>, url: &str, endpoint: Option<&str>) -> Self {
+        if let Some(path) = url.strip_prefix("file://") {
+            return Self::directory(what, &decode(path));
         }
+        let host = endpoint.and_then(|endpoint| endpoint.split_once("://")).map(|(_, host)| host);
+        // Every endpoint of AWS has the same buckets.
+        let host = host.filter(|host| !host.contains(".amazonaws.")).unwrap_or("s3");
+        // Prefixes of a bucket nest like directories.
+        let mut spelling = PathBuf::from(host.trim_end_matches('/').replace('/', ":"));
+        spelling.extend(Path::new(url).components());
+        Self { what: what.into(), spelling }
     }
 
     /// Says how this place and another collide, if they do.
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     fn collision(a: &str, b: &str) -> Option<String> {
-        Place::url("a", a).collision(&Place::url("b", b))
+        Place::url("a", a, None).collision(&Place::url("b", b, None))
     }
 
     #[test]
@@ -88,6 +93,15 @@ mod tests {
         ] {
             assert_eq!(collision(a, b).unwrap(), how);
         }
+    }
+
+    #[test]
+    fn a_bucket_of_another_endpoint_is_another_place() {
+        let at = |endpoint| Place::url("a", "s3://bucket/a", endpoint);
+        let (aws, own) = (at(None), at(Some("https://s3.example:9000")));
+        assert!(aws.collision(&own).is_none());
+        assert!(own.collision(&at(Some("https://s3.example:9000/"))).is_some());
+        assert!(aws.collision(&at(Some("https://s3.eu-central-1.amazonaws.com"))).is_some());
     }
 
     #[test]

@@ -106,12 +106,18 @@ pub struct StoreTable {
     pub region: Option<Spanned<String>>,
     pub endpoint: Option<Spanned<String>>,
     pub path_style: Option<Spanned<bool>>,
+    pub ca_file: Option<Spanned<String>>,
     pub credentials_file: Option<Spanned<String>>,
     pub profile: Option<Spanned<String>>,
     pub pack_class: Option<Spanned<String>>,
     pub sse: Option<Spanned<String>>,
+    pub sse_kms_key: Option<Spanned<String>>,
     pub object_lock: Option<Spanned<String>>,
+    pub legal_hold: Option<Spanned<bool>>,
+    pub put_only: Option<Spanned<bool>>,
     pub requests_in_flight: Option<Spanned<u16>>,
+    pub timeout: Option<Spanned<String>>,
+    pub upload_limit: Option<Spanned<String>>,
 }
 
 /// `[sources]`.

@@ -119,7 +119,7 @@ fn a_vault_that_keeps_everything_retires_nothing() {
 
 /// What is replaced by what, text on the line that is blamed (the replacement if it is empty),
 /// and what is said.
-const WRONG: [(&str, &str, &str, &str); 46] = [
+const WRONG: [(&str, &str, &str, &str); 56] = [
     ("keep_daily = 30", "keep_dayly = 30", "", "unknown field keep_dayly, expected one of"),
     ("[escrow]", "[escrwo]", "", "unknown field escrwo"),
     ("avg = \"8KiB\"", "average = \"8KiB\"", "", "unknown field average"),
@@ -139,6 +139,16 @@ const WRONG: [(&str, &str, &str, &str); 46] = [
     ("s3://bucket/prefix", "file:///b", "region", "region: only an s3:// store"),
     ("s3://bucket/prefix", "s3://", "", "write s3://bucket/prefix"),
     ("\"compliance\"", "\"forever\"", "", "object_lock = \"forever\": expected compliance"),
+    ("s3://bucket/prefix", "s3://bucket/../prefix", "", "`..`"),
+    ("s3://bucket/prefix", "s3://bucket/prefix?region=a", "", "'?' is not allowed"),
+    ("region = ", "endpoint = \"s3.example\"\nregion = ", "endpoint", "endpoint: \"s3.example\""),
+    ("region = ", "ca_file = \"ca.pem\"\nregion = ", "ca_file", "a path must be absolute"),
+    ("region = ", "sse = \"aes\"\nregion = ", "sse", "expected AES256 or aws:kms"),
+    ("region = ", "sse_kms_key = \"k\"\nregion = ", "sse_kms", "only sse = \"aws:kms\" has one"),
+    ("region = ", "timeout = \"10\"\nregion = ", "timeout", "expected a span such as 10m"),
+    ("region = ", "requests_in_flight = 65\nregion = ", "requests", "expected 1 to 64"),
+    ("region = ", "requests_in_flight = 0\nregion = ", "requests", "expected 1 to 64"),
+    ("region = ", "upload_limit = \"1\"\nregion = ", "upload", "at least 1024 bytes a second"),
     ("file:///mnt/escrow", "file:///var/backups/idswyft/", "", "the same place"),
     ("file:///mnt/escrow", "s3://bucket/prefix/escrow", "", "the escrow store is inside"),
     ("file:///mnt/escrow", "s3://other/escrow", "", "a bucket is not available in this version"),
@@ -187,6 +197,45 @@ fn whatever_is_wrong_is_refused_with_its_line_and_key() {
         assert!(words.contains(&format!("config.toml: line {line}: ")), "{line} {to}: {words}");
         assert!(words.contains(said) && !words.contains('`'), "{to}: {words}");
     }
+}
+
+/// B-3
+#[test]
+fn what_only_a_bucket_has_is_refused_elsewhere_and_understood_there() {
+    let keys = [
+        "region = \"a\"",
+        "endpoint = \"https://host\"",
+        "path_style = true",
+        "ca_file = \"/ca.pem\"",
+        "credentials_file = \"/keys\"",
+        "profile = \"cold\"",
+        "pack_class = \"GLACIER\"",
+        "sse = \"aws:kms\"",
+        "object_lock = \"governance\"",
+        "legal_hold = true",
+        "put_only = true",
+        "requests_in_flight = 64",
+        "timeout = \"10m\"",
+        "upload_limit = \"10MiB\"",
+    ];
+    let place = "url = \"file:///var/backups/idswyft\"\n";
+    for key in keys {
+        let error = parse(&full().replace(place, &format!("{place}{key}\n"))).unwrap_err();
+        assert!(error.to_string().contains("only an s3:// store has it"), "{key}: {error}");
+    }
+    let text = full().replace("keep_daily = 30\n", "keep_daily = 30\nfloor = \"1d\"\n");
+    let bucket = "url = \"s3://other/nightly\"\nsse_kms_key = \"k\"\n";
+    let text = text.replace(place, &format!("{bucket}{}\n", keys.join("\n")));
+    let config = parse(&text.replace("generation_max_age = \"never\"\n", "")).unwrap();
+    let s3 = config.vaults[0].stores[0].s3.as_ref().unwrap();
+    assert!(s3.path_style && s3.legal_hold && s3.put_only);
+    assert_eq!(s3.timeout, Some(std::time::Duration::from_secs(600)));
+    assert_eq!((s3.upload_limit, s3.in_flight()), (Some(10 << 20), 64));
+    assert_eq!((s3.sse.as_deref(), s3.sse_kms_key.as_deref()), (Some("aws:kms"), Some("k")));
+    let slow = config.vaults[0].stores[0].clone().sending_at(Some(5 << 20));
+    assert_eq!(slow.s3.unwrap().upload_limit, Some(5 << 20));
+    let fast = config.vaults[0].stores[0].clone().sending_at(Some(50 << 20));
+    assert_eq!(fast.s3.unwrap().upload_limit, Some(10 << 20));
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl ConfigText {
 }
 
 /// Parses digits and a unit of bytes; a space between them is allowed.
-fn parse_len(text: &str) -> Option<u64> {
+pub fn parse_len(text: &str) -> Option<u64> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let shift = match unit.trim_start() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use super::buckets;
 use super::error::ConfigError;
 use super::tables::{ProfileTable, StoreTable, VaultTable};
 use super::text::ConfigText;
@@ -13,7 +14,7 @@ use crate::base::{ChunkParameters, Profile};
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::is_vault_name;
 use crate::policy::{Policy, PolicyError};
-use crate::store::{self, LockMode, S3Settings, StorageClass};
+use crate::store::{self, S3Settings};
 
 /// Says for a generation that it never closes by age.
 const NEVER: &str = "never";
@@ -47,6 +48,14 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
+    /// Returns the same store, to which no more than so many bytes a second are sent.
+    pub fn sending_at(mut self, limit: Option<u64>) -> Self {
+        if let (Some(s3), Some(limit)) = (&mut self.s3, limit) {
+            s3.upload_limit = Some(s3.upload_limit.map_or(limit, |own| own.min(limit)));
+        }
+        self
+    }
+
     /// Returns the name under which a service manager hands over the store's credentials.
     pub fn credential_name(&self) -> String {
         format!("store-{}", self.name)
@@ -214,78 +223,17 @@ fn check_store<'a>(
 ) -> Result<StoreConfig, ConfigError> {
     let name = check_name(text, "a store's name", &table.name, taken)?;
     let url = table.url.get_ref().clone();
-    let s3 = if url.starts_with("s3://") {
-        Some(check_s3(text, table)?)
-    } else {
-        store::open(&url, &name).map_err(|source| ConfigError::Store {
-            path: text.path.clone(),
-            line: text.line(&table.url.span()),
-            source: Box::new(source),
-        })?;
-        refuse_s3_keys(text, table)?;
-        None
+    let s3 = match url.starts_with("s3://") {
+        true => Some(buckets::check(text, table)?),
+        false => None,
     };
+    store::open_with(&url, &name, s3.as_ref()).map_err(|source| ConfigError::Store {
+        path: text.path.clone(),
+        line: text.line(&table.url.span()),
+        source: Box::new(source),
+    })?;
+    if s3.is_none() {
+        buckets::refuse(text, table)?;
+    }
     Ok(StoreConfig { name, url, s3, record: PathBuf::new() })
-}
-
-fn check_s3(text: &ConfigText, table: &StoreTable) -> Result<S3Settings, ConfigError> {
-    let bucket = table.url.get_ref().trim_start_matches("s3://").split('/').next();
-    if bucket.is_none_or(str::is_empty) {
-        let reason = format!("url = {:?}: write s3://bucket/prefix", table.url.get_ref());
-        return Err(text.wrong(&table.url.span(), reason));
-    }
-    let object_lock = match &table.object_lock {
-        None => None,
-        Some(mode) => Some(match mode.get_ref().as_str() {
-            "compliance" => LockMode::Compliance,
-            "governance" => LockMode::Governance,
-            other => {
-                let reason = format!("object_lock = {other:?}: expected compliance or governance");
-                return Err(text.wrong(&mode.span(), reason));
-            }
-        }),
-    };
-    let credentials = table.credentials_file.as_ref();
-    let plain = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.get_ref().clone());
-    Ok(S3Settings {
-        region: plain(&table.region),
-        endpoint: plain(&table.endpoint),
-        path_style: table.path_style.as_ref().is_some_and(|style| *style.get_ref()),
-        credentials_file: credentials.map(|p| text.absolute("credentials_file", p)).transpose()?,
-        profile: plain(&table.profile),
-        pack_class: check_class(text, table)?,
-        sse: plain(&table.sse),
-        object_lock,
-        requests_in_flight: table.requests_in_flight.as_ref().map(|count| *count.get_ref()),
-        ..S3Settings::default()
-    })
-}
-
-fn check_class(text: &ConfigText, table: &StoreTable) -> Result<StorageClass, ConfigError> {
-    let Some(name) = &table.pack_class else { return Ok(StorageClass::Standard) };
-    StorageClass::parse(name.get_ref()).ok_or_else(|| {
-        let known = StorageClass::ALL.map(StorageClass::name).join(", ");
-        let reason = format!("pack_class = {:?}: expected one of {known}", name.get_ref());
-        text.wrong(&name.span(), reason)
-    })
-}
-
-/// Refuses settings that would have no effect on a store that is not a bucket.
-fn refuse_s3_keys(text: &ConfigText, table: &StoreTable) -> Result<(), ConfigError> {
-    let texts = [
-        ("region", &table.region),
-        ("endpoint", &table.endpoint),
-        ("credentials_file", &table.credentials_file),
-        ("profile", &table.profile),
-        ("pack_class", &table.pack_class),
-        ("sse", &table.sse),
-        ("object_lock", &table.object_lock),
-    ];
-    let texts = texts.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?.span())));
-    let style = table.path_style.iter().map(|value| ("path_style", value.span()));
-    let count = table.requests_in_flight.iter().map(|value| ("requests_in_flight", value.span()));
-    match texts.chain(style).chain(count).next() {
-        Some((key, span)) => Err(text.wrong(&span, format!("{key}: only an s3:// store has it"))),
-        None => Ok(()),
-    }
 }

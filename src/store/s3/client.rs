@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -29,6 +29,8 @@ use tokio::sync::Semaphore;
 use super::{Fault, S3Settings};
 use crate::store::error::Cause;
 
+/// The environment variable with the certificates to trust, as AWS's own programs have it.
+const CA_VARIABLE: &str = "AWS_CA_BUNDLE";
 /// Threads that wait for the network.
 const WORKERS: usize = 2;
 /// Longest wait for a connection.
@@ -215,10 +217,11 @@ fn check_credentials_file(path: &Path) -> Result<(), Cause> {
 }
 
 fn http_client(settings: &S3Settings) -> Result<SharedHttpClient, Refusal> {
-    let trust = match &settings.ca_file {
+    let named = std::env::var_os(CA_VARIABLE).filter(|_| settings.ca_file.is_none());
+    let trust = match settings.ca_file.clone().or(named.map(PathBuf::from)) {
         None => TrustStore::default(),
         Some(path) => {
-            let pem = read_ca_file(path).map_err(|reason| (Fault::CaFile, reason.into()))?;
+            let pem = read_ca_file(&path).map_err(|reason| (Fault::CaFile, reason.into()))?;
             TrustStore::empty().with_pem_certificate(pem)
         }
     };

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, SdkError};
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
@@ -68,7 +70,10 @@ impl S3Store {
         });
         match put {
             Ok(output) => self.receipt(key, call, &output, &tap),
-            Err(failure) => Err(self.put_failed(key, content, digest, failure, &tap)),
+            Err(failure) if failure.status() == 412 && tap.seen().tries > 1 => {
+                self.recognise(key, digest)
+            }
+            Err(failure) => Err(self.put_failed(key, content, digest, failure)),
         }
     }
 
@@ -138,13 +143,26 @@ impl S3Store {
         Ok(Receipt { time, version_id: output.version_id().map(str::to_owned), checksum })
     }
 
+    /// Looks whether what is there is what an earlier try put, whose answer was lost.
+    fn recognise(&self, key: &ObjectKey, digest: &Digest) -> Result<Receipt, Error> {
+        let seen = match self.inner.settings.put_only {
+            true => None,
+            false => self.head(key)?,
+        };
+        match seen {
+            Some(stat) if stat.checksum == Some(*digest) => {
+                Ok(Receipt { time: stat.modified, version_id: None, checksum: stat.checksum })
+            }
+            _ => Err(self.exists(key)),
+        }
+    }
+
     fn put_failed(
         &self,
         key: &ObjectKey,
         content: Content<'_>,
         digest: &Digest,
         failure: Failure,
-        _tap: &Tap,
     ) -> Error {
         match (failure.status(), failure.code()) {
             (412, _) | (_, "PreconditionFailed") => return self.exists(key),
@@ -281,8 +299,8 @@ struct Tap(Arc<Mutex<Seen>>);
 struct Seen {
     /// The server's time.
     date: Option<Timestamp>,
-    /// How many answers there were.
-    answers: u32,
+    /// How often it was tried.
+    tries: u32,
 }
 
 impl Tap {
@@ -293,7 +311,7 @@ impl Tap {
 
 impl Intercept for Tap {
     fn name(&self) -> &'static str {
-        "date of the answer"
+        "what the client does not tell"
     }
 
     fn read_before_deserialization(
@@ -306,7 +324,16 @@ impl Intercept for Tap {
         let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.date = date.as_ref().and_then(time_of);
-        seen.answers += 1;
+        Ok(())
+    }
+
+    fn read_before_attempt(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).tries += 1;
         Ok(())
     }
 }
