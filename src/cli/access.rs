@@ -79,7 +79,17 @@ pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Fa
         return Ok(vec![Auditor::open(cached(store, &key, args), key)?]);
     }
     let config = session.config()?;
-    let vaults = config.select(session.global.vault.as_deref())?;
+    let mut vaults = config.select(session.global.vault.as_deref())?;
+    if vaults.len() > 1 {
+        vaults.retain(|vault| match &args.store {
+            Some(name) => vault.stores.iter().any(|store| store.name == *name),
+            None => vault.stores.iter().any(StoreConfig::is_readable),
+        });
+    }
+    if vaults.is_empty() {
+        let reason = "no vault of the config has such a store that its credentials may read";
+        return Err(UsageError::new("choose a store", reason).into());
+    }
     vaults.into_iter().map(|vault| auditor_of(&config, vault, args)).collect()
 }
 
@@ -126,7 +136,10 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
         None => anchor(config, vault)?.root_key.parse()?,
     };
     let store = match &args.store {
-        None => open_store(&vault.stores[0])?,
+        None => {
+            let readable = vault.stores.iter().find(|store| store.is_readable());
+            open_store(readable.unwrap_or(&vault.stores[0]))?
+        }
         Some(given) => named_store(vault, given)?,
     };
     Ok(Auditor::open(cached(store, &key, args), key)?)

@@ -13,10 +13,10 @@ use super::report::Failure;
 use super::session::Session;
 use crate::base::{Code, Coded, Event, Observer, with_causes};
 use crate::crypto::signing::VerificationKey;
-use crate::format::ObjectKey;
+use crate::format::{Folder, ObjectKey};
 use crate::ops;
 use crate::ops::replicate::Settling;
-use crate::store::{Receipt, STAGING_PREFIX, Store};
+use crate::store::{Listed, Receipt, STAGING_PREFIX, Store};
 use crate::vault::Writer;
 use crate::vault::signed::refuse_foreign;
 use crate::vault::state::{StateDir, StateLock};
@@ -37,7 +37,12 @@ pub fn vaults_with<'a>(
         })
     };
     let selected = config.select(session.global.vault.as_deref())?;
-    let found: Vec<&VaultConfig> = selected.iter().copied().filter(has_all).collect();
+    let is_mirrored = |vault: &&VaultConfig| {
+        let readable = vault.stores.iter().filter(|store| store.is_readable());
+        !named.is_empty() || selected.len() == 1 || readable.count() > 1
+    };
+    let found = selected.iter().copied().filter(has_all).filter(is_mirrored);
+    let found: Vec<&VaultConfig> = found.collect();
     if found.is_empty() {
         let names: Vec<&str> =
             selected.iter().flat_map(|v| &v.stores).map(|s| s.name.as_str()).collect();
@@ -144,7 +149,7 @@ impl<'a> Bench<'a> {
             others.retain(|store| {
                 if !store.is_readable() {
                     let reason = "its credentials may only put: run this with the operator's";
-                    self.warn(store.name(), reason);
+                    self.warn(Code::StoreUnprobed, store.name(), reason);
                 }
                 store.is_readable()
             });
@@ -177,7 +182,7 @@ impl<'a> Bench<'a> {
         target.staging_dir().unwrap_or_else(|| self.scratch.path().to_owned())
     }
 
-    /// Keeps in the host's manifest, if it is here, that a store of the config has an object.
+    /// Keeps in the host's manifest, if it is here, that a store that it knows has an object.
     ///
     /// # Errors
     /// If the manifest cannot be written.
@@ -188,9 +193,40 @@ impl<'a> Bench<'a> {
         receipt: &Receipt,
     ) -> Result<(), ops::Error> {
         match self.settling.as_ref().filter(|_| self.is_own(target)) {
-            Some(settling) => settling.settle(target.name(), key, receipt),
-            None => Ok(()),
+            Some(settling) if settling.knows(target.name())? => {
+                settling.settle(target.name(), key, receipt)
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Tells whether a store of the config is new to the host, which must not take it for a mirror
+    /// before it has everything.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn joins(&self, target: &Arc<dyn Store>) -> Result<bool, ops::Error> {
+        match self.settling.as_ref().filter(|_| self.is_own(target)) {
+            Some(settling) => Ok(!settling.knows(target.name())?),
+            None => Ok(false),
+        }
+    }
+
+    /// Makes the host know a store that has everything.
+    ///
+    /// # Errors
+    /// If the store or the manifest does not answer.
+    pub fn welcome(&self, target: &Arc<dyn Store>) -> Result<(), ops::Error> {
+        let Some(settling) = &self.settling else { return Ok(()) };
+        for folder in Folder::ALL {
+            for listed in target.list(folder)? {
+                if let Listed::Object(key, stat) = listed? {
+                    let receipt = Receipt { time: stat.modified, version_id: None, checksum: None };
+                    settling.settle(target.name(), &key, &receipt)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn is_own(&self, store: &Arc<dyn Store>) -> bool {
@@ -199,11 +235,11 @@ impl<'a> Bench<'a> {
 
     /// Tells that a mirror cannot be reached now.
     pub fn warn_lagging(&self, store: &str, error: &(dyn std::error::Error + 'static)) {
-        self.warn(store, &with_causes(error));
+        self.warn(Code::MirrorLagging, store, &with_causes(error));
     }
 
-    fn warn(&self, store: &str, reason: &str) {
+    fn warn(&self, code: Code, store: &str, reason: &str) {
         let detail = format!("store {store}: {reason}");
-        self.session.progress.observe(Event::Warning { code: Code::MirrorLagging, detail });
+        self.session.progress.observe(Event::Warning { code, detail });
     }
 }

@@ -37,7 +37,7 @@ pub enum Fetched {
 
 /// Returns the scratch file of a worker.
 pub fn scratch_file(scratch: &Path, worker: usize) -> PathBuf {
-    scratch.join(format!("{STAGING_PREFIX}copy-{worker}"))
+    scratch.join(format!("{STAGING_PREFIX}copy-{}-{worker}", std::process::id()))
 }
 
 /// Fetches an object into a file: as it is there, else its oldest version that is the signed one.

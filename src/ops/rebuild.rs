@@ -232,6 +232,15 @@ fn complete_stores(
             let detail = format!("{}: {}", finding.object, finding.detail);
             observer.observe(Event::Warning { code: finding.code, detail });
         }
+        if copied.archived_count > 0 {
+            let detail = format!(
+                "store {} lacks {} packs that are archived in store {}: `replicate` copies them",
+                store.name(),
+                copied.archived_count,
+                known.store.name()
+            );
+            observer.observe(Event::Warning { code: Code::ObjectArchived, detail });
+        }
         sum.object_count += copied.object_count;
         sum.stored_len += copied.stored_len;
     }

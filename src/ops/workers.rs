@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 
 use crate::base::limits::STORE_CALLS_MAX;
 use crate::store::Store;
@@ -27,8 +27,8 @@ pub fn work_each<T: Send, E: Send>(
 ) -> Result<(), E> {
     let failed = AtomicBool::new(false);
     let (sender, receiver) = bounded::<T>(2 * count);
-    let worker = |number: usize| {
-        for item in receiver.clone() {
+    let worker = |number: usize, items: Receiver<T>| {
+        for item in items {
             // The others end with what they have begun, and let the rest pass.
             if failed.load(Ordering::Relaxed) {
                 continue;
@@ -42,8 +42,13 @@ pub fn work_each<T: Send, E: Send>(
     };
     std::thread::scope(|scope| {
         let worker = &worker;
-        let workers: Vec<_> =
-            (0..count).map(|number| scope.spawn(move || worker(number))).collect();
+        let start = |number| {
+            let items = receiver.clone();
+            scope.spawn(move || worker(number, items))
+        };
+        let workers: Vec<_> = (0..count).map(start).collect();
+        // Only workers hold it now: once all of them failed, nothing more can be sent.
+        drop(receiver);
         let mut sent = Ok(());
         for item in items {
             match item {

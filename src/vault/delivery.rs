@@ -138,13 +138,11 @@ fn take_once(
 ) -> Result<Taken, Error> {
     match store.put_new(key, content, sha256) {
         Err(store::Error::Exists { .. }) if !store.is_readable() => Ok(Taken::Unproven),
-        Err(exists @ store::Error::Exists { .. }) => {
-            let (found, _) = hash_stored(store, key)?;
-            match store.stat(key)? {
-                Some(stat) if found == *sha256 => Ok(Taken::Proven(receipt_of(&stat, sha256))),
-                _ => Err(exists.into()),
-            }
-        }
+        Err(exists @ store::Error::Exists { .. }) => match look(store, key, sha256)? {
+            Seen::Same(receipt) => Ok(Taken::Proven(receipt)),
+            Seen::Unseen => Ok(Taken::Unproven),
+            Seen::Other => Err(exists.into()),
+        },
         other => Ok(Taken::Proven(other?)),
     }
 }
@@ -158,9 +156,37 @@ fn recognised(
     if !store.is_readable() {
         return Ok(None);
     }
-    let Some(stat) = store.stat(key)? else { return Ok(None) };
-    let (found, _) = hash_stored(store, key)?;
-    Ok((found == *sha256).then(|| receipt_of(&stat, sha256)))
+    Ok(match look(store, key, sha256)? {
+        Seen::Same(receipt) => Some(receipt),
+        Seen::Unseen | Seen::Other => None,
+    })
+}
+
+/// What is under a name, compared with what should be.
+enum Seen {
+    /// The same bytes.
+    Same(Receipt),
+    /// Other bytes, or nothing.
+    Other,
+    /// The credentials may not look, or it is archived and the store keeps no checksum of it.
+    Unseen,
+}
+
+fn look(store: &dyn Store, key: &ObjectKey, sha256: &Digest) -> Result<Seen, Error> {
+    let stat = match store.stat(key) {
+        Err(store::Error::Denied { .. }) => return Ok(Seen::Unseen),
+        other => other?,
+    };
+    let Some(stat) = stat else { return Ok(Seen::Other) };
+    let found = match hash_stored(store, key) {
+        Err(store::Error::Archived { .. } | store::Error::Denied { .. }) => stat.checksum,
+        other => Some(other?.0),
+    };
+    Ok(match found {
+        None => Seen::Unseen,
+        Some(found) if found == *sha256 => Seen::Same(receipt_of(&stat, sha256)),
+        Some(_) => Seen::Other,
+    })
 }
 
 fn receipt_of(stat: &store::Stat, sha256: &Digest) -> Receipt {

@@ -102,7 +102,8 @@ impl Writer {
         let is_held = self.is_held(key, waiting);
         let payload = match is_held || !self.has_room(pack) {
             true => Payload::Elsewhere,
-            false => self.spool(pack)?,
+            // A mirror that waits never fails a snapshot, nor does a disk that has no room for it.
+            false => self.spool(pack).unwrap_or(Payload::Elsewhere),
         };
         if payload == Payload::Elsewhere && !is_held {
             let detail = format!(
@@ -139,8 +140,11 @@ impl Writer {
     fn spool(&self, pack: &FinishedPack) -> Result<Payload, Error> {
         let path = self.state().spool()?.join(pack.entry().id.to_string());
         let copied = std::fs::copy(&pack.file().path, &path);
-        copied.map_err(|cause| Error::state("spool", &path, cause))?;
-        self.state().sync_spooled(&path)?;
+        let copied = copied.map_err(|cause| Error::state("spool", &path, cause));
+        if let Err(error) = copied.and_then(|_| self.state().sync_spooled(&path)) {
+            remove_file(&path)?;
+            return Err(error);
+        }
         Ok(Payload::File(path.to_string_lossy().into_owned()))
     }
 

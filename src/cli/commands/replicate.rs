@@ -79,6 +79,7 @@ fn copy(
         let detail = format!("{fork}: two stores have different histories from here on");
         observer.observe(Event::Warning { code: Code::LedgerBroken, detail });
     }
+    let joins = bench.joins(target)?;
     let request = Replication {
         source,
         target,
@@ -89,6 +90,13 @@ fn copy(
         settle: &|key, receipt| bench.settle(target, key, receipt),
     };
     let report = replicate::replicate(&request, observer)?;
+    if joins && report.archived_count == 0 && report.damaged_count == 0 {
+        bench.welcome(target)?;
+    } else if joins {
+        let name = target.name();
+        let detail = format!("store {name} lacks what could not be copied, and is no mirror yet");
+        observer.observe(Event::Warning { code: Code::MirrorLagging, detail });
+    }
     if report.archived_count > 0 {
         let (count, held) = (report.archived_count, report.held_back.len());
         let detail = format!(

@@ -221,7 +221,7 @@ fn checked_object(checked: &Checked) -> Value {
 fn checked_text(checked: &Checked) -> String {
     let Checked { vault, store, probe, shortfalls } = checked;
     let Some(probe) = probe else {
-        return format!("store {store} of {vault} answers; there is nothing to probe in it\n");
+        return format!("store {store} of {vault}: nothing was probed in it\n");
     };
     let mut text = String::new();
     for Shortfall { weight, capability, detail, remedy } in shortfalls {

@@ -56,6 +56,11 @@ impl StoreConfig {
         self
     }
 
+    /// Tells whether its credentials are meant to read.
+    pub fn is_readable(&self) -> bool {
+        self.s3.as_ref().is_none_or(|s3| !s3.put_only)
+    }
+
     /// Returns the name under which a service manager hands over the store's credentials.
     pub fn credential_name(&self) -> String {
         format!("store-{}", self.name)

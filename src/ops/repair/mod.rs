@@ -177,7 +177,14 @@ pub fn repair(
             Folder::Packs => run.repair_packs()?,
             Folder::Trees => {}
             _ => {
-                run.repair_each(request.signed.objects(folder).into_iter().map(|k| Ok((k, None))))?
+                // What leans on another object comes after it (I2, I3).
+                let ranked =
+                    request.signed.objects(folder).into_iter().map(|key| (rank(&key), key));
+                let mut ranked: Vec<(u64, ObjectKey)> = ranked.collect();
+                ranked.sort_unstable();
+                for same in ranked.chunk_by(|one, other| one.0 == other.0) {
+                    run.repair_each(same.iter().map(|(_, key)| Ok((*key, None))))?;
+                }
             }
         }
     }
@@ -221,6 +228,18 @@ struct Run<'a> {
     every: Vec<Arc<dyn Store>>,
     locks: Option<Locks<'a>>,
     found: Mutex<Found>,
+}
+
+/// Returns which objects of a folder have no order among themselves: those of the same rank.
+fn rank(key: &ObjectKey) -> u64 {
+    match key {
+        ObjectKey::Vault(number) => u64::from(*number),
+        ObjectKey::List(_) => 1,
+        ObjectKey::Note(_) => 2,
+        ObjectKey::LedgerEvent(_, seq) => seq.saturating_mul(2),
+        ObjectKey::LedgerCheckpoint(_, seq) => seq.saturating_mul(2).saturating_add(1),
+        _ => 0,
+    }
 }
 
 impl Run<'_> {

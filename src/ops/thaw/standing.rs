@@ -55,7 +55,6 @@ impl Pack {
                 State::Ready(until)
             }
             Readiness::Thawing => State::UnderWay,
-            Readiness::Unsaid if !stat.class.is_archive() => State::Ready(None),
             Readiness::Thawed(_) | Readiness::Frozen | Readiness::Unsaid => State::Frozen,
         };
         Self { key, state, class: stat.class, len: stat.len, modified: stat.modified }

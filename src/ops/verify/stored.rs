@@ -17,6 +17,9 @@ use crate::vault::delivery::hash_stored;
 use crate::vault::list_reader::read_list;
 use crate::vault::{self, Auditor};
 
+/// What is said of an object that is missing.
+const NOT_THERE: &str = "it is named by a signed list, and not there";
+
 /// Bytes of lists that are in memory at once; a longer one is read line by line.
 const LISTS_LEN: u64 = 4 * 1024 * 1024;
 /// Objects that are looked at before the next are taken from the disk.
@@ -164,7 +167,7 @@ fn check_size(
         Ok(None) => match wrong {
             Some(error) => collector.add_error(key, error),
             None => {
-                let detail = "it is named by a signed list, and not there";
+                let detail = NOT_THERE;
                 collector.add(Code::ObjectMissing, key, detail);
                 Ok(())
             }
@@ -278,8 +281,11 @@ fn check_object(
     });
     match read {
         Ok(()) => Ok(()),
-        // Found by its size already.
-        Err(vault::Error::Store(store::Error::Missing { .. })) => Ok(()),
+        // The words of the finding by its size, so that it is one; a store may say two things.
+        Err(vault::Error::Store(store::Error::Missing { .. })) => {
+            collector.add(Code::ObjectMissing, key, NOT_THERE);
+            Ok(())
+        }
         Err(error) => collector.add_error(key, error),
     }
 }

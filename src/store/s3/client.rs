@@ -35,6 +35,8 @@ const CA_VARIABLE: &str = "AWS_CA_BUNDLE";
 const WORKERS: usize = 2;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for credentials.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for the answer to one try of a small call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes a second that a connection must at least move, or the try ends.
@@ -189,9 +191,11 @@ async fn check_credentials(shared: &SdkConfig) -> Result<(), Refusal> {
     let Some(provider) = shared.credentials_provider() else {
         return Err((Fault::NoCredentials, "no provider of credentials is configured".into()));
     };
-    match provider.provide_credentials().await {
-        Ok(_) => Ok(()),
-        Err(error) => Err((Fault::NoCredentials, super::said::chain(&error).into())),
+    let asked = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await;
+    match asked {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err((Fault::NoCredentials, super::said::chain(&error).into())),
+        Err(_) => Err((Fault::NoCredentials, "their provider does not answer".into())),
     }
 }
 

@@ -151,6 +151,8 @@ pub fn name_of(store: &S3Store, full: &str, stat: Stat) -> Option<Listed> {
 pub fn readiness_of(class: StorageClass, restore: Option<&RestoreStatus>) -> Readiness {
     match restore {
         Some(restore) if restore.is_restore_in_progress() == Some(true) => Readiness::Thawing,
+        // A listing does not tell its archive tiers.
+        None if class == StorageClass::IntelligentTiering => Readiness::Unsaid,
         _ if !class.is_archive() => Readiness::Ready,
         None => Readiness::Unsaid,
         Some(restore) => match restore.restore_expiry_date() {

@@ -46,7 +46,10 @@ impl S3Store {
         digest: &Digest,
     ) -> Result<Receipt, Error> {
         let known = self.look_at(key, content, digest)?;
-        if self.inner.settings.quirks.ignores_if_none_match && self.head(key)?.is_some() {
+        let settings = &self.inner.settings;
+        // Whoever may only put cannot look; then readers take the oldest version.
+        let looks = settings.quirks.ignores_if_none_match && !settings.put_only;
+        if looks && self.head(key)?.is_some() {
             return Err(self.exists(key));
         }
         let place = self.address(key);
@@ -147,7 +150,11 @@ impl S3Store {
     fn recognise(&self, key: &ObjectKey, digest: &Digest) -> Result<Receipt, Error> {
         let seen = match self.inner.settings.put_only {
             true => None,
-            false => self.head(key)?,
+            false => match self.head(key) {
+                // Some may read what is small and public, and no more.
+                Err(Error::Denied { .. }) => None,
+                other => other?,
+            },
         };
         match seen {
             Some(stat) if stat.checksum == Some(*digest) => {

@@ -220,7 +220,7 @@ impl Stream {
             return Err(broke);
         }
         self.resumes -= 1;
-        let end = self.len.map_or(String::new(), |len| (len - 1).to_string());
+        let end = self.len.map_or(String::new(), |len| len.saturating_sub(1).to_string());
         let range = format!("bytes={}-{end}", self.read);
         let got = self.store.fetch(&self.key, Some(range));
         let got = got.map_err(|failure| io::Error::other(Error::from(failure)))?;

@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, Tier};
 use super::S3Store;
 use super::read::is_missing;
 use crate::format::ObjectKey;
-use crate::store::{Error, ThawAnswer, ThawTier};
+use crate::store::{Error, StorageClass, ThawAnswer, ThawTier};
 
 impl S3Store {
     /// Asks for a copy that can be read for some days.
@@ -28,13 +28,16 @@ impl S3Store {
         };
         let job = GlacierJobParameters::builder().tier(tier).build();
         let job = job.map_err(|_| not_thawable("the tier is not one"))?;
-        let wanted = RestoreRequest::builder()
-            .days(i32::try_from(days.max(1)).unwrap_or(i32::MAX))
-            .glacier_job_parameters(job)
-            .build();
         let version = self.version_of(key);
         // The client does not tell 200 from 202, so what was there before is looked at.
         let before = self.head(key)?.ok_or_else(|| self.missing(key))?;
+        // Out of the archive tiers of this class it moves for good: there is no copy, and no days.
+        let is_moved = before.class == StorageClass::IntelligentTiering;
+        let days = i32::try_from(days.max(1)).unwrap_or(i32::MAX);
+        let wanted = RestoreRequest::builder()
+            .set_days(Some(days).filter(|_| !is_moved))
+            .glacier_job_parameters(job)
+            .build();
         let asked = self.inner.send(call, |live| {
             let request = live.client.restore_object().bucket(&self.inner.place.bucket);
             let request = request.key(self.full(key)).set_version_id(version.map(str::to_owned));

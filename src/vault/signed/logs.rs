@@ -47,6 +47,11 @@ pub(super) struct Logs {
 }
 
 impl Logs {
+    /// Returns the snapshots that a log records as taken, and none as forgotten.
+    pub fn standing(&self) -> impl Iterator<Item = SnapshotId> {
+        self.taken.keys().copied().filter(|id| !self.forgotten.contains(id))
+    }
+
     pub fn read(stores: &[Arc<dyn Store>], note: &VaultNote) -> Result<Self, Error> {
         let mut logs = Self::default();
         for key in signer_keys(note)? {

@@ -120,7 +120,11 @@ impl Signed {
             ObjectKey::Segment(id) => Some(signed(snapshot(&id)?.note.segment)),
             ObjectKey::Body(id) => Some(signed(snapshot(&id)?.note.body)),
             ObjectKey::List(id) => Some(signed(snapshot(&id)?.note.list)),
-            ObjectKey::Note(id) => Some(Expected::one(snapshot(&id)?.sha256, None)),
+            ObjectKey::Note(id) => {
+                let recorded = || self.logs.taken.get(&id).map(|taken| taken.note_sha256);
+                let sha256 = snapshot(&id).map(|signed| signed.sha256).or_else(recorded)?;
+                Some(Expected::one(sha256, None))
+            }
             ObjectKey::LedgerEvent(signer, seq) => {
                 Some(Expected::one(self.logs.entry(signer, seq)?.event, None))
             }
@@ -145,7 +149,10 @@ impl Signed {
             Folder::Snapshots => {
                 let bodies = standing().map(ObjectKey::Body);
                 let lists = standing().map(ObjectKey::List);
-                bodies.chain(lists).chain(standing().map(ObjectKey::Note)).collect()
+                // A log may record one whose note is nowhere.
+                let recorded = self.logs.standing().map(ObjectKey::Note);
+                let notes: BTreeSet<_> = standing().map(ObjectKey::Note).chain(recorded).collect();
+                bodies.chain(lists).chain(notes).collect()
             }
             Folder::Ledger => self.logs.objects(),
         }
@@ -194,7 +201,10 @@ impl Signed {
         let age = days.map(|days| SignedDuration::from_hours(24 * i64::from(days)));
         let opened = self.logs.opened.get(&id).copied();
         let closes = opened.zip(age).and_then(|(at, age)| at.checked_add(age).ok());
-        let last = self.logs.closed.get(&id).copied().or(closes).unwrap_or(now);
+        let open = || closes.map(|at| at.max(now));
+        let last = self.logs.closed.get(&id).copied().or_else(open).unwrap_or(now);
+        // These times are a host's: a lie must lock nothing for longer than a new generation.
+        let last = last.min(age.and_then(|age| now.checked_add(age).ok()).unwrap_or(now));
         let until = Policy::from_json(&note.policy)?.floor_at(last).unwrap_or(last);
         Ok(Some(until).filter(|until| *until > now))
     }
@@ -262,8 +272,7 @@ fn read_snapshots(
     newest: &VaultNote,
     logs: &Logs,
 ) -> Result<BTreeMap<SnapshotId, SignedSnapshot>, Error> {
-    let mut ids: BTreeSet<SnapshotId> = logs.taken.keys().copied().collect();
-    ids.retain(|id| !logs.forgotten.contains(id));
+    let mut ids: BTreeSet<SnapshotId> = logs.standing().collect();
     for store in stores {
         for listed in store.list(Folder::Snapshots)? {
             if let Listed::Object(ObjectKey::Note(id), _) = listed? {
