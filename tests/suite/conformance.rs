@@ -219,13 +219,18 @@ fn c8_what_put_new_acknowledged_is_there_for_the_next_call() {
             let bytes = vec![3; index * 1000];
             let receipt = put(store, &key, &bytes).unwrap();
             let stat = store.stat(&key).unwrap().unwrap();
-            assert_eq!((stat.len, stat.modified), (bytes.len() as u64, receipt.time), "{label}");
+            assert_eq!(stat.len, bytes.len() as u64, "{label}");
+            // A server tells when it answered, which may be in the next second.
+            let apart = stat.modified.duration_since(receipt.time).abs();
+            let slack = jiff::SignedDuration::from_secs(i64::from(fixture.is_remote));
+            assert!(apart <= slack, "{label}: {apart:?}");
             assert!((Timestamp::now() - stat.modified).get_hours() < 1, "{label}");
             assert!(store.get(&key, u64::MAX).unwrap() == bytes, "{label}");
             let mut listed = store.list(key.folder()).unwrap();
             let is_it = |listed: Listed| match listed {
                 Listed::Object(name, seen) => {
-                    name == key && (seen.len, seen.modified) == (stat.len, stat.modified)
+                    let apart = seen.modified.duration_since(stat.modified).abs();
+                    name == key && seen.len == stat.len && apart <= slack
                 }
                 Listed::Foreign(_) => false,
             };
@@ -259,7 +264,9 @@ fn one_key_of_each_kind() -> Vec<ObjectKey> {
 #[test]
 fn c9_list_shows_each_of_thousands_once_and_no_other_folder() {
     on_every_store(|fixture, label| {
-        let packs: BTreeSet<_> = (0..3000_u32).map(|index| pack(&index.to_le_bytes())).collect();
+        // A page of a server has at most a thousand.
+        let count: u32 = if fixture.is_remote { 1100 } else { 3000 };
+        let packs: BTreeSet<_> = (0..count).map(|index| pack(&index.to_le_bytes())).collect();
         for key in &packs {
             (fixture.plant)(&key.to_string(), b"pack");
         }

@@ -1,3 +1,6 @@
 //! S3 servers as they really are: what the tests stand on, and what each of them does to a store.
 
 mod means;
+mod reading;
+mod refusals;
+mod writing;

@@ -20,6 +20,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/drill.md", letter: 'D' },
     Spec { page: "spec/stack.md", letter: 'S' },
     Spec { page: "spec/thaw.md", letter: 'T' },
+    Spec { page: "spec/stores.md", letter: 'B' },
 ];
 
 /// A normative page.
