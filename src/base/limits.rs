@@ -68,7 +68,17 @@ pub const WINDOWS_IN_FLIGHT_MAX: usize = 12;
 pub const THREADS_MAX: usize = 8;
 /// Packs that are read at a time at most, whatever the number of cores: bounds memory.
 pub const READERS_MAX: usize = 4;
+/// Versions of one object that a reader tries, the oldest first: whoever plants more gains nothing.
+pub const VERSIONS_READ_MAX: usize = 32;
+/// Findings that a report names; how many more there are is counted.
+pub const FINDINGS_MAX: usize = 10_000;
+/// Largest object that a reader keeps in its cache.
+pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that the cache of one vault may hold.
+pub const CACHE_LEN_MAX: u64 = 512 * 1024 * 1024;
 
+/// Seconds by which the clocks of this host and of a server may differ.
+pub const CLOCK_SKEW_SECONDS_MAX: i64 = 60;
 /// Calls of a store that are made at a time at most, whatever the store would take.
 pub const STORE_CALLS_MAX: usize = 64;
 /// Names that a report lists of one kind at most; more are counted.
@@ -83,6 +93,11 @@ pub const RETIRE_BELOW_PERCENT_DEFAULT: u8 = 25;
 /// Days after which a generation closes.
 pub const GENERATION_MAX_AGE_DAYS_DEFAULT: u32 = 365;
 
+/// Seconds for which a mirror may hold up a run in all, unless configured.
+pub const MIRROR_PATIENCE_S_DEFAULT: u64 = 600;
+/// Bytes that wait in the spools of a host for mirrors at most, unless configured.
+pub const SPOOL_LEN_MAX_DEFAULT: u64 = 10 * 1024 * 1024 * 1024;
+
 /// Work factor (log2 N) of passphrase-protected files that a reader accepts.
 pub const SCRYPT_WORK_FACTOR_MAX: u8 = 22;
 
@@ -94,5 +109,7 @@ const _: () = {
     assert!(CHUNK_LEN_MAX < WINDOW_LEN);
     assert!(ESCROW_FILE_LEN_MAX < ESCROW_PLAIN_LEN_MAX);
     assert!(ESCROW_PLAIN_LEN_MAX < ESCROW_OBJECT_LEN_MAX);
+    assert!(NOTE_LEN_MAX < CACHED_LEN_MAX && CACHED_LEN_MAX < CACHE_LEN_MAX);
     assert!(PADDED_LEN_MIN == SEALED_PIECE_LEN as u64);
+    assert!(PACK_STORED_LEN_MAX < SPOOL_LEN_MAX_DEFAULT);
 };

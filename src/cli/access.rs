@@ -10,7 +10,8 @@ use super::config::{Config, StoreConfig, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
 use crate::crypto::signing::VerificationKey;
-use crate::store::{self, Store};
+use crate::ops::probing;
+use crate::store::{self, CachedStore, Store};
 use crate::vault::state::{Anchor, StateDir};
 use crate::vault::{Auditor, Unlocked};
 
@@ -26,6 +27,9 @@ pub struct AccessArgs {
     /// Root verification key, or a file that holds it, as in the recovery kit
     #[arg(long, value_name = "KEY|FILE")]
     pub vault_key: Option<String>,
+    /// Read all from the store and nothing that this machine kept; `verify` always does
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Opens the stores of a vault, the primary first.
@@ -46,20 +50,23 @@ pub fn stores_sending_at(
     limit: Option<u64>,
 ) -> Result<Vec<Arc<dyn Store>>, Failure> {
     let stores = vault.stores.iter();
-    stores.map(|config| Ok(open_store(&config.clone().sending_at(limit))?)).collect()
+    stores.map(|config| open_store(&config.clone().sending_at(limit))).collect()
 }
 
 /// Opens one store of a config.
 ///
 /// # Errors
-/// If it cannot be opened.
-pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, store::Error> {
+/// If it cannot be opened, or what was recorded of it cannot be read.
+pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
     let mut settings = config.s3.clone();
     if let Some(settings) = &mut settings {
         let handed_over = std::env::var_os(HANDED_OVER_VARIABLE).map(PathBuf::from);
         settings.credentials_file = config.credentials(handed_over.as_deref());
+        if let Some(probe) = probing::recorded(&config.record, &config.url)? {
+            settings.quirks = probe.quirks();
+        }
     }
-    store::open_with(&config.url, &config.name, settings.as_ref())
+    Ok(store::open_with(&config.url, &config.name, settings.as_ref())?)
 }
 
 /// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.
@@ -68,8 +75,8 @@ pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, store::Error> 
 /// If the store, the key or the first vault note is missing or wrong.
 pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Failure> {
     if let Some((url, key)) = standalone(args)? {
-        let store = store::open(&url, "given")?;
-        return Ok(vec![Auditor::open(store, key)?]);
+        let store = store::open_with(&url, "given", None)?;
+        return Ok(vec![Auditor::open(cached(store, &key, args), key)?]);
     }
     let config = session.config()?;
     let vaults = config.select(session.global.vault.as_deref())?;
@@ -120,21 +127,50 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
     };
     let store = match &args.store {
         None => open_store(&vault.stores[0])?,
-        Some(url) if url.contains("://") => store::open(url, "given")?,
-        Some(name) => match vault.stores.iter().find(|store| store.name == *name) {
-            Some(store) => open_store(store)?,
-            None => {
-                let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
-                let reason = format!(
-                    "vault {} has no store {name}, it has {}",
-                    vault.name,
-                    names.join(", ")
-                );
-                return Err(UsageError::new("choose a store", reason).into());
-            }
-        },
+        Some(given) => named_store(vault, given)?,
     };
-    Ok(Auditor::open(store, key)?)
+    Ok(Auditor::open(cached(store, &key, args), key)?)
+}
+
+/// Returns a store with a cache in front of it, where that is worth it and wanted.
+fn cached(store: Arc<dyn Store>, key: &VerificationKey, args: &AccessArgs) -> Arc<dyn Store> {
+    if args.no_cache || store::directory(store.url()).is_some() {
+        return store;
+    }
+    let Some(caches) = cache_directory() else { return store };
+    let directory = caches.join("idswyft-vault").join(key.vault().to_string());
+    match CachedStore::open(Arc::clone(&store), directory) {
+        Ok(cached) => Arc::new(cached),
+        // Without a cache everything is read from the store, and nothing else differs.
+        Err(_) => store,
+    }
+}
+
+/// Returns where this user keeps caches, by the rules of XDG.
+fn cache_directory() -> Option<PathBuf> {
+    let named = |variable| std::env::var_os(variable).map(PathBuf::from);
+    let is_absolute = |path: &PathBuf| path.is_absolute();
+    let own = || named("HOME").filter(is_absolute).map(|home| home.join(".cache"));
+    named("XDG_CACHE_HOME").filter(is_absolute).or_else(own)
+}
+
+/// Opens a store of a vault by its name, or any by its URL.
+///
+/// # Errors
+/// If the vault has no such store, or it cannot be opened.
+pub fn named_store(vault: &VaultConfig, given: &str) -> Result<Arc<dyn Store>, Failure> {
+    if given.contains("://") {
+        return Ok(store::open_with(given, "given", None)?);
+    }
+    match vault.stores.iter().find(|store| store.name == given) {
+        Some(store) => open_store(store),
+        None => {
+            let names: Vec<&str> = vault.stores.iter().map(|s| s.name.as_str()).collect();
+            let names = names.join(", ");
+            let reason = format!("vault {} has no store {given}, it has {names}", vault.name);
+            Err(UsageError::new("choose a store", reason).into())
+        }
+    }
 }
 
 /// Reads which vault the state directory holds.

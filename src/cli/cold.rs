@@ -131,11 +131,14 @@ fn lists_of(config: Option<&Config>, auditor: &Auditor) -> Option<PathBuf> {
 
 /// Returns a plan in words.
 pub fn text_of(plan: &ThawPlan) -> String {
+    if plan.packs.is_empty() {
+        return format!("nothing to thaw: what is needed from store {} can be read\n", plan.store);
+    }
     let mut text = format!(
-        "{} of {} are needed from store {}\n",
+        "needed from store {}: {} of {}\n",
+        plan.store,
         words::count(plan.needed.pack_count, "pack"),
         words::bytes(plan.needed.len),
-        plan.store,
     );
     let right = |name| (name, Side::Right);
     let mut classes = Table::new(&[
@@ -219,4 +222,79 @@ fn tiers_text(plan: &ThawPlan) -> String {
         words::count(u64::from(plan.days), "day"),
         plan.prices,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::thaw::{Amount, ClassPlan, PlannedPack, TierCost};
+    use crate::store::{StorageClass, ThawTier};
+
+    fn plan_of(tiers: Vec<TierPlan>) -> ThawPlan {
+        let class = StorageClass::DeepArchive;
+        let amount = |pack_count, len| Amount { pack_count, len };
+        let (ready, frozen) = (amount(1, 32 << 20), amount(2, 64 << 20));
+        let pack = PlannedPack { key: "packs/00/00".into(), class, len: 1, state: "frozen" };
+        ThawPlan {
+            store: "glacier".into(),
+            needed: amount(3, 96 << 20),
+            ready,
+            under_way: Amount::default(),
+            frozen,
+            missing_count: 0,
+            classes: vec![ClassPlan {
+                class,
+                ready,
+                under_way: Amount::default(),
+                frozen,
+                read_micros: Some(Micros(0)),
+                days_min: Some(180),
+                young: amount(3, 96 << 20),
+                young_micros: Some(Micros(523)),
+            }],
+            tiers,
+            days: 7,
+            currency: "USD".into(),
+            prices: "a list of 2026-06".into(),
+            packs: vec![pack],
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_is_frozen_and_what_each_tier_costs_and_takes() {
+        let cost = TierCost {
+            retrieval_micros: Micros(157),
+            requests_micros: Micros(50),
+            copies_micros: Micros(336),
+            egress_micros: Micros(8438),
+            total_micros: Micros(8981),
+        };
+        let bulk = TierPlan { tier: ThawTier::Bulk, minutes: 2880, price: Some(cost) };
+        let standard = TierPlan { tier: ThawTier::Standard, minutes: 720, price: None };
+        let expected = "\
+needed from store glacier: 3 packs of 96.0 MiB
+CLASS             SIZE  READY  UNDER WAY  FROZEN
+DEEP_ARCHIVE  96.0 MiB      1          0       2
+
+To thaw 2 packs of 64.0 MiB, copies kept for 7 days:
+TIER          WITHIN  RETRIEVAL  REQUESTS    COPIES    EGRESS  TOTAL USD
+bulk      48 h 0 min   0.000157   0.00005  0.000336  0.008438   0.008981
+standard  12 h 0 min    unknown   unknown   unknown   unknown    unknown
+prices: a list of 2026-06; egress only if it leaves the provider's network
+3 packs in DEEP_ARCHIVE younger than 180 days: deleting them now would cost 0.000523 USD; \
+reading deletes nothing
+";
+        assert_eq!(text_of(&plan_of(vec![bulk, standard])), expected);
+        let object = json!(plan_of(Vec::new()));
+        assert_eq!(object["classes"][0]["class"], "DEEP_ARCHIVE");
+        assert_eq!(object["classes"][0]["young_micros"], 523);
+        assert!(!text_of(&plan_of(Vec::new())).contains("TIER"));
+    }
+
+    #[test]
+    fn what_can_be_read_needs_no_plan() {
+        let plan = ThawPlan { packs: Vec::new(), ..plan_of(Vec::new()) };
+        let expected = "nothing to thaw: what is needed from store glacier can be read\n";
+        assert_eq!(text_of(&plan), expected);
+    }
 }

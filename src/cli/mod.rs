@@ -9,6 +9,7 @@ mod commands;
 pub mod config;
 pub mod demo_install;
 pub mod desk;
+pub mod mirrors;
 pub mod night;
 pub mod passphrase;
 pub mod places;
@@ -62,6 +63,9 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Thaw(args) => commands::thaw::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
+        Command::Replicate(args) => commands::replicate::run(args, session),
+        Command::Repair(args) => commands::repair::run(args, session),
+        Command::Store(args) => commands::store::run(args, session),
         Command::Ledger(args) => commands::ledger::run(args, session),
         Command::Manifest(args) => commands::manifest::run(args, session),
         Command::Recipients(args) => commands::recipients::run(args, session),

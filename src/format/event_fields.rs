@@ -184,6 +184,9 @@ payloads! {
         store: String,
         /// The snapshot that it now has.
         snapshot: SnapshotId,
+        /// SHA-256 of the lines of the receipts that the event covers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipts_sha256: Option<Digest>,
     }
     /// Fields of `verified`.
     Verified {

@@ -229,7 +229,11 @@ mod tests {
                 note_sha256,
                 generations: vec![ResealedGeneration { generation, rev: 2, sha256: DIGEST }],
             }),
-            P::StoreCompleted(StoreCompleted { store: store.clone(), snapshot }),
+            P::StoreCompleted(StoreCompleted {
+                store: store.clone(),
+                snapshot,
+                receipts_sha256: Some(DIGEST),
+            }),
             P::Verified(Verified {
                 scope: VerifiedScope {
                     store: store.clone(),

@@ -8,6 +8,7 @@ mod chunks;
 mod error;
 mod files;
 mod inventory;
+mod needed;
 mod outbox;
 mod packs;
 mod references;
@@ -23,7 +24,8 @@ pub use chunks::{ChunkReader, Located};
 pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use inventory::Inventory;
-pub use outbox::{Outgoing, Payload, ReceiptRow};
+pub use needed::Needed;
+pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
@@ -35,7 +37,7 @@ use crate::base::{Gate, Step};
 pub const IDENTITY: &str = "identity";
 
 /// The schema, one step a version; `user_version` says how many were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// The manifest of one vault, open for writing.
 pub struct Manifest {

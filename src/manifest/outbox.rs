@@ -3,10 +3,11 @@
 //! I1, I2 and I3 are orders of writing, each per store. They hold because objects are journaled
 //! here in that order, in the transaction that commits what they say, and leave in that order.
 
+use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Error, IDENTITY, Manifest, set_note};
-use crate::base::Digest;
+use crate::base::{Digest, SnapshotId};
 use crate::format::ObjectKey;
 
 /// Where the bytes of an outgoing object are.
@@ -16,6 +17,8 @@ pub enum Payload {
     Bytes(Vec<u8>),
     /// In a spooled file.
     File(String),
+    /// In other stores of the vault only.
+    Elsewhere,
 }
 
 /// An object on its way.
@@ -27,6 +30,21 @@ pub struct Outgoing {
     pub sha256: Digest,
     /// Its bytes.
     pub payload: Payload,
+    /// Until when it is to be locked at least, in a store that locks.
+    pub locked_until: Option<Timestamp>,
+}
+
+/// A receipt, by the object that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReceipt {
+    /// The object.
+    pub key: ObjectKey,
+    /// When the store took it, in seconds since 1970.
+    pub second: i64,
+    /// The version id, where the store has versions.
+    pub version_id: Option<String>,
+    /// The SHA-256 that the store computed itself.
+    pub checksum: Option<Digest>,
 }
 
 /// What a store said when it took an object.
@@ -41,18 +59,35 @@ pub struct ReceiptRow<'a> {
 }
 
 fn row_to_outgoing(row: &Row<'_>) -> rusqlite::Result<(i64, Outgoing)> {
-    let key: String = row.get(1)?;
-    let key = key.parse().map_err(|cause| {
-        let boxed = Box::<crate::format::key::ParseKeyError>::new(cause);
-        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, boxed)
-    })?;
-    let path: Option<String> = row.get(4)?;
-    let payload = match path {
-        Some(path) => Payload::File(path),
-        None => Payload::Bytes(row.get(3)?),
+    let key = key_at(row, 1)?;
+    let (bytes, path): (Option<Vec<u8>>, Option<String>) = (row.get(3)?, row.get(4)?);
+    let payload = match (bytes, path) {
+        (_, Some(path)) => Payload::File(path),
+        (Some(bytes), None) => Payload::Bytes(bytes),
+        (None, None) => Payload::Elsewhere,
     };
     let sha256 = Digest::from_bytes(row.get(2)?);
-    Ok((row.get(0)?, Outgoing { key, sha256, payload }))
+    let second: Option<i64> = row.get(5)?;
+    let locked_until = second.and_then(|second| Timestamp::from_second(second).ok());
+    Ok((row.get(0)?, Outgoing { key, sha256, payload, locked_until }))
+}
+
+fn key_at(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectKey> {
+    let key: String = row.get(column)?;
+    key.parse().map_err(|cause| {
+        let boxed = Box::<crate::format::key::ParseKeyError>::new(cause);
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, boxed)
+    })
+}
+
+fn row_to_receipt(row: &Row<'_>) -> rusqlite::Result<KeptReceipt> {
+    let checksum: Option<[u8; 32]> = row.get(3)?;
+    Ok(KeptReceipt {
+        key: key_at(row, 0)?,
+        second: row.get(1)?,
+        version_id: row.get(2)?,
+        checksum: checksum.map(Digest::from_bytes),
+    })
 }
 
 pub(super) fn journal(
@@ -73,12 +108,22 @@ fn push(connection: &rusqlite::Connection, store: &str, object: &Outgoing) -> ru
     let (bytes, path) = match &object.payload {
         Payload::Bytes(bytes) => (Some(bytes), None),
         Payload::File(path) => (None, Some(path)),
+        Payload::Elsewhere => (None, None),
     };
+    let locked_until = object.locked_until.map(Timestamp::as_second);
     connection
         .prepare_cached(
-            "INSERT INTO outbox (store, key, sha256, bytes, path) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO outbox (store, key, sha256, bytes, path, locked_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![store, object.key.to_string(), object.sha256.as_bytes(), bytes, path])?;
+        .execute(params![
+            store,
+            object.key.to_string(),
+            object.sha256.as_bytes(),
+            bytes,
+            path,
+            locked_until
+        ])?;
     Ok(())
 }
 
@@ -127,7 +172,7 @@ impl Manifest {
         self.run("read the outbox of", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT position, key, sha256, bytes, path FROM outbox \
+                    "SELECT position, key, sha256, bytes, path, locked_until FROM outbox \
                      WHERE store = ?1 ORDER BY position LIMIT 1",
                 )?
                 .query_row([store], row_to_outgoing)
@@ -159,6 +204,64 @@ impl Manifest {
                 [store],
                 |row| row.get(0),
             )
+        })
+    }
+
+    /// Tells whether a store took an object, as far as is known.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn has_receipt(&self, store: &str, key: &ObjectKey) -> Result<bool, Error> {
+        self.run("read the receipts of", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM receipt WHERE store = ?1 AND key = ?2)",
+                )?
+                .query_row(params![store, key.to_string()], |row| row.get(0))
+        })
+    }
+
+    /// Returns the receipts of a store that the event of a snapshot covers, by name; without a
+    /// snapshot, those that no event covers yet.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn receipts_of(
+        &self,
+        store: &str,
+        completed: Option<SnapshotId>,
+    ) -> Result<Vec<KeptReceipt>, Error> {
+        self.run("read the receipts of", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, time, version_id, checksum FROM receipt \
+                 WHERE store = ?1 AND completed IS ?2 ORDER BY key",
+            )?;
+            let completed = completed.map(|snapshot| snapshot.to_string());
+            statement.query_map(params![store, completed], row_to_receipt)?.collect()
+        })
+    }
+
+    /// Journals objects, and keeps that an event of a snapshot covers every receipt of each of
+    /// some stores that none covered before.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing is.
+    pub fn complete(
+        &mut self,
+        stores: &[String],
+        objects: &[Outgoing],
+        notes: &[(&str, Vec<u8>)],
+        completed: &[(String, SnapshotId)],
+    ) -> Result<(), Error> {
+        self.write("journal objects in", |transaction| {
+            journal(transaction, stores, objects, notes)?;
+            completed.iter().try_for_each(|(store, snapshot)| {
+                transaction.execute(
+                    "UPDATE receipt SET completed = ?2 WHERE store = ?1 AND completed IS NULL",
+                    params![store, snapshot.to_string()],
+                )?;
+                Ok(())
+            })
         })
     }
 
@@ -256,8 +359,11 @@ fn insert_receipt(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO receipt (store, key, time, version_id, checksum) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            // What an event covers stays as it was covered.
+            "INSERT INTO receipt (store, key, time, version_id, checksum) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (store, key) DO UPDATE SET \
+             time = excluded.time, version_id = excluded.version_id, \
+             checksum = excluded.checksum WHERE completed IS NULL",
         )?
         .execute(params![
             store,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, MIGRATIONS, Manifest, SnapshotRow};
@@ -68,6 +69,18 @@ impl ManifestView {
     /// If the manifest cannot be read.
     pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         self.0.note(name)
+    }
+
+    /// Returns when `store` last acknowledged an object, if it ever did.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn last_receipt(&self, store: &str) -> Result<Option<Timestamp>, Error> {
+        let second: Option<i64> = self.0.run("read the receipts of", |connection| {
+            connection
+                .query_row("SELECT MAX(time) FROM receipt WHERE store = ?1", [store], |r| r.get(0))
+        })?;
+        Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
     }
 
     /// Returns how much waits for `store`.

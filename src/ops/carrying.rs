@@ -81,7 +81,10 @@ fn fetch_version(
         Ok(reader) => reader,
         Err(error) => return judge(error),
     };
-    let mut file = std::fs::File::create(path).map_err(wrap)?;
+    // Never emptied and written again: a store may have taken the file of before as it is.
+    remove_scratch(path)?;
+    let mut options = std::fs::File::options();
+    let mut file = options.write(true).create_new(true).open(path).map_err(wrap)?;
     let (mut hasher, mut buffer) = (Sha256Hasher::new(), vec![0; READ_LEN]);
     loop {
         let len = match read(&mut reader, &mut buffer) {

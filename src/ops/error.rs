@@ -17,6 +17,14 @@ pub enum Error {
     /// The engine or the stack cannot be used.
     #[error(transparent)]
     Docker(#[from] crate::source::docker::DockerError),
+    /// A store cannot be used as it is configured.
+    #[error("use store {store} as it is configured: {reason}")]
+    StoreUnfit {
+        /// The store's name.
+        store: String,
+        /// What it does not do, and what to do.
+        reason: String,
+    },
     /// A snapshot does not go into service.
     #[error(transparent)]
     Apply(#[from] super::apply::ApplyError),
@@ -157,6 +165,7 @@ impl Coded for Error {
         match self {
             Self::Vault(error) => error.code(),
             Self::Change(error) => error.code(),
+            Self::StoreUnfit { .. } => Code::StoreUnfit,
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
             Self::Thaw(error) => error.code(),

@@ -57,8 +57,8 @@ pub fn list(auditor: &Auditor, observer: &dyn Observer) -> Result<Vec<Generation
     for (id, said) in ledger::generations_of(&logs) {
         let mut revs = BTreeMap::new();
         for rev in said.into_iter().flat_map(|opened| opened.revs) {
-            let stat = auditor.store().stat(&ObjectKey::Generation(id, rev.rev))?;
-            revs.insert(rev.rev, stat.is_some());
+            let is_there = auditor.versions().has(ObjectKey::Generation(id, rev.rev))?;
+            revs.insert(rev.rev, is_there);
         }
         let (snapshot_count, stored) = packs.remove(&id).unwrap_or_default();
         rows.push(GenerationRow {

@@ -88,12 +88,14 @@ pub fn create(
         fields.generation_max_age_days,
         fields.reuse_days + fields.grace_days,
     );
-    for store in &new.stores {
+    // Where the credentials may only put, the first objects are all that is asked for.
+    let readable = || new.stores.iter().filter(|store| store.is_readable());
+    for store in readable() {
         store.prepare()?;
     }
     let mut kit_place = None;
     if !state.exists() {
-        new.stores.iter().try_for_each(|store| refuse_used(store.as_ref(), new.name))?;
+        readable().try_for_each(|store| refuse_used(store.as_ref(), new.name))?;
         let plan = Plan {
             name: new.name,
             policy: new.policy.to_json(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::replicate::{self, Replicated, Replication, Unsigned};
-use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
+use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX};
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::{AskPassphrase, DataIdentities};
@@ -282,7 +282,7 @@ fn journal_lost(
         .filter(|note| note.signer == signer && !recorded.contains(&note.snapshot))
         .collect();
     for note in &lost {
-        let note_sha256 = sha256(&stored_note(auditor, note.snapshot)?);
+        let note_sha256 = sha256(&auditor.stored_note(note.snapshot)?);
         let SnapshotNote { snapshot, stored_len, new_len, .. } = **note;
         let payload = SnapshotTaken { snapshot, note_sha256, stored_len, new_len };
         objects.extend(append(EventPayload::SnapshotTaken(payload))?);
@@ -323,22 +323,20 @@ fn taken(payload: &EventPayload) -> Option<SnapshotId> {
     }
 }
 
-fn stored_note(auditor: &Auditor, snapshot: SnapshotId) -> Result<Vec<u8>, Error> {
-    Ok(auditor.store().get(&ObjectKey::Note(snapshot), NOTE_LEN_MAX)?)
-}
-
 /// Returns the event behind the last checkpoint, if this writer can prove that it wrote it: until
 /// the checkpoint is there nobody signed it, and whoever can write to the store may have planted
 /// it.
 fn provable(known: &Known, auditor: &Auditor, seq: u64) -> Result<(LedgerEvent, Vec<u8>), Error> {
     let key = ObjectKey::LedgerEvent(known.key.signer_id(), seq);
-    let leaf = auditor.store().get(&key, LEDGER_EVENT_LEN_MAX)?;
-    let event = LedgerEvent::parse(&leaf, auditor.vault(), known.key.signer_id(), seq)
-        .map_err(|error| vault::Error::format(key, error))?;
+    let (event, leaf) = auditor.versions().signed(key, |view| {
+        let leaf = view.get(&key, LEDGER_EVENT_LEN_MAX)?;
+        let event = LedgerEvent::parse(&leaf, auditor.vault(), known.key.signer_id(), seq)
+            .map_err(|error| vault::Error::format(key, error))?;
+        Ok((event, leaf))
+    })?;
     let is_ours = match &event.payload {
         EventPayload::VaultCreated(created) => {
-            let first = auditor.store().get(&ObjectKey::Vault(1), NOTE_LEN_MAX)?;
-            created.number == 1 && created.note_sha256 == sha256(&first)
+            created.number == 1 && created.note_sha256 == auditor.chain()[0].sha256
         }
         EventPayload::GenerationOpened(opened) => {
             opened.generation == known.open.id
@@ -351,7 +349,7 @@ fn provable(known: &Known, auditor: &Auditor, seq: u64) -> Result<(LedgerEvent, 
         EventPayload::SnapshotTaken(taken) => {
             let note = auditor.snapshot(taken.snapshot)?;
             note.signer == known.key.signer_id()
-                && taken.note_sha256 == sha256(&stored_note(auditor, taken.snapshot)?)
+                && taken.note_sha256 == sha256(&auditor.stored_note(taken.snapshot)?)
         }
         _ => false,
     };
@@ -366,9 +364,18 @@ fn provable(known: &Known, auditor: &Auditor, seq: u64) -> Result<(LedgerEvent, 
 fn are_there(auditor: &Auditor, opened: &GenerationOpened) -> Result<bool, Error> {
     for rev in &opened.revs {
         let key = ObjectKey::Generation(opened.generation, rev.rev);
-        match auditor.store().get(&key, GENERATION_FILE_LEN_MAX) {
-            Ok(bytes) if sha256(&bytes) == rev.sha256 => {}
-            Ok(_) | Err(crate::store::Error::Missing { .. }) => return Ok(false),
+        let found = auditor.versions().named(key, |view| {
+            let found = sha256(&view.get(&key, GENERATION_FILE_LEN_MAX)?);
+            if found == rev.sha256 {
+                return Ok(());
+            }
+            let (found, expected) = (found.to_string(), rev.sha256.to_string());
+            Err(vault::Error::Altered { key, found, expected })
+        });
+        match found {
+            Ok(()) => {}
+            Err(vault::Error::Altered { .. }) => return Ok(false),
+            Err(vault::Error::Store(crate::store::Error::Missing { .. })) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Error;
 use super::last_run::{LastRun, RunState};
 use crate::base::{Code, Coded, GenerationId, SnapshotId, with_causes};
+use crate::vault::mirrors::spool_len;
 use crate::vault::standing::Standing;
 use crate::vault::state::StateDir;
 
@@ -54,7 +55,7 @@ pub struct StoreStatus {
     pub last_snapshot: Option<Aged<SnapshotId>>,
     /// Objects that wait for it.
     pub waiting_count: u64,
-    /// Their bytes.
+    /// Their bytes, as far as the host keeps them.
     pub waiting_len: u64,
 }
 
@@ -71,6 +72,8 @@ pub struct VaultStatus {
     pub stale: bool,
     /// Its stores, the primary first.
     pub stores: Vec<StoreStatus>,
+    /// Bytes in the spool, which wait for mirrors.
+    pub spool_len: u64,
     /// The open generation.
     pub generation: Option<Aged<GenerationId>>,
     /// Whether the next snapshot opens another.
@@ -91,6 +94,7 @@ pub fn vault_status(request: &StatusRequest, now: Timestamp) -> VaultStatus {
         rpo_s,
         stale: true,
         stores: Vec::new(),
+        spool_len: spool_len(&request.state.file("spool")),
         generation: None,
         roll_due: false,
         checkpoint: None,

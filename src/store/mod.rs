@@ -26,12 +26,18 @@
 //!   never thaws anything.
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
+//! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of
+//!   its versions; also what `list` does not show because a delete marker hides it. A store that
+//!   lists by versions anyway need not have it, and answers `versions` from that listing. `delete`,
+//!   of who may, leaves no version of an object.
 
+mod cache;
 pub mod class;
 pub mod error;
 mod local;
 mod memory;
 mod open;
+pub mod probe;
 pub mod s3;
 
 use std::io::Read;
@@ -42,11 +48,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::Digest as _;
 
+pub use cache::CachedStore;
 pub use class::{Lock, LockMode, Readiness, StorageClass, ThawAnswer, ThawTier};
 pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use open::{directory, open, open_with};
+pub use probe::{Probe, ProbeRequest};
 pub use s3::{Fault, Quirks, S3Settings, S3Store};
 
 use crate::base::Digest;
@@ -112,7 +120,21 @@ pub enum Listed {
 /// What [`Store::list`] returns. An error in it concerns one name; the others still follow.
 pub type Listing<'a> = Box<dyn Iterator<Item = Result<Listed, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C15.
+/// One name in a folder of a store that keeps versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// The name; of what is hidden, the newest version that is no delete marker.
+    pub listed: Listed,
+    /// How many versions of it hold bytes.
+    pub version_count: u64,
+    /// Whether a delete marker is over them.
+    pub is_hidden: bool,
+}
+
+/// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
+pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
+
+/// One place that holds a vault's objects: the module's contract, C1 to C18.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -167,6 +189,14 @@ pub trait Store: Send + Sync {
     /// They were left by runs that crashed. `before` must precede the start of every live run.
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
 
+    /// Moves whatever is under a key out of the way, to a name that readers pass over, and returns
+    /// where it is now; none, if the store moves nothing or nothing is there (H-9).
+    ///
+    /// Only `repair` calls it, for what it found to be damaged.
+    fn set_aside(&self, _key: &ObjectKey) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
     /// Tells whether the credentials are meant to read. Where not, nothing but `put_new` is called.
     fn is_readable(&self) -> bool {
         true
@@ -194,6 +224,12 @@ pub trait Store: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Lists a folder with the number of versions of each name, and with what is hidden (C18);
+    /// none, if the store keeps no versions.
+    fn list_versions(&self, _folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        Ok(None)
+    }
+
     /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.
     fn has_classes(&self) -> bool {
         true
@@ -203,6 +239,12 @@ pub trait Store: Send + Sync {
     /// store that waits for a thaw.
     fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
         Ok(vec![true; keys.len()])
+    }
+
+    /// Finds out what the endpoint really does, by doing it under `probe/<name>/`; none, for a
+    /// store that has nothing to find out, or whose credentials may only put.
+    fn probe(&self, _request: &ProbeRequest<'_>) -> Result<Option<Probe>, Error> {
+        Ok(None)
     }
 
     /// Asks for a copy of an archived object that can be read for `days` days once it is thawed.

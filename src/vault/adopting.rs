@@ -4,8 +4,11 @@
 //! A host that may not read, or a store that does not answer, changes nothing: the note in force
 //! stays the one that the host has. A planted note is a warning (I8).
 
+use std::sync::Arc;
+
 use super::auditor::{ChainLink, check_link};
 use super::generation::ROLL_DUE;
+use super::versions::Versions;
 use super::writer::Writer;
 use super::{Error, notes};
 use crate::base::limits::NOTE_LEN_MAX;
@@ -29,8 +32,8 @@ impl Writer {
         Ok(self.manifest().snapshots()?.last().map(|snapshot| snapshot.id).max(elsewhere))
     }
 
-    /// Takes up every vault note that follows the one in force in the primary store. A run looks
-    /// once.
+    /// Takes up every vault note that follows the one in force in the first store that may be read,
+    /// if there is one. A run looks once.
     ///
     /// # Errors
     /// If the state cannot be read or written.
@@ -38,18 +41,28 @@ impl Writer {
         if self.look_for_notes() {
             return Ok(());
         }
+        let Some(store) = self.mirrors().readable().into_iter().next() else { return Ok(()) };
         let root: VerificationKey = self.root_key().parse()?;
         let sha256_of = sha256(&self.state().vault_note()?);
         let mut link = ChainLink { note: self.note().clone(), sha256: sha256_of };
+        let versions = Versions::new(Arc::clone(&store));
         loop {
             let number = link.note.number.saturating_add(1);
             let key = ObjectKey::Vault(number);
-            let checked = match self.mirrors().primary().get(&key, NOTE_LEN_MAX) {
-                Ok(bytes) => check_link(&bytes, number, &root, Some(&link)).map(|n| (n, bytes)),
+            let check = |bytes: Vec<u8>| {
+                check_link(&bytes, number, &root, Some(&link)).map(|next| (next, bytes))
+            };
+            let checked = match store.get(&key, NOTE_LEN_MAX) {
+                Ok(bytes) => check(bytes),
                 Err(crate::store::Error::Missing { .. }) => return Ok(()),
                 Err(error) if error.code().family() != Family::Damaged => return Ok(()),
                 Err(error) => Err(error.into()),
             };
+            // A note that something was put over is still there where versions are kept.
+            let checked = checked.or_else(|error| {
+                let read = versions.named(key, |view| check(view.get(&key, NOTE_LEN_MAX)?));
+                read.map_err(|_| error)
+            });
             let (next, bytes) = match checked {
                 Ok(next) => next,
                 Err(error) => {

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Error;
+use super::at_once::map_at_once;
 use super::delivery::hash_stored;
+use super::list_reader::check_totals;
 use super::notes::{check_snapshot_note, check_vault_note};
+use super::versions::Versions;
 use crate::base::limits::{LIST_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Coded, Digest, Family, PackId, SnapshotId, VaultId};
 use crate::crypto::digest::sha256;
@@ -17,11 +20,12 @@ use crate::format::list::{self, ListEntry};
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
 use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
-use crate::store::{Listed, Store};
+use crate::store::Store;
 
 /// A vault as whoever holds the root verification key sees it in one store.
 pub struct Auditor {
     store: Arc<dyn Store>,
+    versions: Versions,
     root: VerificationKey,
     chain: Vec<ChainLink>,
     problems: Vec<(ObjectKey, Error)>,
@@ -50,24 +54,30 @@ impl Auditor {
     /// # Errors
     /// If the store fails or no note of number 1 verifies with the key.
     pub fn open(store: Arc<dyn Store>, root: VerificationKey) -> Result<Self, Error> {
+        if !store.is_readable() {
+            return Err(Error::PutOnly { store: store.name().to_owned() });
+        }
         let mut problems = Vec::new();
         let mut chain: Vec<ChainLink> = Vec::new();
+        let versions = Versions::new(Arc::clone(&store));
+        let there = versions.list_all(Folder::Vault)?;
         for number in 1.. {
             let key = ObjectKey::Vault(number);
-            let bytes = match store.get(&key, NOTE_LEN_MAX) {
-                Ok(bytes) => bytes,
-                Err(crate::store::Error::Missing { .. }) => break,
-                // I8: something else was planted in the next note's place.
-                Err(error) if number > 1 && error.code().family() == Family::Damaged => {
-                    problems.push((key, error.into()));
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            match check_link(&bytes, number, &root, chain.last()) {
+            if there.as_ref().is_some_and(|there| !there.contains(&key)) {
+                break;
+            }
+            let link = versions.signed(key, |view| {
+                check_link(&view.get(&key, NOTE_LEN_MAX)?, number, &root, chain.last())
+            });
+            match link {
                 Ok(link) => chain.push(link),
+                Err(Error::Store(crate::store::Error::Missing { .. })) => break,
                 // The first note proves that the key is this vault's, so it must verify.
                 Err(error) if number == 1 => return Err(error),
+                Err(error @ Error::Store(_)) if error.code().family() != Family::Damaged => {
+                    return Err(error);
+                }
+                // I8: something else was planted in the next note's place.
                 Err(error) => {
                     problems.push((key, error));
                     break;
@@ -77,7 +87,7 @@ impl Auditor {
         if chain.is_empty() {
             return Err(Error::NoVaultNote { store: store.name().to_owned() });
         }
-        Ok(Self { store, root, chain, problems })
+        Ok(Self { store, versions, root, chain, problems })
     }
 
     /// Returns itself if no later vault note is wrong: who signs the next one must overlook none.
@@ -94,12 +104,18 @@ impl Auditor {
     /// Returns the same vault, read through a store that stands before its own.
     #[must_use]
     pub fn through(self, store: Arc<dyn Store>) -> Self {
-        Self { store, ..self }
+        let versions = self.versions.through(Arc::clone(&store));
+        Self { store, versions, ..self }
     }
 
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Returns what reads the version of an object that counts.
+    pub const fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// Returns the root verification key.
@@ -147,7 +163,10 @@ impl Auditor {
 
     /// Tells whether the store still reads the note that it read first.
     fn answers(&self) -> bool {
-        self.store.get(&ObjectKey::Vault(1), NOTE_LEN_MAX).is_ok()
+        let key = ObjectKey::Vault(1);
+        let read = |view: &Arc<dyn Store>| Ok(drop(view.get(&key, NOTE_LEN_MAX)?));
+        // What a cache answers for the store says nothing of it; `stat` is never cached.
+        self.store.stat(&key).is_ok() && self.versions.signed(key, read).is_ok()
     }
 
     /// Reads a pack or tree object whole and compares its SHA-256 with its name.
@@ -155,7 +174,8 @@ impl Auditor {
     /// # Errors
     /// If it cannot be read, or is not the one that its name says.
     pub fn check_name(&self, key: ObjectKey, id: PackId) -> Result<(), Error> {
-        let (found, _) = hash_stored(self.store.as_ref(), &key)?;
+        let (view, _) = self.versions.of_pack(key, id)?;
+        let (found, _) = hash_stored(view.as_ref(), &key)?;
         if found.as_bytes() == id.as_bytes() {
             return Ok(());
         }
@@ -168,13 +188,17 @@ impl Auditor {
     /// If the store cannot be listed.
     pub fn snapshots(&self) -> Result<Checked<SnapshotId, SnapshotNote>, Error> {
         let mut checked = Checked { sound: BTreeMap::new(), problems: Vec::new() };
-        for listed in self.store.list(Folder::Snapshots)? {
-            let Listed::Object(key @ ObjectKey::Note(id), _) = listed? else { continue };
-            match self.snapshot(id) {
-                Ok(note) => {
-                    checked.sound.insert(id, note);
-                }
-                Err(error) => checked.problems.push((key, error)),
+        let keys = self.versions.list(Folder::Snapshots)?;
+        let ids = keys.into_iter().filter_map(|key| match key {
+            ObjectKey::Note(id) => Some(id),
+            _ => None,
+        });
+        let ids: Vec<SnapshotId> = ids.collect();
+        let read = map_at_once(self.store.calls_at_once(), &ids, |id| self.snapshot(*id));
+        for (id, note) in ids.into_iter().zip(read) {
+            match note {
+                Ok(note) => drop(checked.sound.insert(id, note)),
+                Err(error) => checked.problems.push((ObjectKey::Note(id), error)),
             }
         }
         Ok(checked)
@@ -199,8 +223,23 @@ impl Auditor {
     /// # Errors
     /// If it is missing or does not verify.
     pub fn snapshot(&self, id: SnapshotId) -> Result<SnapshotNote, Error> {
-        let bytes = self.store.get(&ObjectKey::Note(id), NOTE_LEN_MAX)?;
-        check_snapshot_note(&bytes, id, self.note())
+        let key = ObjectKey::Note(id);
+        self.versions.signed(key, |view| {
+            check_snapshot_note(&view.get(&key, NOTE_LEN_MAX)?, id, self.note())
+        })
+    }
+
+    /// Returns the bytes of a snapshot note that verifies.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn stored_note(&self, id: SnapshotId) -> Result<Vec<u8>, Error> {
+        let key = ObjectKey::Note(id);
+        self.versions.signed(key, |view| {
+            let bytes = view.get(&key, NOTE_LEN_MAX)?;
+            check_snapshot_note(&bytes, id, self.note())?;
+            Ok(bytes)
+        })
     }
 
     /// Reads an object that a note names and checks length and digest.
@@ -208,37 +247,24 @@ impl Auditor {
     /// # Errors
     /// If it is missing or not the one that was signed.
     pub fn read_signed(&self, key: ObjectKey, signed: &SignedObject) -> Result<Vec<u8>, Error> {
-        let bytes = match self.store.get(&key, signed.len) {
-            Err(crate::store::Error::LimitExceeded { len, .. }) => {
-                return Err(Error::Len { key, len, need: signed.len });
-            }
-            other => other?,
-        };
-        if bytes.len() as u64 != signed.len {
-            return Err(Error::Len { key, len: bytes.len() as u64, need: signed.len });
-        }
-        let found = sha256(&bytes);
-        if found != signed.sha256 {
-            let (found, expected) = (found.to_string(), signed.sha256.to_string());
-            return Err(Error::Altered { key, found, expected });
-        }
-        Ok(bytes)
+        self.versions.named(key, |view| read_whole(view.as_ref(), key, signed))
     }
 
-    /// Checks length and digest of an object that a note names, whatever its size.
+    /// Checks length and digest of an object that a note names, whatever its size; returns the
+    /// store in which it has them.
     ///
     /// # Errors
     /// If it is missing or not the one that was signed.
-    pub fn check_signed(&self, key: ObjectKey, signed: &SignedObject) -> Result<(), Error> {
-        let (found, len) = hash_stored(self.store.as_ref(), &key)?;
-        if len != signed.len {
-            return Err(Error::Len { key, len, need: signed.len });
-        }
-        if found != signed.sha256 {
-            let (found, expected) = (found.to_string(), signed.sha256.to_string());
-            return Err(Error::Altered { key, found, expected });
-        }
-        Ok(())
+    pub fn check_signed(
+        &self,
+        key: ObjectKey,
+        signed: &SignedObject,
+    ) -> Result<Arc<dyn Store>, Error> {
+        self.versions.named(key, |view| {
+            let (found, len) = hash_stored(view.as_ref(), &key)?;
+            check_digest(key, signed, len, found)?;
+            Ok(Arc::clone(view))
+        })
     }
 
     /// Reads the list of a snapshot: everything that it needs.
@@ -251,17 +277,37 @@ impl Auditor {
         let bytes = self.read_signed(key, &note.list)?;
         let (entries, totals) =
             list::parse(&bytes, note.vault, note.snapshot).map_err(|e| Error::format(key, e))?;
-        let agrees = totals.pack_count == note.pack_count
-            && totals.tree_count == note.tree_count
-            && totals.stored_len == note.stored_len;
-        if !agrees {
-            return Err(Error::Mismatch {
-                key,
-                reason: "its totals are not the note's".to_owned(),
-            });
-        }
+        check_totals(note, totals)?;
         Ok(entries)
     }
+}
+
+/// Reads an object that is signed with its length and digest.
+fn read_whole(store: &dyn Store, key: ObjectKey, signed: &SignedObject) -> Result<Vec<u8>, Error> {
+    let bytes = match store.get(&key, signed.len) {
+        Err(crate::store::Error::LimitExceeded { len, .. }) => {
+            return Err(Error::Len { key, len, need: signed.len });
+        }
+        other => other?,
+    };
+    check_digest(key, signed, bytes.len() as u64, sha256(&bytes))?;
+    Ok(bytes)
+}
+
+pub(super) fn check_digest(
+    key: ObjectKey,
+    signed: &SignedObject,
+    len: u64,
+    found: Digest,
+) -> Result<(), Error> {
+    if len != signed.len {
+        return Err(Error::Len { key, len, need: signed.len });
+    }
+    if found != signed.sha256 {
+        let (found, expected) = (found.to_string(), signed.sha256.to_string());
+        return Err(Error::Altered { key, found, expected });
+    }
+    Ok(())
 }
 
 /// Checks that a vault note is signed and follows the one before it.

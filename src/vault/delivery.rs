@@ -1,137 +1,170 @@
-//! Delivering what was journaled, to each store in the order of the journal. Spec: §9.
+//! Putting one object into one store, once. Spec: §9, `mirrors.md` §2.
 //!
-//! That order upholds I1 (secrets before packs), I2 (a list names only durable objects) and I3 (a
-//! snapshot exists when its note exists), per store. A delivery that is repeated finds its own
-//! bytes and goes on, so a crash or a lost answer at any point changes nothing.
+//! A delivery that is repeated finds its own bytes and goes on, so a crash or a lost answer at any
+//! point changes nothing. Where the credentials may not read, a name that is taken is trusted: it
+//! could only be known to this host.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Error;
-use crate::base::{Code, Digest, Event, Observer, with_causes};
+use crate::base::Digest;
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::ObjectKey;
-use crate::manifest::{Manifest, Outgoing, Payload, ReceiptRow};
+use crate::manifest::ReceiptRow;
 use crate::store::{self, Content, Receipt, Store};
 
-/// The stores of a vault, the primary first, and which of them answered last.
-pub struct Mirrors {
-    stores: Vec<Arc<dyn Store>>,
-    lagging: BTreeSet<String>,
+/// How it is known that a store has an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// The store said so now, or holds the same bytes.
+    Proven(Receipt),
+    /// The name is taken, and the credentials may not look by what.
+    Unproven,
 }
 
-impl Mirrors {
-    /// Takes the stores of a vault; the first one is the primary.
-    pub const fn new(stores: Vec<Arc<dyn Store>>) -> Self {
-        Self { stores, lagging: BTreeSet::new() }
-    }
-
-    /// Returns every store's name.
-    pub fn names(&self) -> Vec<String> {
-        self.stores.iter().map(|store| store.name().to_owned()).collect()
-    }
-
-    /// Returns the primary store.
-    ///
-    /// # Panics
-    /// Never: a config without a store is refused.
-    pub fn primary(&self) -> &Arc<dyn Store> {
-        self.stores.first().expect("a config without a store is refused")
-    }
-
-    /// Returns the mirrors that still answer in this run.
-    pub fn mirrors(&self) -> Vec<Arc<dyn Store>> {
-        let answering = |store: &&Arc<dyn Store>| !self.lagging.contains(store.name());
-        self.stores.iter().skip(1).filter(answering).cloned().collect()
-    }
-
-    /// Returns every mirror by name, answering or not.
-    pub fn mirror_names(&self) -> Vec<String> {
-        self.names().split_off(1)
-    }
-
-    /// Returns the mirrors that did not answer in this run.
-    pub fn lagging(&self) -> Vec<String> {
-        self.lagging.iter().cloned().collect()
-    }
-
-    /// Notes that a mirror does not answer, and tells once.
-    pub fn note_lagging(&mut self, store: &str, cause: &store::Error, observer: &dyn Observer) {
-        if self.lagging.insert(store.to_owned()) {
-            let detail = format!("store {store}: {}", with_causes(cause));
-            observer.observe(Event::Warning { code: Code::MirrorLagging, detail });
-        }
-    }
-
-    /// Delivers everything journaled: all of it to the primary, or an error; to a mirror what it
-    /// takes, or a warning.
-    ///
-    /// # Errors
-    /// If the primary or the manifest fails.
-    pub fn deliver(
-        &mut self,
-        manifest: &mut Manifest,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        let primary = Arc::clone(self.primary());
-        deliver_to(primary.as_ref(), manifest)?;
-        for mirror in self.mirrors() {
-            match deliver_to(mirror.as_ref(), manifest) {
-                Ok(()) => {}
-                Err(Error::Store(cause)) => {
-                    self.note_lagging(mirror.name(), &cause, observer);
-                }
-                Err(other) => return Err(other),
+impl Taken {
+    /// Returns what the manifest keeps of it; `now` is the time of what the store did not date.
+    pub fn receipt_row(&self, now: Timestamp) -> ReceiptRow<'_> {
+        match self {
+            Self::Proven(receipt) => receipt_row(receipt),
+            Self::Unproven => {
+                ReceiptRow { second: now.as_second(), version_id: None, checksum: None }
             }
         }
-        Ok(())
     }
 }
 
-fn deliver_to(store: &dyn Store, manifest: &mut Manifest) -> Result<(), Error> {
-    while let Some((position, object)) = manifest.next_outgoing(store.name())? {
-        let receipt = put_once(store, &object)?;
-        manifest.delivered(position, store.name(), &object.key, &receipt_row(&receipt))?;
-        if let Payload::File(path) = &object.payload
-            && !manifest.is_spooled(path)?
-        {
-            remove_spooled(Path::new(path))?;
+/// An object with all that it takes to put it, for whichever thread does.
+#[derive(Clone)]
+pub struct Parcel {
+    /// Its name.
+    pub key: ObjectKey,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its bytes.
+    pub load: Load,
+    /// Until when it is to be locked, in a store that locks.
+    pub locked_until: Option<Timestamp>,
+}
+
+/// Where a parcel's bytes are.
+#[derive(Clone)]
+pub enum Load {
+    /// Here.
+    Bytes(Arc<[u8]>),
+    /// In a file that nobody writes to any more.
+    File(PathBuf),
+    /// In other stores of the vault; they come by way of a file of this name.
+    Elsewhere(Vec<Arc<dyn Store>>, PathBuf),
+}
+
+impl Parcel {
+    /// Puts it into a store, locked if the store locks.
+    ///
+    /// # Errors
+    /// If the store fails, or other bytes are there, or no other store has its bytes.
+    pub fn put(&self, store: &Arc<dyn Store>) -> Result<Taken, Error> {
+        let view = self.locked_until.and_then(|until| store.locking(until));
+        let store = view.as_ref().unwrap_or(store).as_ref();
+        let content = match &self.load {
+            Load::Bytes(bytes) => Content::Bytes(bytes),
+            Load::File(path) => Content::File(path),
+            Load::Elsewhere(sources, path) => return self.bring(sources, path, store),
+        };
+        take_once(store, &self.key, content, &self.sha256)
+    }
+
+    /// Brings it from the first store that has its bytes, for which this one may do itself.
+    fn bring(
+        &self,
+        sources: &[Arc<dyn Store>],
+        path: &Path,
+        store: &dyn Store,
+    ) -> Result<Taken, Error> {
+        let mut failure = None;
+        for source in sources {
+            match fetch(source.as_ref(), &self.key, path) {
+                Ok(found) if found == self.sha256 => {
+                    let content = Content::File(path);
+                    let taken = take_once(store, &self.key, content, &self.sha256);
+                    remove_file(path)?;
+                    return taken;
+                }
+                Ok(found) => {
+                    let (found, expected) = (found.to_string(), self.sha256.to_string());
+                    failure = Some(Error::Altered { key: self.key, found, expected });
+                }
+                Err(error) => failure = Some(error),
+            }
+            remove_file(path)?;
         }
+        if let Some(receipt) = recognised(store, &self.key, &self.sha256)? {
+            return Ok(Taken::Proven(receipt));
+        }
+        let owed = || Error::Owed { store: store.name().to_owned(), key: self.key };
+        Err(failure.unwrap_or_else(owed))
     }
-    Ok(())
-}
-
-fn put_once(store: &dyn Store, object: &Outgoing) -> Result<Receipt, Error> {
-    let content = match &object.payload {
-        Payload::Bytes(bytes) => Content::Bytes(bytes),
-        Payload::File(path) => Content::File(Path::new(path)),
-    };
-    put_or_recognise(store, &object.key, content, &object.sha256)
 }
 
 /// Puts an object; one that is there already with the same bytes was put by an earlier try.
 ///
 /// # Errors
-/// If the store fails, or other bytes are there.
+/// If the store fails, or other bytes are there, or bytes that may not be read.
 pub fn put_or_recognise(
     store: &dyn Store,
     key: &ObjectKey,
     content: Content<'_>,
     sha256: &Digest,
 ) -> Result<Receipt, Error> {
+    match take_once(store, key, content, sha256)? {
+        Taken::Proven(receipt) => Ok(receipt),
+        Taken::Unproven => {
+            Err(store::Error::Exists { store: store.name().to_owned(), key: *key }.into())
+        }
+    }
+}
+
+/// As [`put_or_recognise`]; a name that is taken in a store that may not be read counts as well.
+fn take_once(
+    store: &dyn Store,
+    key: &ObjectKey,
+    content: Content<'_>,
+    sha256: &Digest,
+) -> Result<Taken, Error> {
     match store.put_new(key, content, sha256) {
+        Err(store::Error::Exists { .. }) if !store.is_readable() => Ok(Taken::Unproven),
         Err(exists @ store::Error::Exists { .. }) => {
             let (found, _) = hash_stored(store, key)?;
             match store.stat(key)? {
-                Some(stat) if found == *sha256 => {
-                    Ok(Receipt { time: stat.modified, version_id: None, checksum: Some(*sha256) })
-                }
+                Some(stat) if found == *sha256 => Ok(Taken::Proven(receipt_of(&stat, sha256))),
                 _ => Err(exists.into()),
             }
         }
-        other => Ok(other?),
+        other => Ok(Taken::Proven(other?)),
     }
+}
+
+/// Tells whether a store, if it can be read, has an object with these bytes.
+fn recognised(
+    store: &dyn Store,
+    key: &ObjectKey,
+    sha256: &Digest,
+) -> Result<Option<Receipt>, Error> {
+    if !store.is_readable() {
+        return Ok(None);
+    }
+    let Some(stat) = store.stat(key)? else { return Ok(None) };
+    let (found, _) = hash_stored(store, key)?;
+    Ok((found == *sha256).then(|| receipt_of(&stat, sha256)))
+}
+
+fn receipt_of(stat: &store::Stat, sha256: &Digest) -> Receipt {
+    Receipt { time: stat.modified, version_id: None, checksum: Some(*sha256) }
 }
 
 /// Reads an object whole; returns the SHA-256 and the number of its bytes.
@@ -140,15 +173,32 @@ pub fn put_or_recognise(
 /// If it is missing or cannot be read.
 pub fn hash_stored(store: &dyn Store, key: &ObjectKey) -> Result<(Digest, u64), store::Error> {
     let mut hasher = Sha256Hasher::new();
-    let copied = std::io::copy(&mut store.open(key)?, &mut hasher);
-    copied.map_err(|cause| store::Error::Unavailable {
-        store: store.name().to_owned(),
-        action: "read",
-        place: key.to_string(),
-        source: cause.into(),
-    })?;
+    let copied = io::copy(&mut store.open(key)?, &mut hasher);
+    copied.map_err(|cause| unreadable(store, key, cause))?;
     let len = hasher.len();
     Ok((hasher.finish(), len))
+}
+
+/// Reads an object into a file; returns the SHA-256 of its bytes.
+fn fetch(source: &dyn Store, key: &ObjectKey, path: &Path) -> Result<Digest, Error> {
+    let failed = |cause| Error::state("write", path, cause);
+    let mut file = File::create(path).map_err(failed)?;
+    let mut reader = source.open(key)?;
+    let mut hasher = Sha256Hasher::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let len = reader.read(&mut buffer).map_err(|cause| unreadable(source, key, cause))?;
+        if len == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.write_all(&buffer[..len]).map_err(failed)?;
+        file.write_all(&buffer[..len]).map_err(failed)?;
+    }
+}
+
+fn unreadable(store: &dyn Store, key: &ObjectKey, cause: io::Error) -> store::Error {
+    let (store, place) = (store.name().to_owned(), key.to_string());
+    store::Error::Unavailable { store, action: "read", place, source: cause.into() }
 }
 
 /// Returns what the manifest keeps of a receipt.
@@ -160,9 +210,10 @@ pub fn receipt_row(receipt: &Receipt) -> ReceiptRow<'_> {
     }
 }
 
-fn remove_spooled(path: &Path) -> Result<(), Error> {
+/// Removes a file that is not needed any more, if it is there.
+pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(Error::state("remove", path, cause))
         }
         _ => Ok(()),

@@ -141,8 +141,8 @@ pub enum Error {
     RecipientsDiffer,
     /// A store is none of the vault's.
     #[error(
-        "use store {store}: it was not among the stores of vault {vault} when that was created, \
-         and this version cannot add one"
+        "use store {store}: vault {vault} was created without it, and it has nothing of the vault \
+         yet; `replicate --to {store}` gives it everything, and adds it"
     )]
     StoreUnknown {
         /// The store's name.
@@ -157,6 +157,23 @@ pub enum Error {
         name: String,
         /// Where it is.
         path: PathBuf,
+    },
+    /// A mirror waits for an object that no store which can be read holds, nor the spool.
+    #[error(
+        "put {key} into store {store}: its bytes are in no other store that can be read, and \
+         there was no room for them in the spool"
+    )]
+    Owed {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+    },
+    /// The credentials of a store are for putting only.
+    #[error("read store {store}: its credentials are for putting only (`put_only`)")]
+    PutOnly {
+        /// The store's name.
+        store: String,
     },
     /// A store holds another vault.
     #[error("use store {store}: it holds vault {found}, not {expected}")]
@@ -282,6 +299,8 @@ impl Coded for Error {
             Self::StoreForeign { .. } | Self::StoreUnknown { .. } => Code::StoreForeign,
             Self::Signature { .. } => Code::SignatureInvalid,
             Self::NotDelegated { .. } | Self::SignerRetired { .. } => Code::SignerNotDelegated,
+            Self::Owed { .. } => Code::SpoolFull,
+            Self::PutOnly { .. } => Code::StoreDenied,
             Self::ChangedMeanwhile { .. } => Code::ChangedMeanwhile,
             Self::Ledger { .. } => Code::LedgerBroken,
             Self::NoVaultNote { .. } => Code::ObjectMissing,

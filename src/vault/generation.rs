@@ -124,7 +124,8 @@ impl Writer {
         let closed = self.generation_is_recorded().then_some(closed);
         let events = closed.map(EventPayload::GenerationClosed).into_iter().chain([new.event]);
         let notes = [(OPEN_GENERATION, id.to_string().into_bytes()), (ROLL_DUE, Vec::new())];
-        self.journal_generation(new.files, events.collect(), notes)?;
+        let locked_until = self.locked_until_for(new.open.opened)?;
+        self.journal_generation(new.files, events.collect(), notes, locked_until)?;
         self.adopt_generation()?;
         Ok(id)
     }

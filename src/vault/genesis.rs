@@ -13,8 +13,9 @@ use super::Error;
 use super::adopting::NEWEST_ELSEWHERE;
 use super::generation::{NewGeneration, OPEN_GENERATION};
 use super::journal::{FRONTIER, Journal, outgoing};
+use super::locking::locked_until;
 use super::state::{Anchor, GenerationSlot, StateDir};
-use super::writer::Outside;
+use super::writer::{Outside, lock};
 use crate::base::{SnapshotId, VaultId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
@@ -64,6 +65,7 @@ pub struct Genesis {
     events: Vec<Outgoing>,
     journal: Journal,
     sealed_root: Vec<Vec<u8>>,
+    locked_until: Option<Timestamp>,
 }
 
 impl Genesis {
@@ -94,6 +96,7 @@ impl Genesis {
         events.extend(journal.append(&writer, vault, time, opened, Vec::new())?);
         let root_text = Zeroizing::new(format!("{}\n", root.to_secret_text().as_str()));
         let sealed_root = plan.recipients.seal(root_text.as_bytes(), ask)?;
+        let locked_until = locked_until(&plan.policy, &plan.parameters, time, time)?;
         let anchor = Anchor {
             vault,
             name: plan.name.to_owned(),
@@ -109,6 +112,7 @@ impl Genesis {
             events,
             journal,
             sealed_root,
+            locked_until,
         })
     }
 
@@ -138,6 +142,8 @@ impl Genesis {
             events,
             journal,
             sealed_root: Vec::new(),
+            // What is delivered is locked for as long as the vault note in force says then.
+            locked_until: None,
         })
     }
 
@@ -173,6 +179,7 @@ impl Genesis {
         let mut objects: Vec<Outgoing> = first.into_iter().collect();
         objects.extend(self.generation.files);
         objects.extend(self.events);
+        lock(&mut objects, self.locked_until);
         let mut manifest = Manifest::create(&state.file("manifest.sqlite"), state.gate())?;
         let open = self.generation.open.id.to_string().into_bytes();
         let mut notes = vec![(FRONTIER, self.journal.to_bytes()), (OPEN_GENERATION, open)];

@@ -119,5 +119,6 @@ impl Journal {
 
 /// Makes an outgoing object of bytes.
 pub fn outgoing(key: ObjectKey, bytes: Vec<u8>) -> Outgoing {
-    Outgoing { key, sha256: sha256(&bytes), payload: Payload::Bytes(bytes) }
+    let (sha256, payload) = (sha256(&bytes), Payload::Bytes(bytes));
+    Outgoing { key, sha256, payload, locked_until: None }
 }

@@ -1,7 +1,9 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::at_once::map_at_once;
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
@@ -14,7 +16,7 @@ use crate::format::event_fields::{GenerationOpened, GenerationRev};
 use crate::format::ledger::LedgerEvent;
 use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
-use crate::store::Listed;
+use crate::store::Store;
 
 /// One signer's log as a store has it.
 pub struct SignerLog {
@@ -40,8 +42,7 @@ pub struct SignerLog {
 /// If the store cannot be listed.
 pub fn read_all(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     let mut sizes: BTreeMap<SignerId, u64> = BTreeMap::new();
-    for listed in auditor.store().list(Folder::Ledger)? {
-        let Listed::Object(key, _) = listed? else { continue };
+    for key in auditor.versions().list(Folder::Ledger)? {
         if let ObjectKey::LedgerEvent(signer, seq) | ObjectKey::LedgerCheckpoint(signer, seq) = key
         {
             let size = sizes.entry(signer).or_default();
@@ -82,8 +83,9 @@ fn read_log(
         }
         return log;
     };
+    let mut ahead = Ahead::new(auditor, signer, size);
     for seq in 0..size {
-        match read_entry(auditor, key, seq, size, &mut log) {
+        match read_entry(auditor, key, seq, &mut ahead, &mut log) {
             Ok(Entry::Read) => log.head = log.frontier.head(),
             Ok(Entry::Pending) => {
                 log.pending = Some(seq);
@@ -110,13 +112,13 @@ fn read_entry(
     auditor: &Auditor,
     key: &VerificationKey,
     seq: u64,
-    size: u64,
+    ahead: &mut Ahead<'_>,
     log: &mut SignerLog,
 ) -> Result<Entry, Box<(ObjectKey, Error)>> {
-    if seq + 1 == size && lacks_checkpoint(auditor, log.signer, seq)? {
+    if seq + 1 == ahead.size && lacks_checkpoint(auditor, log.signer, seq)? {
         return Ok(Entry::Pending);
     }
-    read_step(auditor, key, seq, log).map(|()| Entry::Read)
+    read_step(auditor, key, seq, ahead, log).map(|()| Entry::Read)
 }
 
 /// Tells whether the last event is there and its checkpoint is not. The checkpoint is delivered
@@ -127,47 +129,87 @@ fn lacks_checkpoint(
     seq: u64,
 ) -> Result<bool, Box<(ObjectKey, Error)>> {
     // That a store does not answer is no sign that something is missing.
-    let found = |key: ObjectKey| match auditor.store().stat(&key) {
-        Ok(stat) => Ok(stat.is_some()),
-        Err(error) => Err(Box::new((key, error.into()))),
-    };
+    let found =
+        |key: ObjectKey| auditor.versions().has(key).map_err(|error| Box::new((key, error)));
     Ok(found(ObjectKey::LedgerEvent(signer, seq))?
         && !found(ObjectKey::LedgerCheckpoint(signer, seq))?)
 }
 
-/// Reads one event and the checkpoint after it.
+/// Reads one event and the checkpoint after it: of several versions of either, the oldest pair that
+/// verifies.
 fn read_step(
     auditor: &Auditor,
     key: &VerificationKey,
     seq: u64,
+    ahead: &mut Ahead<'_>,
     log: &mut SignerLog,
 ) -> Result<(), Box<(ObjectKey, Error)>> {
-    let (store, vault, signer) = (auditor.store(), auditor.vault(), key.signer_id());
+    let signer = key.signer_id();
     let event_key = ObjectKey::LedgerEvent(signer, seq);
-    let leaf = store
-        .get(&event_key, LEDGER_EVENT_LEN_MAX)
-        .map_err(|e| Box::new((event_key, ledger_error(event_key, e))))?;
-    let event = LedgerEvent::parse(&leaf, vault, signer, seq)
-        .map_err(|e| Box::new((event_key, Error::format(event_key, e))))?;
-    let mut frontier = log.frontier.clone();
-    frontier.append(&leaf);
     let checkpoint_key = ObjectKey::LedgerCheckpoint(signer, seq);
-    let bytes = store
-        .get(&checkpoint_key, NOTE_LEN_MAX)
-        .map_err(|e| Box::new((checkpoint_key, ledger_error(checkpoint_key, e))))?;
-    let text = verify(&bytes, &[key])
-        .map_err(|e| Box::new((checkpoint_key, notes::signature(checkpoint_key, &e))))?;
-    let signed = TreeHead::parse_checkpoint(text.text(), vault, signer)
-        .map_err(|e| Box::new((checkpoint_key, e.into())))?;
-    frontier.check(&signed).map_err(|e| {
-        let reason = e.to_string();
-        Box::new((checkpoint_key, Error::Ledger { key: checkpoint_key, reason }))
-    })?;
-    check_delegation(auditor.note(), &event, event_key).map_err(|e| Box::new((event_key, e)))?;
+    let step = Step { auditor, key, seq, before: &log.frontier };
+    let early = ahead.take(seq).and_then(|(leaf, bytes)| {
+        let (event, frontier) = step.append(&leaf).ok()?;
+        step.check(&frontier, &bytes).ok()?;
+        Some((event, frontier, bytes))
+    });
+    // Which of the two an error is about.
+    let about = Cell::new(event_key);
+    let read = || {
+        auditor.versions().signed(event_key, |view| {
+            about.set(event_key);
+            let leaf = get(view.as_ref(), event_key, LEDGER_EVENT_LEN_MAX)?;
+            let (event, frontier) = step.append(&leaf)?;
+            let bytes = auditor.versions().signed(checkpoint_key, |view| {
+                about.set(checkpoint_key);
+                let bytes = get(view.as_ref(), checkpoint_key, NOTE_LEN_MAX)?;
+                step.check(&frontier, &bytes)?;
+                Ok(bytes)
+            })?;
+            Ok((event, frontier, bytes))
+        })
+    };
+    let found = early.map_or_else(read, Ok);
+    let (event, frontier, bytes) = found.map_err(|error| Box::new((about.get(), error)))?;
+    check_delegation(auditor.note(), &event, event_key)
+        .map_err(|error| Box::new((event_key, error)))?;
     log.frontier = frontier;
     log.events.push(event);
     log.checkpoint = Some(bytes);
     Ok(())
+}
+
+/// One number of a log, and what came before it.
+struct Step<'a> {
+    auditor: &'a Auditor,
+    key: &'a VerificationKey,
+    seq: u64,
+    before: &'a Frontier,
+}
+
+impl Step<'_> {
+    /// Reads an event; returns the log with it.
+    fn append(&self, leaf: &[u8]) -> Result<(LedgerEvent, Frontier), Error> {
+        let (vault, signer) = (self.auditor.vault(), self.key.signer_id());
+        let event = LedgerEvent::parse(leaf, vault, signer, self.seq)
+            .map_err(|e| Error::format(ObjectKey::LedgerEvent(signer, self.seq), e))?;
+        let mut frontier = self.before.clone();
+        frontier.append(leaf);
+        Ok((event, frontier))
+    }
+
+    /// Checks that a checkpoint signs the log.
+    fn check(&self, frontier: &Frontier, bytes: &[u8]) -> Result<(), Error> {
+        let signer = self.key.signer_id();
+        let key = ObjectKey::LedgerCheckpoint(signer, self.seq);
+        let text = verify(bytes, &[self.key]).map_err(|e| notes::signature(key, &e))?;
+        let signed = TreeHead::parse_checkpoint(text.text(), self.auditor.vault(), signer)?;
+        frontier.check(&signed).map_err(|e| Error::Ledger { key, reason: e.to_string() })
+    }
+}
+
+fn get(store: &dyn Store, key: ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
+    store.get(&key, len_max).map_err(|error| ledger_error(key, error))
 }
 
 fn ledger_error(key: ObjectKey, error: crate::store::Error) -> Error {
@@ -176,6 +218,48 @@ fn ledger_error(key: ObjectKey, error: crate::store::Error) -> Error {
             Error::Ledger { key, reason: "it is missing, though a later one exists".to_owned() }
         }
         other => other.into(),
+    }
+}
+
+/// Events and checkpoints that are read before their turn, where a store takes several calls at a
+/// time. What is wrong with one of them is for its turn to say.
+struct Ahead<'a> {
+    auditor: &'a Auditor,
+    signer: SignerId,
+    size: u64,
+    read: VecDeque<(u64, Option<(Vec<u8>, Vec<u8>)>)>,
+}
+
+impl<'a> Ahead<'a> {
+    const fn new(auditor: &'a Auditor, signer: SignerId, size: u64) -> Self {
+        Self { auditor, signer, size, read: VecDeque::new() }
+    }
+
+    /// Returns the event and the checkpoint of a number, if they were there and have one version.
+    fn take(&mut self, seq: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+        let at_once = self.auditor.store().calls_at_once();
+        if at_once < 2 {
+            return None;
+        }
+        if self.read.is_empty() {
+            let end = self.size.min(seq.saturating_add(at_once as u64));
+            let seqs: Vec<u64> = (seq..end).collect();
+            let read = map_at_once(at_once, &seqs, |seq| self.pair(*seq));
+            self.read = seqs.into_iter().zip(read).collect();
+        }
+        self.read.pop_front().filter(|(read, _)| *read == seq).and_then(|(_, pair)| pair)
+    }
+
+    fn pair(&self, seq: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+        let event = ObjectKey::LedgerEvent(self.signer, seq);
+        let checkpoint = ObjectKey::LedgerCheckpoint(self.signer, seq);
+        let versions = self.auditor.versions();
+        if versions.is_rewritten(event) || versions.is_rewritten(checkpoint) {
+            return None;
+        }
+        let store = self.auditor.store();
+        let leaf = store.get(&event, LEDGER_EVENT_LEN_MAX).ok()?;
+        Some((leaf, store.get(&checkpoint, NOTE_LEN_MAX).ok()?))
     }
 }
 
@@ -258,9 +342,11 @@ pub fn shredded_of(logs: &[SignerLog]) -> BTreeSet<GenerationId> {
 /// If it is missing, or its signer has not signed it.
 pub fn checkpoint(auditor: &Auditor, signer: SignerId, size: u64) -> Result<TreeHead, Error> {
     let key = ObjectKey::LedgerCheckpoint(signer, size.saturating_sub(1));
-    let bytes = auditor.store().get(&key, NOTE_LEN_MAX)?;
     let keys = notes::signer_keys(auditor.note())?;
     let own: Vec<&VerificationKey> = keys.iter().filter(|key| key.signer_id() == signer).collect();
-    let text = verify(&bytes, &own).map_err(|e| notes::signature(key, &e))?;
-    Ok(TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)?)
+    auditor.versions().signed(key, |view| {
+        let bytes = view.get(&key, NOTE_LEN_MAX)?;
+        let text = verify(&bytes, &own).map_err(|e| notes::signature(key, &e))?;
+        Ok(TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)?)
+    })
 }

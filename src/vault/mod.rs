@@ -6,8 +6,10 @@
 //! - `Operator`: one with the root key as well; signs what the vault is.
 
 pub mod adopting;
+pub mod at_once;
 pub mod auditor;
 pub mod changes;
+pub mod completing;
 pub mod delivery;
 pub mod directories;
 pub mod error;
@@ -16,6 +18,9 @@ pub mod generation;
 pub mod genesis;
 pub mod journal;
 pub mod ledger;
+pub mod list_reader;
+pub mod locking;
+pub mod mirrors;
 pub mod notes;
 pub mod operator;
 pub mod pack_reader;
@@ -24,15 +29,18 @@ pub mod rebuild;
 pub mod resealing;
 pub mod sealed_file;
 pub mod sealed_reader;
+pub mod sending;
 pub mod signed;
 pub mod standing;
 pub mod state;
 pub mod stream;
 pub mod unlocked;
+pub mod versions;
 pub mod writer;
 
 pub use auditor::Auditor;
 pub use error::Error;
 pub use operator::Operator;
 pub use unlocked::Unlocked;
+pub use versions::Versions;
 pub use writer::{Outside, Writer};

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use super::Error;
 use super::auditor::{Auditor, ChainLink};
 use super::changes::{events_between, records};
-use super::delivery::{Mirrors, put_or_recognise};
+use super::delivery::put_or_recognise;
 use super::journal::{Journal, outgoing};
 use super::ledger::{self, SignerLog};
+use super::mirrors::Mirrors;
 use super::unlocked::Unlocked;
 use super::writer::Outside;
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
@@ -61,7 +62,7 @@ impl Operator {
         stores: Vec<Arc<dyn Store>>,
         outside: Outside,
     ) -> Result<Self, Error> {
-        let mirrors = Mirrors::new(stores);
+        let mirrors = Mirrors::new(stores, Arc::clone(&outside.clock));
         let key = root.operator_signer();
         let verification = root.verification_key().clone();
         let auditor = Auditor::open(Arc::clone(mirrors.primary()), verification)?.sound()?;
@@ -283,7 +284,7 @@ impl Operator {
 
     /// Puts an object into the primary store; a name that was taken meanwhile is another change.
     pub(super) fn put(&self, object: &Outgoing) -> Result<(), Error> {
-        let Outgoing { key, sha256, payload: Payload::Bytes(bytes) } = object else {
+        let Outgoing { key, sha256, payload: Payload::Bytes(bytes), .. } = object else {
             return Ok(());
         };
         match put_or_recognise(self.mirrors.primary().as_ref(), key, Content::Bytes(bytes), sha256)

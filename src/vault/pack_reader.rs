@@ -1,6 +1,7 @@
 //! Reading a pack: its directory, and any blocks by the pieces that hold them. Spec: §4.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -17,9 +18,26 @@ use crate::store::Store;
 /// Plaintext read from a pack's end at first: the whole directory of most packs.
 const TAIL_LEN: u64 = 4 * SEALED_PIECE_LEN as u64;
 
+/// The store that a pack is read from.
+pub enum Source<'a> {
+    /// Somebody else's.
+    Lent(&'a dyn Store),
+    /// One that has a version of the pack in its place.
+    Shared(Arc<dyn Store>),
+}
+
+impl Source<'_> {
+    fn store(&self) -> &dyn Store {
+        match self {
+            Self::Lent(store) => *store,
+            Self::Shared(store) => store.as_ref(),
+        }
+    }
+}
+
 /// A pack whose header and footer verified.
 pub struct OpenPack<'a> {
-    store: &'a dyn Store,
+    source: Source<'a>,
     key: ObjectKey,
     payload: PayloadKey,
     plain_len: u64,
@@ -44,7 +62,22 @@ impl<'a> OpenPack<'a> {
             let store = store.name().to_owned();
             return Err(crate::store::Error::Missing { store, key }.into());
         };
-        let plain_len = plain_len_of(&key, stat.len)?;
+        Self::open_in(Source::Lent(store), key, stat.len, identity, owner)
+    }
+
+    /// Opens a pack of a stored length, as [`Self::open`] does.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(
+        source: Source<'a>,
+        key: ObjectKey,
+        stored_len: u64,
+        identity: &GenerationIdentity,
+        owner: PackOwner,
+    ) -> Result<Self, Error> {
+        let store = source.store();
+        let plain_len = plain_len_of(&key, stored_len)?;
         let header = store.get_range(&key, 0, SEALED_HEADER_LEN)?;
         let payload = seal::open_header(&key.to_string(), &header, identity)?;
         let mut tail = read_plain(
@@ -62,7 +95,7 @@ impl<'a> OpenPack<'a> {
         }
         let blocks = Blocks::parse(&footer, &tail).map_err(|e| Error::format(key, e))?;
         let whole = (plain_len <= TAIL_LEN).then_some(tail);
-        Ok(Self { store, key, payload, plain_len, footer, blocks, whole })
+        Ok(Self { source, key, payload, plain_len, footer, blocks, whole })
     }
 
     /// Returns the pack's blocks.
@@ -111,7 +144,7 @@ impl<'a> OpenPack<'a> {
             let at = |offset: u64| usize::try_from(offset).expect("it is in memory");
             return Ok(whole[at(range.start)..at(range.end)].to_vec());
         }
-        read_plain(self.store, &self.key, &self.payload, self.plain_len, range)
+        read_plain(self.source.store(), &self.key, &self.payload, self.plain_len, range)
     }
 }
 

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::state::OpenGeneration;
 use super::{Auditor, Error, Unlocked};
-use crate::base::limits::NOTE_LEN_MAX;
 use crate::base::{Coded, Event, Family, Observer, PackId, SignerId};
 use crate::crypto::identity::GenerationIdentity;
 use crate::crypto::keys::DedupSecret;
@@ -99,7 +98,7 @@ impl Replay<'_> {
             time: note.time,
             generation: note.generation,
             tags: tags.to_string(),
-            note: self.auditor.store().get(&ObjectKey::Note(note.snapshot), NOTE_LEN_MAX)?,
+            note: self.auditor.stored_note(note.snapshot)?,
             facts: facts.to_string(),
         };
         manifest.commit(&Commit {
@@ -124,11 +123,13 @@ impl Replay<'_> {
         let key = ObjectKey::Segment(note.snapshot);
         let identity = self.index_identity(note);
         let checked = identity.and_then(|identity| match &identity {
-            Some(_) => self.auditor.check_signed(key, &note.segment).map(|()| identity),
+            Some(_) => {
+                self.auditor.check_signed(key, &note.segment).map(|view| identity.zip(Some(view)))
+            }
             None => Ok(None),
         });
-        let identity = match checked {
-            Ok(Some(identity)) => identity,
+        let (identity, view) = match checked {
+            Ok(Some(opening)) => opening,
             Ok(None) => return Ok(None),
             Err(error) if error.code().family() == Family::Unavailable => return Err(error),
             Err(error) => {
@@ -137,8 +138,7 @@ impl Replay<'_> {
                 return Ok(None);
             }
         };
-        let store = self.auditor.store().as_ref();
-        let sealed = SealedReader::open(store, key, note.segment.len, &identity)?;
+        let sealed = SealedReader::open(view.as_ref(), key, note.segment.len, &identity)?;
         let malformed = |error: crate::format::segment::SegmentError| Error::format(key, error);
         let decoder = zstd::Decoder::new(sealed).map_err(|cause| malformed(cause.into()))?;
         let mut reader = SegmentReader::open(decoder).map_err(malformed)?;

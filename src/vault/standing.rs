@@ -1,6 +1,8 @@
 //! What a host knows of its vault, for whoever only asks: no lock, no identity, nothing written.
 //! Spec: `nights.md`.
 
+use jiff::Timestamp;
+
 use super::Error;
 use super::generation::{OPEN_GENERATION, ROLL_DUE};
 use super::journal::{FRONTIER, Journal};
@@ -74,6 +76,14 @@ impl Standing {
     /// If the manifest cannot be read.
     pub fn waiting(&self, store: &str) -> Result<Waiting, Error> {
         Ok(self.manifest.waiting(store)?)
+    }
+
+    /// Returns when a store last acknowledged an object, if it ever did.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn last_receipt(&self, store: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.manifest.last_receipt(store)?)
     }
 
     /// Returns the open generation, if the manifest knows it.

@@ -346,7 +346,11 @@ impl StateDir {
         self.gate.pass(Step::Remove(&path), || fs::remove_file(&path)).map_err(wrap)
     }
 
-    pub(super) fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+    /// Reads a file that is one line of JSON.
+    ///
+    /// # Errors
+    /// If it cannot be read or does not parse.
+    pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.file(name);
         let bytes = fs::read(&path).map_err(|cause| Error::state("read", &path, cause))?;
         let bytes = Zeroizing::new(bytes);
@@ -355,7 +359,11 @@ impl StateDir {
             .map_err(|_| Error::StateInvalid { path, reason: "it does not parse".to_owned() })
     }
 
-    pub(super) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+    /// Writes a file that is one line of JSON, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let text = envelope::compose("state file", value)
             .map_err(|e| Error::StateInvalid { path: self.file(name), reason: e.to_string() })?;
         let text = Zeroizing::new(text + "\n");

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::auditor::Auditor;
 use super::ledger::SignerLog;
-use super::pack_reader::OpenPack;
+use super::pack_reader::{OpenPack, Source};
 use super::writer::pack_key;
 use super::{Error, ledger};
 use crate::base::limits::{BODY_LEN_MAX, GENERATION_FILE_LEN_MAX};
@@ -23,7 +23,7 @@ use crate::format::generation::GenerationFile;
 use crate::format::pack::PackOwner;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
-use crate::store::{Listed, Store};
+use crate::store::Store;
 
 /// The opened secrets of one generation.
 pub struct GenerationSecrets {
@@ -110,14 +110,12 @@ impl Unlocked {
     /// # Errors
     /// If the store cannot be listed.
     pub fn revs(&self, id: GenerationId) -> Result<Vec<u32>, Error> {
-        let mut revs = Vec::new();
-        for listed in self.auditor.store().list(Folder::Generations)? {
-            if let Listed::Object(ObjectKey::Generation(generation, rev), _) = listed?
-                && generation == id
-            {
-                revs.push(rev);
-            }
-        }
+        let keys = self.auditor.versions().list(Folder::Generations)?;
+        let revs = keys.into_iter().filter_map(|key| match key {
+            ObjectKey::Generation(generation, rev) if generation == id => Some(rev),
+            _ => None,
+        });
+        let mut revs: Vec<u32> = revs.collect();
         revs.sort_unstable();
         Ok(revs)
     }
@@ -176,15 +174,22 @@ impl Unlocked {
     /// If it does not open, or what it holds is not what was signed (V-49).
     pub fn open_rev(&self, id: GenerationId, rev: u32) -> Result<OpenedFile, Error> {
         let key = ObjectKey::Generation(id, rev);
-        let sealed = self.auditor.store().get(&key, GENERATION_FILE_LEN_MAX)?;
-        let (found, signed) = (sha256(&sealed), self.signed_rev(id, rev));
+        self.auditor.versions().signed(key, |view| {
+            self.open_sealed(id, rev, &view.get(&key, GENERATION_FILE_LEN_MAX)?)
+        })
+    }
+
+    /// Opens what is stored as a file of a generation.
+    fn open_sealed(&self, id: GenerationId, rev: u32, sealed: &[u8]) -> Result<OpenedFile, Error> {
+        let key = ObjectKey::Generation(id, rev);
+        let (found, signed) = (sha256(sealed), self.signed_rev(id, rev));
         if let Some((expected, _)) = signed.first()
             && signed.iter().all(|(file, _)| *file != found)
         {
             let (found, expected) = (found.to_string(), expected.to_string());
             return Err(Error::Altered { key, found, expected });
         }
-        let plain = self.identities.open(&key.to_string(), &sealed)?;
+        let plain = self.identities.open(&key.to_string(), sealed)?;
         let file = GenerationFile::parse(&plain).map_err(|e| Error::format(key, e))?;
         if (file.vault, file.generation) != (self.auditor.vault(), id) {
             let found = format!("vault {}, generation {}", file.vault, file.generation);
@@ -234,8 +239,9 @@ impl Unlocked {
     ) -> Result<OpenPack<'_>, Error> {
         let secrets = self.generation(generation)?;
         let owner = PackOwner { vault: self.auditor.vault(), generation, profile };
-        let store = self.auditor.store().as_ref();
-        OpenPack::open(store, pack_key(profile, id), &secrets.identity, owner)
+        let key = pack_key(profile, id);
+        let (view, len) = self.auditor.versions().of_pack(key, id)?;
+        OpenPack::open_in(Source::Shared(view), key, len, &secrets.identity, owner)
     }
 
     /// Returns why what was read from packs does not have its digest: the first of them that is not

@@ -5,21 +5,19 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::delivery::{Mirrors, put_or_recognise, receipt_row};
 use super::generation::ROLL_DUE;
 use super::journal::{FRONTIER, Journal};
-use super::pack_writer::FinishedPack;
+use super::mirrors::{Delivery, Mirrors};
 use super::state::{Anchor, OpenGeneration, StateDir};
 use super::{Error, notes};
-use crate::base::{Clock, Entropy, Gate, Observer, PackId, Profile, VaultId, entropy};
+use crate::base::limits::SPOOL_LEN_MAX_DEFAULT;
+use crate::base::{Clock, Entropy, Gate, Observer, PackId, Profile, SnapshotId, VaultId, entropy};
 use crate::crypto::signing::{SigningKey, VerificationKey};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::vault_note::VaultNote;
-use crate::manifest::{
-    Commit, IDENTITY, Manifest, NewPack, Outgoing, PackNumber, PackRow, Payload, SnapshotRow,
-};
-use crate::store::{Content, Store};
+use crate::manifest::{Commit, IDENTITY, Manifest, Outgoing, PackNumber, PackRow, SnapshotRow};
+use crate::store::Store;
 
 /// The time and the randomness that a vault works with, and the gate of its state.
 #[derive(Clone)]
@@ -45,6 +43,7 @@ pub struct Writer {
     journal: Journal,
     outside: Outside,
     looked_for_notes: bool,
+    spool_max: u64,
 }
 
 impl Writer {
@@ -88,13 +87,14 @@ impl Writer {
             anchor,
             note,
             manifest,
-            mirrors: Mirrors::new(stores),
+            mirrors: Mirrors::new(stores, Arc::clone(&outside.clock)),
             key,
             generation,
             generation_is_recorded,
             journal,
             outside,
             looked_for_notes: false,
+            spool_max: SPOOL_LEN_MAX_DEFAULT,
         })
     }
 
@@ -142,6 +142,20 @@ impl Writer {
     /// Returns the manifest.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    pub(super) const fn manifest_mut(&mut self) -> &mut Manifest {
+        &mut self.manifest
+    }
+
+    /// Returns how many bytes may wait in the spools of the host for mirrors.
+    pub const fn spool_max(&self) -> u64 {
+        self.spool_max
+    }
+
+    /// Bounds the bytes that may wait in the spools of the host for mirrors.
+    pub const fn set_spool_max(&mut self, len: u64) {
+        self.spool_max = len;
     }
 
     /// Returns what tells this manifest's pack numbers from those of another generation or of a
@@ -193,70 +207,6 @@ impl Writer {
         Ok(self.manifest.packs()?.into_iter().filter(leans).collect())
     }
 
-    /// Makes a pack durable in the primary store, sends it to the mirrors, and records it.
-    ///
-    /// # Errors
-    /// If the primary store or the manifest fails.
-    pub fn store_pack(
-        &mut self,
-        number: PackNumber,
-        pack: &FinishedPack,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        let (file, entry) = (pack.file(), pack.entry());
-        let key = pack_key(entry.profile, entry.id);
-        let primary = Arc::clone(self.mirrors.primary());
-        let content = Content::File(&file.path);
-        let receipt = put_or_recognise(primary.as_ref(), &key, content, &file.sha256)?;
-        self.mirror_pack(&key, pack, observer)?;
-        self.manifest.keep_receipt(primary.name(), &key, &receipt_row(&receipt))?;
-        self.manifest.add_pack(&NewPack {
-            number,
-            id: entry.id,
-            profile: entry.profile,
-            stored_len: entry.stored_len,
-            raw_len: entry.raw_len,
-            made_at: self.outside.clock.now(),
-            chunks: &pack.chunks(),
-            segment_entry: &entry.compose(),
-        })?;
-        let removed = std::fs::remove_file(&file.path);
-        removed.map_err(|cause| Error::state("remove", &file.path, cause))
-    }
-
-    /// Sends a pack to each mirror; one that does not take it finds it in the spool.
-    fn mirror_pack(
-        &mut self,
-        key: &ObjectKey,
-        pack: &FinishedPack,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        let mut waiting = self.mirrors.mirror_names();
-        for mirror in self.mirrors.mirrors() {
-            let content = Content::File(&pack.file().path);
-            match put_or_recognise(mirror.as_ref(), key, content, &pack.file().sha256) {
-                Ok(receipt) => {
-                    waiting.retain(|name| name != mirror.name());
-                    self.manifest.keep_receipt(mirror.name(), key, &receipt_row(&receipt))?;
-                }
-                Err(Error::Store(cause)) => {
-                    self.mirrors.note_lagging(mirror.name(), &cause, observer);
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let path = self.state.spool()?.join(pack.entry().id.to_string());
-        let copied = std::fs::copy(&pack.file().path, &path);
-        copied.map_err(|cause| Error::state("spool", &path, cause))?;
-        self.state.sync_spooled(&path)?;
-        let payload = Payload::File(path.to_string_lossy().into_owned());
-        let object = Outgoing { key: *key, sha256: pack.file().sha256, payload };
-        Ok(self.manifest.enqueue(&waiting, &[object], &[])?)
-    }
-
     /// Commits a snapshot and the event that records it, in one transaction.
     ///
     /// # Errors
@@ -270,6 +220,7 @@ impl Writer {
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
         objects.extend(self.append(&mut journal, event)?);
+        lock(&mut objects, self.locked_until()?);
         self.manifest.commit(&Commit {
             snapshot,
             named,
@@ -297,12 +248,36 @@ impl Writer {
         mut notes: Vec<(&str, Vec<u8>)>,
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
-        let each = events.into_iter().map(|event| self.append(&mut journal, event));
-        let objects = each.collect::<Result<Vec<_>, _>>()?.concat();
+        let objects = self.append_all(&mut journal, events)?;
         notes.push((FRONTIER, journal.to_bytes()));
         self.manifest.enqueue(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
         Ok(())
+    }
+
+    /// Journals events, and that each covers what its store said until now, at once.
+    pub(super) fn record_covering(
+        &mut self,
+        events: Vec<EventPayload>,
+        completed: &[(String, SnapshotId)],
+    ) -> Result<(), Error> {
+        let mut journal = self.journal.clone();
+        let objects = self.append_all(&mut journal, events)?;
+        let notes = [(FRONTIER, journal.to_bytes())];
+        self.manifest.complete(&self.mirrors.names(), &objects, &notes, completed)?;
+        self.journal = journal;
+        Ok(())
+    }
+
+    fn append_all(
+        &self,
+        journal: &mut Journal,
+        events: Vec<EventPayload>,
+    ) -> Result<Vec<Outgoing>, Error> {
+        let each = events.into_iter().map(|event| self.append(journal, event));
+        let mut objects = each.collect::<Result<Vec<_>, _>>()?.concat();
+        lock(&mut objects, self.locked_until()?);
+        Ok(objects)
     }
 
     /// Journals what opens a generation and forgets the chunk index of the one before, at once.
@@ -311,11 +286,13 @@ impl Writer {
         mut objects: Vec<Outgoing>,
         events: Vec<EventPayload>,
         notes: [(&str, Vec<u8>); 2],
+        locked_until: Option<Timestamp>,
     ) -> Result<(), Error> {
         let mut journal = self.journal.clone();
         for event in events {
             objects.extend(self.append(&mut journal, event)?);
         }
+        lock(&mut objects, locked_until);
         let notes: Vec<_> = notes.into_iter().chain([(FRONTIER, journal.to_bytes())]).collect();
         self.manifest.roll(&self.mirrors.names(), &objects, &notes)?;
         self.journal = journal;
@@ -361,34 +338,15 @@ impl Writer {
     /// # Errors
     /// If the primary store or the manifest fails; what was journaled stays so.
     pub fn deliver(&mut self, observer: &dyn Observer) -> Result<(), Error> {
-        self.mirrors.deliver(&mut self.manifest, observer)
+        let locked_until = self.locked_until()?;
+        let (manifest, state) = (&mut self.manifest, &self.state);
+        self.mirrors.deliver(Delivery { manifest, state, locked_until, observer })
     }
+}
 
-    /// Removes what crashed runs left in the staging directories and in the spool.
-    ///
-    /// # Errors
-    /// If the primary store or the state fails.
-    pub fn clean_staging(
-        &mut self,
-        before: Timestamp,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        self.mirrors.primary().clean_staging(before)?;
-        for mirror in self.mirrors.mirrors() {
-            if let Err(cause) = mirror.clean_staging(before) {
-                self.mirrors.note_lagging(mirror.name(), &cause, observer);
-            }
-        }
-        let spool = self.state.spool()?;
-        let wrap = |cause| Error::state("clean", &spool, cause);
-        for entry in std::fs::read_dir(&spool).map_err(wrap)? {
-            let path = entry.map_err(wrap)?.path();
-            if !self.manifest.is_spooled(&path.to_string_lossy())? {
-                std::fs::remove_file(&path).map_err(wrap)?;
-            }
-        }
-        Ok(())
-    }
+/// Gives objects the date until which they are locked at least, whenever a store gets them.
+pub(super) fn lock(objects: &mut [Outgoing], until: Option<Timestamp>) {
+    objects.iter_mut().for_each(|object| object.locked_until = until);
 }
 
 /// Returns the name of a pack or tree object.

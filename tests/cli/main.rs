@@ -12,6 +12,7 @@ mod damage;
 mod drills;
 mod escrow;
 mod lost;
+mod mirrors;
 mod nights;
 mod pings;
 mod rooms;

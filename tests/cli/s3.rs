@@ -1,1 +1,154 @@
-//! The real program and a real server of S3.
+//! The real program and a real server of S3, with a proxy between that sees every request.
+
+mod faults;
+mod thaw;
+
+use crate::support::{Install, tree_of};
+use crate::support_s3::Server;
+use crate::support_s3::place::{Keeping, Place};
+use crate::support_s3::proxy::Proxy;
+
+/// Returns a vault in a bucket alone.
+fn in_bucket(place: &Place, principal: &str, proxy: Option<&Proxy>) -> String {
+    let table = place.table(principal, proxy);
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    format!("{vault}[[vault.store]]\nname = \"bucket\"\n{table}")
+}
+
+/// Returns the file with the root verification key that `init` put into the kit.
+fn vault_key(install: &Install) -> String {
+    let kit = tree_of(&install.path("kit"));
+    let name = kit.into_keys().find(|name| name.ends_with("vault.key")).unwrap();
+    install.text(&format!("kit/{name}"))
+}
+
+/// Asserts that a snapshot restores byte for byte on a machine that has nothing but these words.
+#[track_caller]
+fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (key, identity) = (vault_key(install), install.text("operator.key"));
+    let there = ["--store", store, "--vault-key", &key];
+    let run = |words: &[&str]| {
+        let mut command = install.command(words.iter().chain(&there));
+        command.current_dir(elsewhere.path()).env("HOME", elsewhere.path());
+        command.env_remove("IDSWYFT_VAULT_CONFIG").env("IDSWYFT_VAULT_IDENTITY", &identity);
+        crate::support::Outcome::of(command.output().unwrap())
+    };
+    let listed = run(&["snapshots", "--json"]).json(0);
+    let listed = listed["snapshots"].as_array().unwrap();
+    assert!(listed.iter().any(|row| row["id"] == id), "{listed:?}");
+    run(&["restore", id, "--target", "out"]).exits(0);
+    let mut restored = tree_of(&elsewhere.path().join("out"));
+    restored.remove("facts.json").unwrap();
+    assert_eq!(restored, tree_of(&install.path("kept").join(id)));
+    run(&["verify", "--level", "contents"]).exits(0);
+}
+
+#[test]
+fn a_vault_in_s3_alone_is_taken_verified_and_restored_here_and_elsewhere() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let install = Install::with_vaults(&in_bucket(&place, "operator", None));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    let first = install.snapshot();
+    install.write("uploads/documents/c.jpg", &crate::support::noise(3, 20_000));
+    let second = install.snapshot();
+    let listed = install.run(["snapshots", "--json", "--store", "bucket"]).json(0);
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
+    for id in [&first, &second] {
+        install.assert_restores(id);
+    }
+    for level in ["ledger", "stored", "bytes", "contents"] {
+        install.unlock(["verify", "--level", level]).exits(0);
+    }
+    assert_restores_elsewhere(&install, &second, &place.url_in_full("auditor", None));
+}
+
+#[test]
+fn verifying_a_whole_archive_in_s3_as_stored_reads_no_pack_and_thaws_nothing() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let proxy = Proxy::before(&place.address());
+    let install = Install::with_vaults(&in_bucket(&place, "operator", Some(&proxy)));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.snapshot();
+    install.write("uploads/documents/c.jpg", &crate::support::noise(3, 20_000));
+    install.snapshot();
+    proxy.forget();
+    install.run(["verify", "--level", "stored"]).exits(0);
+    let seen = proxy.seen();
+    assert!(seen.iter().any(|request| request.method == "GET"), "nothing came by");
+    for request in &seen {
+        let operation = request.operation();
+        assert!(!matches!(operation.as_str(), "RestoreObject" | "DeleteObject"), "{request:?}");
+        assert!(operation != "GetObject" || !request.is_below("packs"), "{request:?}");
+    }
+    proxy.forget();
+    install.run(["verify", "--level", "bytes"]).exits(0);
+    let reads = proxy.seen().into_iter().filter(|request| request.is_below("packs"));
+    assert!(reads.count() > 0, "the proxy sees what is read of packs");
+}
+
+#[test]
+fn a_mirror_in_s3_holds_what_the_local_primary_holds() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let mirror = format!("[[vault.store]]\nname = \"bucket\"\n{}", place.table("operator", None));
+    let install = Install::with_vaults(&format!("{}{mirror}", crate::support::NIGHTLY));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    let id = install.snapshot();
+    let local: Vec<String> = tree_of(&install.path("store")).into_keys().collect();
+    assert_eq!(place.names(), local);
+    for level in ["stored", "contents"] {
+        install.unlock(["verify", "--store", "bucket", "--level", level]).exits(0);
+    }
+    std::fs::remove_dir_all(install.path("store")).unwrap();
+    assert_restores_elsewhere(&install, &id, &place.url_in_full("auditor", None));
+}
+
+#[test]
+fn two_vaults_in_one_place_of_s3_are_refused() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let vault = in_bucket(&place, "operator", None);
+    Install::with_vaults(&vault).run(["init", "--kit", "kit"]).exits(0);
+    let before = place.names();
+    let second = Install::with_vaults(&vault).run(["init", "--kit", "kit"]);
+    second.fails(1, "store-foreign", &["bucket"]);
+    assert_eq!(place.names(), before);
+}
+
+#[test]
+fn a_clock_that_is_a_day_off_is_refused_by_s3_and_said() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let proxy = Proxy::before(&place.address());
+    let install = Install::with_vaults(&in_bucket(&place, "operator", Some(&proxy)));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    proxy.meddle(|_| crate::support_s3::proxy::Act::error(403, "RequestTimeTooSkewed"));
+    install.run(["snapshot"]).fails(1, "clock-skewed", &["bucket"]);
+    proxy.behave();
+    let id = install.snapshot();
+    install.assert_restores(&id);
+}
+
+#[test]
+fn a_pack_that_a_delete_marker_hides_in_s3_is_found_and_named() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let install = Install::with_vaults(&in_bucket(&place, "operator", None));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.snapshot();
+    let pack = place.names().into_iter().find(|name| name.starts_with("packs/")).unwrap();
+    place.hide(&pack);
+    let verified = install.run(["verify", "--level", "stored"]).exits(3);
+    assert!(verified.out.contains(&pack), "{verified}");
+}
+
+#[test]
+fn what_is_put_over_an_s3_pack_is_found_and_named() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let install = Install::with_vaults(&in_bucket(&place, "operator", None));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.snapshot();
+    let pack = place.names().into_iter().find(|name| name.starts_with("packs/")).unwrap();
+    place.plant(&pack, b"forged");
+    for level in ["stored", "bytes"] {
+        let verified = install.run(["verify", "--level", level]).exits(3);
+        assert!(verified.out.contains(&pack), "{verified}");
+    }
+}

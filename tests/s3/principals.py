@@ -5,6 +5,7 @@ outside the machine.
 """
 
 import json
+import pathlib
 
 ANYTHING = ["arn:aws:s3:::*", "arn:aws:s3:::*/*"]
 READING = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention", "s3:GetObjectLegalHold",
@@ -34,6 +35,14 @@ POLICIES = {
     # Whoever may do nothing at all, with credentials that are known.
     "nobody": [allow(["s3:ListAllMyBuckets"], ["*"])],
 }
+
+
+# The policies that operators are given, word for word; a store of the tests is below archive/.
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "spec" / "policies"
+for role in ("host-strict", "host", "janitor", "operator", "auditor"):
+    text = (ROLES / f"{role}.json").read_text()
+    text = text.replace("BUCKET", "*").replace("PREFIX", "archive")
+    POLICIES[f"role-{role}"] = json.loads(text)["Statement"]
 
 
 def identity(name, **rights):

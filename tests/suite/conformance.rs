@@ -4,7 +4,9 @@
 
 mod fixtures;
 mod local;
+mod s3;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -19,9 +21,15 @@ use jiff::Timestamp;
 use self::fixtures::{Fixture, fixtures};
 use crate::support::sha256;
 
+thread_local! {
+    /// Makes the store of a test that runs the numbers on one kind only.
+    static ONLY: RefCell<Option<Box<dyn Fn() -> Fixture>>> = const { RefCell::new(None) };
+}
+
 /// Runs a test on every kind of store, and names the kind if it fails.
 fn on_every_store(test: impl Fn(&Fixture, &str)) {
-    for fixture in fixtures() {
+    let only = ONLY.with_borrow(|only| only.as_ref().map(|make| make()));
+    for fixture in only.map_or_else(fixtures, |only| vec![only]) {
         test(&fixture, fixture.label);
     }
 }
@@ -75,10 +83,11 @@ fn c2_an_object_is_never_seen_half_written() {
         let (store, done) = (&*fixture.store, AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for number in 1..=4 {
-                    put(store, &note(number), &bytes).expect("the store works");
-                }
+                let put =
+                    (1..=4).try_for_each(|number| put(store, &note(number), &bytes).map(drop));
+                // Also if it failed: who reads waits for it.
                 done.store(true, Ordering::SeqCst);
+                put.expect("the store works");
             });
             let mut last = false;
             while !last {
@@ -123,7 +132,9 @@ fn c3_put_new_refuses_content_with_another_digest() {
             assert_eq!(store.stat(&note(1)).unwrap(), None, "{label}");
         }
         let receipt = store.put_new(&note(1), Content::File(&path), &sha256(&[1; 700_000]));
-        assert_eq!(receipt.unwrap().checksum, Some(sha256(&[1; 700_000])), "{label}");
+        let checksum = receipt.unwrap().checksum;
+        assert!(checksum.is_some() || !fixture.checksums, "{label}");
+        assert!(checksum.is_none_or(|said| said == sha256(&[1; 700_000])), "{label}");
     });
 }
 
@@ -220,17 +231,15 @@ fn c8_what_put_new_acknowledged_is_there_for_the_next_call() {
             let receipt = put(store, &key, &bytes).unwrap();
             let stat = store.stat(&key).unwrap().unwrap();
             assert_eq!(stat.len, bytes.len() as u64, "{label}");
-            // A server tells when it answered, which may be in the next second.
-            let apart = stat.modified.duration_since(receipt.time).abs();
-            let slack = jiff::SignedDuration::from_secs(i64::from(fixture.is_remote));
-            assert!(apart <= slack, "{label}: {apart:?}");
+            assert!((stat.modified - receipt.time).get_seconds().abs() <= fixture.slack, "{label}");
             assert!((Timestamp::now() - stat.modified).get_hours() < 1, "{label}");
             assert!(store.get(&key, u64::MAX).unwrap() == bytes, "{label}");
             let mut listed = store.list(key.folder()).unwrap();
             let is_it = |listed: Listed| match listed {
                 Listed::Object(name, seen) => {
-                    let apart = seen.modified.duration_since(stat.modified).abs();
-                    name == key && seen.len == stat.len && apart <= slack
+                    name == key
+                        && (seen.len, seen.modified.as_second())
+                            == (stat.len, stat.modified.as_second())
                 }
                 Listed::Foreign(_) => false,
             };
@@ -264,9 +273,8 @@ fn one_key_of_each_kind() -> Vec<ObjectKey> {
 #[test]
 fn c9_list_shows_each_of_thousands_once_and_no_other_folder() {
     on_every_store(|fixture, label| {
-        // A page of a server has at most a thousand.
-        let count: u32 = if fixture.is_remote { 1100 } else { 3000 };
-        let packs: BTreeSet<_> = (0..count).map(|index| pack(&index.to_le_bytes())).collect();
+        let packs: BTreeSet<_> =
+            (0..fixture.many).map(|index| pack(&index.to_le_bytes())).collect();
         for key in &packs {
             (fixture.plant)(&key.to_string(), b"pack");
         }

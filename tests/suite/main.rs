@@ -15,13 +15,17 @@ mod escrow;
 mod faults;
 mod hard;
 mod leaning;
+mod mirrors;
 mod nights;
 mod operating;
 mod packs;
 mod parsers;
 mod plugins;
+mod reading;
 mod rebuild;
 mod reference;
+mod repairs;
+mod replicas;
 mod review;
 mod rows;
 mod rules;
@@ -34,5 +38,6 @@ mod support_pg;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod thaw;
 mod tidy;
 mod vectors;

@@ -1,6 +1,8 @@
 //! S3 servers as they really are: what the tests stand on, and what each of them does to a store.
 
+mod bad;
 mod means;
 mod reading;
 mod refusals;
+mod thaw;
 mod writing;

@@ -121,6 +121,11 @@ impl State {
     }
 }
 
+/// Returns what stands for an object's bytes, in letters that an `ETag` may have.
+fn hex_of(checksum: &str) -> String {
+    hex::encode(checksum)
+}
+
 fn stamp(time: jiff::Timestamp) -> Timestamp {
     Timestamp::from(SystemTime::from(time))
 }
@@ -175,7 +180,7 @@ impl S3 for State {
         let checksum = kept.checksum();
         self.contents().put(&input.bucket, &input.key, kept, is_new)?;
         Ok(S3Response::new(PutObjectOutput {
-            e_tag: Some(ETag::Strong("0".to_owned())),
+            e_tag: Some(ETag::Strong(hex_of(&checksum))),
             checksum_sha256: Some(checksum),
             ..PutObjectOutput::default()
         }))
@@ -201,6 +206,7 @@ impl S3 for State {
             content_length: i64::try_from(bytes.len()).ok(),
             body: Some(StreamingBlob::from(Body::from(bytes))),
             content_range,
+            e_tag: Some(ETag::Strong(hex_of(&kept.checksum()))),
             last_modified: Some(stamp(kept.time)),
             storage_class: Some(kept.class.clone().into()),
             checksum_sha256: is_whole.then(|| kept.checksum()),
@@ -216,6 +222,7 @@ impl S3 for State {
         let kept = self.find(&request.input.bucket, &request.input.key)?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: i64::try_from(kept.bytes.len()).ok(),
+            e_tag: Some(ETag::Strong(hex_of(&kept.checksum()))),
             last_modified: Some(stamp(kept.time)),
             restore: kept.restore_header(self.clock.now()),
             storage_class: Some(kept.class.clone().into()),

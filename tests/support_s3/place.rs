@@ -1,4 +1,6 @@
-//! A bucket of one test's own on a server, seen by whoever may do everything.
+//! A place of one test's own in a bucket, seen by whoever may do everything.
+//!
+//! Tests share the buckets of a server, one for each way of keeping: a bucket is dear on some.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketVersioningStatus, CreateBucketConfiguration, VersioningConfiguration,
@@ -34,47 +37,55 @@ pub enum Keeping {
     Locks,
 }
 
-/// A new bucket.
+/// A prefix in a bucket that nothing was put below.
 pub struct Place {
     address: String,
     ca_file: Option<PathBuf>,
-    /// Its name.
+    /// The bucket's name.
     pub bucket: String,
+    prefix: String,
     client: Client,
     scratch: TempDir,
 }
 
 impl Place {
-    /// Makes a bucket; none where there are no servers, which fails where `CI` is set.
+    /// Finds a new place; none where there are no servers, which fails where `CI` is set.
     pub fn on(server: Server, keeping: Keeping) -> Option<Self> {
         Some(Self::at(&Addresses::of_this_run()?, server, keeping))
     }
 
-    /// Makes a bucket on the server at one of these addresses.
+    /// Finds one on the server at one of these addresses.
     pub fn at(addresses: &Addresses, server: Server, keeping: Keeping) -> Self {
         let ca_file = (server == Server::SeaweedFsTls).then(|| addresses.ca_file());
         Self::make(addresses.of(server), ca_file, keeping)
     }
 
-    /// Makes a bucket on a server that is none of those, such as the fake.
+    /// Finds one on a server that is none of those, such as the fake.
     pub fn make(address: &str, ca_file: Option<PathBuf>, keeping: Keeping) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let bucket = format!("t{}-{}-{count}", std::process::id(), now.as_nanos() % 1_000_000_000);
+        let bucket = format!("tests-{}", format!("{keeping:?}").to_lowercase());
+        let prefix = format!("t{}-{}-{count}", std::process::id(), now.as_nanos());
         let client = client(address, ca_file.as_deref(), "admin");
         let scratch = tempfile::tempdir().unwrap();
-        let place = Self { address: address.to_owned(), ca_file, bucket, client, scratch };
+        let place = Self { address: address.to_owned(), ca_file, bucket, prefix, client, scratch };
         place.create(keeping);
         place
     }
 
+    /// Makes the bucket, unless another test did.
     fn create(&self, keeping: Keeping) {
         let locks = keeping == Keeping::Locks;
         let here = CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
         let request = self.client.create_bucket().bucket(&self.bucket);
         let request = request.create_bucket_configuration(here);
-        wait(request.set_object_lock_enabled_for_bucket(locks.then_some(true)).send()).unwrap();
+        let made = wait(request.set_object_lock_enabled_for_bucket(locks.then_some(true)).send());
+        if let Err(error) = made {
+            let code = error.as_service_error().and_then(|error| error.code());
+            let is_there = code.is_some_and(|code| code.starts_with("BucketAlready"));
+            assert!(is_there, "{error:?}");
+        }
         if keeping != Keeping::Newest {
             let versions = VersioningConfiguration::builder();
             let versions = versions.status(BucketVersioningStatus::Enabled).build();
@@ -98,9 +109,9 @@ impl Place {
         client(&self.address, self.ca_file.as_deref(), principal)
     }
 
-    /// Returns the URL of a store in the bucket.
+    /// Returns the URL of a store there.
     pub fn url(&self) -> String {
-        format!("s3://{}/archive", self.bucket)
+        format!("s3://{}/{}", self.bucket, self.prefix)
     }
 
     /// Writes the file with a principal's credentials and returns where it is.
@@ -109,7 +120,8 @@ impl Place {
         let text =
             format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
         std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        // Others must not be able to read it, or it is refused.
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         path
     }
 
@@ -138,6 +150,21 @@ impl Place {
         text
     }
 
+    /// Returns the URL that says all of it, for a command line without a config.
+    pub fn url_in_full(&self, principal: &str, proxy: Option<&Proxy>) -> String {
+        let endpoint = proxy.map_or_else(|| self.address.clone(), Proxy::url);
+        let credentials = self.credentials_file(principal);
+        let mut url = format!(
+            "{}?region={REGION}&path_style=true&endpoint={endpoint}&credentials_file={}",
+            self.url(),
+            credentials.display()
+        );
+        if let Some(path) = &self.ca_file {
+            write!(url, "&ca_file={}", path.display()).unwrap();
+        }
+        url
+    }
+
     /// Returns what the environment says to a command line that names this store.
     pub fn environment(&self, principal: &str, proxy: Option<&Proxy>) -> Vec<(String, String)> {
         let (key, secret) = keys(principal);
@@ -157,7 +184,7 @@ impl Place {
 
     /// Returns the key in the bucket of an object of the store.
     pub fn key(&self, name: &str) -> String {
-        format!("archive/{name}")
+        format!("{}/{name}", self.prefix)
     }
 
     /// Puts bytes under any name of the store, whatever is there.
@@ -187,7 +214,7 @@ impl Place {
         while let Some(page) = wait(pages.next()) {
             let page = page.unwrap();
             let keys = page.contents().iter().filter_map(|object| object.key());
-            names.extend(keys.map(|key| key.trim_start_matches("archive/").to_owned()));
+            names.extend(keys.map(|key| key[self.prefix.len() + 1..].to_owned()));
         }
         names.sort();
         names

@@ -21,6 +21,12 @@ codes! {
     /// An object that nothing names.
     ObjectUnreferenced = "object-unreferenced", Damaged, 4,
         "left by an interrupted run; nothing needs it, and the next snapshot may reuse it";
+    /// Something was put over an object.
+    ObjectOverwritten = "object-overwritten", Damaged, 1,
+        "find out what wrote to the store, and forbid it; the oldest sound version is what is read";
+    /// A delete marker hides an object.
+    ObjectHidden = "object-hidden", Damaged, 1,
+        "remove the delete marker, and find out who put it; what it hides is read all the same";
     /// The newest snapshot or event lacks the record that follows it.
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
@@ -155,6 +161,12 @@ codes! {
     /// A mirror lags behind.
     MirrorLagging = "mirror-lagging", Unavailable, 4,
         "the primary store has everything; the mirror catches up at the next run";
+    /// A name is taken, and the credentials may not look whether by the right object.
+    DeliveryUnproven = "delivery-unproven", Unavailable, 4,
+        "taken as delivered; run `store check` or `verify` with credentials that may read";
+    /// A mirror waits for objects of which the host keeps no copy.
+    SpoolFull = "spool-full", Unavailable, 4,
+        "the primary store has everything; run `replicate` with credentials that may read";
     /// The state directory cannot be read or written, or is damaged.
     StateUnavailable = "state-unavailable", Unavailable, 1,
         "the archive itself is not affected; mend or restore the state directory";
@@ -215,6 +227,15 @@ codes! {
     /// The key that a bucket encrypts with cannot be used.
     EncryptionKeyUnusable = "encryption-key-unusable", Refused, 1,
         "nothing was changed; check sse_kms_key, and that the credentials may use it";
+    /// A store does not do what the config wants of it.
+    StoreUnfit = "store-unfit", Refused, 1,
+        "nothing was put but the probe; `store check` tells what the endpoint does and what to do";
+    /// What a store really does could not be found out.
+    StoreUnprobed = "store-unprobed", Unavailable, 4,
+        "run `store check` with the operator's credentials; until then nothing is known of it";
+    /// A store does not keep a promise, or keeps it another way.
+    StoreLacking = "store-lacking", Refused, 4,
+        "everything works, and less is promised; the line above says what to change";
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";

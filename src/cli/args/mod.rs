@@ -10,6 +10,7 @@ mod check;
 mod drill;
 pub mod escrow;
 mod keys;
+mod mirror;
 mod nights;
 mod read;
 pub mod selection;
@@ -30,6 +31,7 @@ pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
+pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
@@ -160,15 +162,30 @@ pub enum Command {
     /// Plan, and ask for, the thaw of archived packs
     ///
     /// Tells which packs of a snapshot, or of a part of it, are in an archive class, what thawing
-    /// them costs at each tier, and how long it takes. Nothing is asked for without --thaw. What was
-    /// asked for is remembered, and what the store thaws already is never asked for twice: run it
-    /// again, on any machine, until it ends with 0, then restore.
+    /// them costs at each tier, and how long it takes. Nothing is asked for without --thaw. What
+    /// was asked for is remembered, and what the store thaws already is never asked for twice: run
+    /// it again, on any machine, until it ends with 0, then restore.
     Thaw(ThawArgs),
     /// Check that snapshots are there, unaltered and readable
     ///
     /// Each level includes those before it. Damage is collected, not stopped at: the report names
     /// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
     Verify(VerifyArgs),
+    /// Copy to one store of a vault what another has
+    ///
+    /// Objects go over in the order in which they were written, and only what is proven: packs by
+    /// their names, everything else by what signs it. It adds a new mirror to a vault, and lets one
+    /// that was away catch up. What must be thawed first is left out, with the snapshots that need
+    /// it; run it again then.
+    Replicate(ReplicateArgs),
+    /// Find what is missing or damaged in a store, and heal it from the others
+    ///
+    /// Nothing is overwritten: a damaged file is set aside in its directory, and in a bucket it
+    /// stays unless --replace is given. What cannot be healed is named with the snapshots that it
+    /// touches, and with --identity also with the files. Exit 3 means that something stays damaged.
+    Repair(RepairArgs),
+    /// List the stores, or find out what they really do
+    Store(StoreArgs),
     /// Show the signed record of what happened
     ///
     /// Every signer of a vault has a log of its own, in which nothing can be changed or left out
@@ -235,6 +252,9 @@ impl Command {
             Self::Cat(_) => "cat",
             Self::Thaw(_) => "thaw",
             Self::Verify(_) => "verify",
+            Self::Replicate(_) => "replicate",
+            Self::Repair(_) => "repair",
+            Self::Store(_) => "store",
             Self::Ledger(_) => "ledger",
             Self::Manifest(_) => "manifest",
             Self::Recipients(_) => "recipients",

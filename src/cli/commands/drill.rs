@@ -125,7 +125,7 @@ fn other(config: &StoreConfig) -> OtherStore {
     let class = config.s3.as_ref().map(|s3| s3.pack_class).filter(|class| class.is_archive());
     OtherStore {
         name: config.name.clone(),
-        store: access::open_store(config).map_err(|error| error.to_string()),
+        store: access::open_store(config).map_err(|failure| failure.chain().join(": ")),
         cold_class: class.map(|class| class.to_string()),
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::rejoin;
-use crate::base::{Code, Coded, OpenGate};
+use crate::base::{Code, Coded, Event, Observer, OpenGate};
 use crate::cli::access;
 use crate::cli::args::InitArgs;
-use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig};
+use crate::cli::config::{CONFIG_PLACES, Config, DatabaseConfig, UploadsConfig, VaultConfig};
 use crate::cli::config::{compose_config, locate};
 use crate::cli::passphrase::new_passphrase;
 use crate::cli::places::place_facts;
@@ -21,9 +21,11 @@ use crate::crypto::identity::NewIdentity;
 use crate::crypto::recipient::DataRecipients;
 use crate::ops;
 use crate::ops::init::{self, InitReport, Kit, KitIdentity, NewVault};
+use crate::ops::probing;
+use crate::store::probe::{Probe, Weight};
 use crate::store::{self, STAGING_PREFIX};
 use crate::vault::directories::sync_dir;
-use crate::vault::state::StateLock;
+use crate::vault::state::{StateDir, StateLock};
 
 /// Where the kit goes when no place is named.
 const KIT_DIR_DEFAULT: &str = "idswyft-vault-kit";
@@ -75,8 +77,19 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
         };
         let observer = session.progress.as_ref();
         let outside = session.outside();
+        // Before anything is made: what an endpoint cannot do is found out too late otherwise.
+        let probes = match StateDir::new(&config.state_dir, &vault.name).exists() {
+            true => Vec::new(),
+            false => probe_stores(vault, session)?,
+        };
         match init::create(new, &config.state_dir, &kit, &session.ask, &outside, observer) {
-            Ok(report) => reports.push(report),
+            Ok(report) => {
+                let state = StateDir::new(&config.state_dir, &vault.name);
+                for (store, probe) in &probes {
+                    probing::record(&state, store, probe)?;
+                }
+                reports.push(report);
+            }
             Err(error) if error.code() == Code::VaultExists => existing.push((vault, error)),
             Err(error) => return Err(error.into()),
         }
@@ -94,6 +107,32 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
         session.report.note(&format!("vault {} exists and is left as it is", vault.name));
     }
     say(session, &config, &reports)
+}
+
+/// Probes the stores of a new vault, and refuses one that cannot be used as it is configured.
+fn probe_stores(vault: &VaultConfig, session: &Session) -> Result<Vec<(String, Probe)>, Failure> {
+    let mut probes = Vec::new();
+    for store in &vault.stores {
+        let Some(settings) = &store.s3 else { continue };
+        let opened = access::named_store(vault, &store.name)?;
+        let pack_len = vault.parameters.fields().pack_len;
+        let observer = session.progress.as_ref();
+        let Some(probe) = probing::probe(opened.as_ref(), pack_len, &session.outside())? else {
+            observer.observe(super::store::unprobed(&store.name));
+            continue;
+        };
+        let shortfalls = probe.shortfalls(&probing::wanted(settings));
+        probing::refuse(&store.name, &shortfalls)?;
+        for short in shortfalls.iter().filter(|short| short.weight == Weight::Warning) {
+            let detail = format!(
+                "store {}: {}: {}; {}",
+                store.name, short.capability, short.detail, short.remedy
+            );
+            observer.observe(Event::Warning { code: Code::StoreLacking, detail });
+        }
+        probes.push((store.name.clone(), probe));
+    }
+    Ok(probes)
 }
 
 /// Composes the first config; with no recipient, an identity for the operator is made as well.

@@ -67,6 +67,7 @@ fn take_each(
         let state = StateDir::new(&config.state_dir, &vault.name);
         let mut writer =
             Writer::open(state, access::stores_sending_at(vault, limit)?, session.outside())?;
+        writer.set_spool_max(config.spool_max);
         writer.adopt_notes(session.progress.as_ref())?;
         let recipients = DataRecipients::parse(&vault.recipients)?;
         warn_of_differences(vault, &recipients.digests(), writer.note(), session)?;

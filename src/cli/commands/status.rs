@@ -105,6 +105,9 @@ fn vault_text(vault: &VaultStatus) -> String {
         };
         text.push_str(&format!("  store {} {last}, {waiting}\n", store.store));
     }
+    if vault.spool_len > 0 {
+        text.push_str(&format!("  spool: {}\n", words::bytes(vault.spool_len)));
+    }
     if let Some(generation) = &vault.generation {
         let due = if vault.roll_due { ", the next snapshot opens another" } else { "" };
         let days = generation.age_s.max(0) / 86_400;

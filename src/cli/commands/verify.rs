@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::base::{Code, Family, SnapshotId};
-use crate::cli::access;
+use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
@@ -16,7 +16,8 @@ use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
 use crate::ops::thaw::need;
-use crate::ops::verify::{self, Level, VerifyReport};
+use crate::ops::verify::{self, Level, StoredCounts, VerifyReport};
+use crate::store::StorageClass;
 use crate::vault::{Auditor, Unlocked};
 
 /// Verifies every vault that is meant, at a level; with --ping the watchdog learns of damage.
@@ -51,7 +52,9 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
 /// Opens every vault that is meant; where packs are read, only once they can be, else it ends so.
 fn auditors(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Auditor>, Ending>, Failure> {
     let mut auditors = Vec::new();
-    for auditor in access::auditors(session, &args.access)? {
+    // What is kept here proves nothing about the store.
+    let access = AccessArgs { no_cache: true, ..args.access.clone() };
+    for auditor in access::auditors(session, &access)? {
         if args.level < LevelArg::Bytes {
             auditors.push(auditor);
             continue;
@@ -156,7 +159,9 @@ fn text_of(report: &VerifyReport) -> String {
         Ending::Done => "sound".to_owned(),
         Ending::LeftOver => format!("sound, with leftovers: {count}"),
         Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged | Ending::Stale | Ending::Frozen => format!("DAMAGED: {count}"),
+        Ending::Damaged | Ending::Stale | Ending::Unfit | Ending::Frozen => {
+            format!("DAMAGED: {count}")
+        }
     };
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
@@ -166,6 +171,9 @@ fn text_of(report: &VerifyReport) -> String {
         words::count(report.object_count, "object"),
         words::bytes(report.read_len),
     ));
+    if let Some(counts) = &report.stored {
+        text.push_str(&counts_text(counts));
+    }
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }
@@ -173,6 +181,29 @@ fn text_of(report: &VerifyReport) -> String {
         let line =
             format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
         text.push_str(&line);
+    }
+    text
+}
+
+/// Returns what the store says of the objects; nothing of one that has neither classes nor locks.
+fn counts_text(counts: &StoredCounts) -> String {
+    let mut text = String::new();
+    let is_plain = counts.classes.keys().all(|class| *class == StorageClass::Standard);
+    if !is_plain {
+        let class = |(class, count): (&StorageClass, &u64)| format!("{count} in {class}");
+        let classes: Vec<String> = counts.classes.iter().map(class).collect();
+        text.push_str(&format!("  stored: {}\n", classes.join(", ")));
+    }
+    if let Some(until) = counts.locked_until {
+        let StoredCounts { locked_count, not_locked_count, .. } = counts;
+        let line = format!(
+            "  locked: {locked_count} until {until} or later; not locked: {not_locked_count}\n"
+        );
+        text.push_str(&line);
+    }
+    if counts.attested_count > 0 {
+        let count = words::count(counts.attested_count, "object");
+        text.push_str(&format!("  attested: the store has the signed SHA-256 of {count}\n"));
     }
     text
 }
@@ -191,6 +222,7 @@ mod tests {
             snapshot_count: 0,
             object_count: 0,
             read_len: 0,
+            stored: None,
             ledgers: Vec::new(),
             findings: codes.iter().map(finding).collect(),
             not_covered: Vec::new(),

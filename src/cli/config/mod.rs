@@ -32,7 +32,8 @@ pub use vaults::{StoreConfig, VaultConfig};
 use self::place::Place;
 use self::tables::ConfigTable;
 use self::text::ConfigText;
-use crate::base::limits::CONFIG_LEN_MAX;
+use crate::base::limits::{CONFIG_LEN_MAX, SPOOL_LEN_MAX_DEFAULT};
+use crate::ops::probing;
 use crate::ops::thaw::PriceTable;
 
 /// The environment variable that names the config.
@@ -55,6 +56,8 @@ pub struct Config {
     pub escrow: Option<EscrowConfig>,
     /// What is expected of the nights, and who is told.
     pub nights: NightsConfig,
+    /// Bytes that may wait on this host for mirrors.
+    pub spool_max: u64,
     /// What thawing costs.
     pub prices: PriceTable,
 }
@@ -98,9 +101,16 @@ impl Config {
             toml::from_str(&text.text).map_err(|error| text.unreadable(&error))?;
         let state_dir = text.absolute("state_dir", &table.state_dir)?;
         let shared = text.recipients("recipients", &table.recipients)?;
-        let vaults = vaults::check(&text, &table.vault, &shared)?;
+        let mut vaults = vaults::check(&text, &table.vault, &shared)?;
+        for vault in &mut vaults {
+            for store in &mut vault.stores {
+                store.record = probing::record_of(&state_dir, &vault.name, &store.name);
+            }
+        }
         check_places(&text, &table, &state_dir)?;
         let nights = nights::check(&text, &table)?;
+        let spool_max = table.spool_max.as_ref().map(|len| text.len("spool_max", len));
+        let spool_max = spool_max.transpose()?.unwrap_or(SPOOL_LEN_MAX_DEFAULT);
         let sources = sources::check(&text, table.sources)?;
         let archive = vaults.iter().flat_map(|vault| vault.recipients.iter());
         let escrow = match table.escrow {
@@ -110,7 +120,7 @@ impl Config {
             None => None,
         };
         let prices = prices::check(&text, table.prices.as_ref())?;
-        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, prices })
+        Ok(Self { path: text.path, state_dir, vaults, sources, escrow, nights, spool_max, prices })
     }
 
     /// Returns the vault of that name, or all if none is named.

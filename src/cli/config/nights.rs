@@ -101,6 +101,15 @@ mod tests {
         assert!(error.contains("line 2: rpo: expected a time"), "{error}");
     }
 
+    /// M-10
+    #[test]
+    fn the_spool_is_bounded_by_default_and_as_told() {
+        assert_eq!(config("").unwrap().spool_max, 10 * 1024 * 1024 * 1024);
+        assert_eq!(config("spool_max = \"2GiB\"").unwrap().spool_max, 2 * 1024 * 1024 * 1024);
+        let error = config("\nspool_max = \"much\"").unwrap_err().to_string();
+        assert!(error.contains("line 2: spool_max"), "{error}");
+    }
+
     /// N-14
     #[test]
     fn a_wrong_ping_url_is_refused_without_being_shown() {

@@ -19,6 +19,7 @@ pub struct ConfigTable {
     pub rpo: Option<Spanned<String>>,
     pub rto: Option<Spanned<String>>,
     pub ping: Option<Spanned<String>>,
+    pub spool_max: Option<Spanned<String>>,
     #[serde(default)]
     pub vault: Vec<Spanned<VaultTable>>,
     #[serde(default)]

@@ -43,6 +43,8 @@ pub struct StoreConfig {
     pub url: String,
     /// What an `s3://` store needs besides; `None` for any other.
     pub s3: Option<S3Settings>,
+    /// Where `store check` keeps what it saw of it.
+    pub record: PathBuf,
 }
 
 impl StoreConfig {
@@ -233,5 +235,5 @@ fn check_store<'a>(
     if s3.is_none() {
         buckets::refuse(text, table)?;
     }
-    Ok(StoreConfig { name, url, s3 })
+    Ok(StoreConfig { name, url, s3, record: PathBuf::new() })
 }

@@ -31,6 +31,8 @@ pub enum Ending {
     LeftOver,
     /// What is needed is archived or being thawed; exit 8.
     Frozen,
+    /// `store check` found a store that cannot be used as it is configured; exit 1.
+    Unfit,
     /// `status` found a vault without a snapshot that is new enough; exit 1.
     Stale,
 }
@@ -42,7 +44,7 @@ impl Ending {
             Self::Damaged => 3,
             Self::TooNew => 7,
             Self::LeftOver => 4,
-            Self::Stale => 1,
+            Self::Stale | Self::Unfit => 1,
             Self::Frozen => 8,
             Self::Done if warning_count > 0 => 4,
             Self::Done => 0,

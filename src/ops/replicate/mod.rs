@@ -8,6 +8,7 @@
 //! - What is archived at the source waits for a thaw, and the snapshots that need it wait too.
 
 mod report;
+mod settling;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,12 +17,14 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 pub use report::Replicated;
+pub use settling::Settling;
 
 use self::report::Tally;
 use super::Error;
 use super::carrying::{Fetched, fetch, remove_scratch, scratch_file};
+use super::locks::Locks;
 use super::workers::{count_for, work_each};
-use crate::base::{Event, GenerationId, Observer, SignerId, SnapshotId};
+use crate::base::{Event, Observer, SignerId, SnapshotId};
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::Inventory;
 use crate::store::{Content, Listed, Receipt, Store};
@@ -68,7 +71,13 @@ pub fn replicate(request: &Replication<'_>, observer: &dyn Observer) -> Result<R
     let run = Run {
         request,
         observer,
-        locks: Locks::read(request)?,
+        locks: Locks::read(
+            request.target,
+            std::slice::from_ref(request.source),
+            request.signed,
+            request.scratch,
+            request.now,
+        )?,
         workers: count_for([request.source.as_ref(), request.target.as_ref()]),
         tally: Mutex::default(),
     };
@@ -82,7 +91,7 @@ pub fn replicate(request: &Replication<'_>, observer: &dyn Observer) -> Result<R
 struct Run<'a> {
     request: &'a Replication<'a>,
     observer: &'a dyn Observer,
-    locks: Locks,
+    locks: Locks<'a>,
     workers: usize,
     tally: Mutex<Tally>,
 }
@@ -185,8 +194,7 @@ impl Run<'_> {
         let path = scratch_file(self.request.scratch, worker);
         match fetch(self.request.source, key, expected.as_ref(), &path)? {
             Fetched::Sound { sha256, len } => {
-                let locking = self.locks.store_for(key, self.request)?;
-                let target = locking.as_ref().unwrap_or(self.request.target);
+                let target = self.locks.store_for(key)?;
                 let content = Content::File(&path);
                 let receipt = put_or_recognise(target.as_ref(), key, content, &sha256)?;
                 (self.request.settle)(key, &receipt)?;
@@ -241,66 +249,5 @@ const fn unwritten(key: ObjectKey, last: bool) -> ObjectKey {
     match key {
         ObjectKey::LedgerEvent(signer, seq) if last => ObjectKey::LedgerCheckpoint(signer, seq),
         other => other,
-    }
-}
-
-/// Which generation every pack belongs to, where the target locks what it gets.
-struct Locks {
-    generations: Vec<GenerationId>,
-    packs: Option<Mutex<Inventory>>,
-}
-
-impl Locks {
-    fn read(request: &Replication<'_>) -> Result<Self, Error> {
-        let mut locks = Self { generations: Vec::new(), packs: None };
-        if request.target.locking(request.now).is_none() {
-            return Ok(locks);
-        }
-        let mut packs = Inventory::create(request.scratch)?;
-        for snapshot in request.signed.snapshots() {
-            let number = locks.number(snapshot.note.generation);
-            let source = std::slice::from_ref(request.source);
-            for entry in request.signed.list(source, &snapshot.note)?.unwrap_or_default() {
-                packs.add(&entry.key, number)?;
-            }
-        }
-        locks.packs = Some(Mutex::new(packs));
-        Ok(locks)
-    }
-
-    fn number(&mut self, generation: GenerationId) -> u64 {
-        let at = self.generations.iter().position(|id| *id == generation).unwrap_or_else(|| {
-            self.generations.push(generation);
-            self.generations.len() - 1
-        });
-        at as u64
-    }
-
-    /// Returns the target as it locks what belongs to the object's generation; what belongs to
-    /// none, as an event, is locked with the newest one.
-    fn store_for(
-        &self,
-        key: &ObjectKey,
-        request: &Replication<'_>,
-    ) -> Result<Option<Arc<dyn Store>>, Error> {
-        let Some(packs) = &self.packs else { return Ok(None) };
-        let signed = request.signed;
-        let of_snapshot = |id: SnapshotId| signed.snapshot(id).map(|found| found.note.generation);
-        let own = match *key {
-            ObjectKey::Pack(_) | ObjectKey::Tree(_) => {
-                let packs = packs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                let number = packs.number(key)?.and_then(|number| usize::try_from(number).ok());
-                number.and_then(|number| self.generations.get(number).copied())
-            }
-            ObjectKey::Generation(id, _) => Some(id),
-            ObjectKey::Segment(id)
-            | ObjectKey::Body(id)
-            | ObjectKey::List(id)
-            | ObjectKey::Note(id) => of_snapshot(id),
-            _ => None,
-        };
-        let Some(generation) = own.or_else(|| signed.newest_generation()) else { return Ok(None) };
-        let until = signed.locked_until(generation, request.now)?;
-        Ok(until.and_then(|until| request.target.locking(until)))
     }
 }

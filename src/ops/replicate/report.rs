@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use crate::base::limits::LISTED_COUNT_MAX;
 use crate::base::{Code, SnapshotId};
 use crate::format::ObjectKey;
 use crate::ops::verify::Finding;
 
 /// What was copied, and what was not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Replicated {
     /// The store that got it.
     pub store: String,

@@ -177,7 +177,7 @@ fn signed(object: &Outgoing) -> SignedObject {
 fn bytes_of(object: &Outgoing) -> &[u8] {
     match &object.payload {
         Payload::Bytes(bytes) => bytes,
-        Payload::File(_) => &[],
+        Payload::File(_) | Payload::Elsewhere => &[],
     }
 }
 
@@ -272,7 +272,8 @@ fn write_segment(
     writer.state().sync_spooled(&file.path)?;
     let payload = Payload::File(file.path.to_string_lossy().into_owned());
     let key = ObjectKey::Segment(snapshot);
-    Ok((Outgoing { key, sha256: file.sha256, payload }, file.stored_len))
+    let object = Outgoing { key, sha256: file.sha256, payload, locked_until: None };
+    Ok((object, file.stored_len))
 }
 
 fn report(

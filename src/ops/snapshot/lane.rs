@@ -10,6 +10,7 @@
 //! the lookup never waits for compression; `packing` turns those offsets into packs in order.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -120,10 +121,16 @@ impl LaneKeys {
 }
 
 /// The feeding end of a lane.
+///
+/// When the lane fails, what it is fed with is dropped from then on, so that the lanes of other
+/// vaults go on; only the last one's failure ends the reading.
 pub struct Feed {
     keys: Arc<LaneKeys>,
     steps: Submitter<Step>,
     carry: Vec<u8>,
+    has_failed: AtomicBool,
+    /// Lanes of the phase that have not failed.
+    going_count: Arc<AtomicUsize>,
 }
 
 impl Feed {
@@ -140,31 +147,34 @@ impl Feed {
     /// Ends the current stream.
     pub fn end(&mut self, end: StreamEnd) -> Result<(), Closed> {
         self.pass_on(&[], Ending::Last)?;
-        self.steps.push(Step::End(end))
+        self.push(Step::End(end))
     }
 
     /// Starts the current stream again.
     pub fn abandon(&mut self) -> Result<(), Closed> {
         self.carry.clear();
-        self.steps.push(Step::Abandon)
+        self.push(Step::Abandon)
     }
 
     /// Feeds what `work` makes, on any core.
     pub fn submit(&self, work: impl FnOnce() -> Step + Send + 'static) -> Result<(), Closed> {
-        self.steps.submit(work)
+        self.give(|steps| steps.submit(work))
     }
 
     /// Feeds a step that needs no work.
     pub fn push(&self, step: Step) -> Result<(), Closed> {
-        self.steps.push(step)
+        self.give(|steps| steps.push(step))
     }
 
     /// Tells that a file is no longer in the tree.
     pub fn remove(&self, key: Vec<u8>) -> Result<(), Closed> {
-        self.steps.push(Step::Remove(key))
+        self.push(Step::Remove(key))
     }
 
     fn pass_on(&mut self, window: &[u8], ending: Ending) -> Result<(), Closed> {
+        if self.has_failed.load(Ordering::SeqCst) {
+            return self.unless_last();
+        }
         let mut data = std::mem::take(&mut self.carry);
         data.extend_from_slice(window);
         let lens = self.keys.cutter.cut(&data, ending);
@@ -173,10 +183,30 @@ impl Feed {
             return Ok(());
         }
         let keys = Arc::clone(&self.keys);
-        self.steps.submit(move || {
+        self.submit(move || {
             let chunks = keys.name(&data, &lens);
             Step::Chunks(data, chunks)
         })
+    }
+
+    fn give(
+        &self,
+        give: impl FnOnce(&Submitter<Step>) -> Result<(), Closed>,
+    ) -> Result<(), Closed> {
+        if !self.has_failed.load(Ordering::SeqCst) {
+            if give(&self.steps).is_ok() {
+                return Ok(());
+            }
+            if !self.has_failed.swap(true, Ordering::SeqCst) {
+                self.going_count.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.unless_last()
+    }
+
+    /// Lets the reading go on as long as some lane does.
+    fn unless_last(&self) -> Result<(), Closed> {
+        if self.going_count.load(Ordering::SeqCst) > 0 { Ok(()) } else { Err(Closed) }
     }
 }
 
@@ -233,6 +263,8 @@ pub struct LaneSettings<'a> {
     pub writer: &'a Mutex<Writer>,
     /// Is told of every pack.
     pub observer: &'a dyn Observer,
+    /// Lanes of the phase that have not failed.
+    pub going_count: Arc<AtomicUsize>,
 }
 
 /// A running lane.
@@ -269,7 +301,13 @@ pub fn open<'scope, 'env, S: Sink + 'scope>(
         packer: scope.spawn(move || packer.run(&blocks)),
         store: scope.spawn(move || storing::run(&packs, &pending, writer, observer)),
     };
-    let feed = Feed { keys: Arc::new(settings.keys), steps: step_sender, carry: Vec::new() };
+    let feed = Feed {
+        keys: Arc::new(settings.keys),
+        steps: step_sender,
+        carry: Vec::new(),
+        has_failed: AtomicBool::new(false),
+        going_count: settings.going_count,
+    };
     (feed, lane)
 }
 

@@ -35,9 +35,9 @@ pub use uploads::UploadsPath;
 
 use commit::Contents;
 use database::OnlyStream;
-use lane::UsablePacks;
+use lane::{Feed, UsablePacks};
 use rows::Rows;
-use run::{Run, phase};
+use run::{Failed, Run, each, phase};
 use tree::TreeCounts;
 use uploads::{CacheSink, UploadsLane};
 use warnings::Warnings;
@@ -47,7 +47,7 @@ use crate::base::{Code, Event, Observer, Profile, SnapshotId, entropy};
 use crate::crypto::identity::AskPassphrase;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event_fields::SecretSealed;
-use crate::manifest::FileCache;
+use crate::manifest::{FileCache, FilePages};
 use crate::ops::rows::FACT;
 use crate::policy::Policy;
 use crate::source::{DumpFacts, StreamSource};
@@ -83,10 +83,11 @@ pub struct RunReport {
 
 /// Takes a snapshot for every vault that is due.
 ///
-/// A vault that cannot begin or end its snapshot does not keep the others from theirs.
+/// Sources are read once. A vault that fails does not keep the others from their snapshots, whether
+/// it cannot begin, its store or state fails while sources are read, or it cannot end.
 ///
 /// # Errors
-/// If a source fails, or a store or the state while sources are read. No snapshot exists then that
+/// If a source fails. No snapshot exists then that
 /// did not before, but for those of an earlier run that were completed; what became durable is
 /// reused.
 pub fn run(
@@ -113,13 +114,15 @@ pub fn run(
     // Without a directory to look at, no file is known to have been erased meanwhile.
     let root = uploads.map(|uploads| uploads.directory().unwrap_or(Path::new("")));
     let mut rows = Rows::before(root, runs[0].writer().state().path());
+    let failed = &mut report.failed;
     if let Some(source) = &sources.database {
-        let facts = take_database(&mut runs, source.as_ref(), &mut rows, observer)?;
-        rows.finish(&facts, &warnings);
+        let facts;
+        (runs, facts) = take_database(runs, failed, source.as_ref(), &mut rows, observer)?;
+        facts.iter().for_each(|facts| rows.finish(facts, &warnings));
     }
     if let Some(uploads) = &sources.uploads {
-        take_uploads(&mut runs, uploads, &warnings, observer)?;
-        take_trees(&mut runs, uploads, (&rows, &warnings), observer)?;
+        runs = take_uploads(runs, failed, uploads, &warnings, observer)?;
+        runs = take_trees(runs, failed, uploads, (&rows, &warnings), observer);
     }
     for mut run in runs {
         let name = run.writer().name().to_owned();
@@ -146,6 +149,7 @@ fn ready(
     for snapshot in undelivered {
         observer.observe(Event::SnapshotCompleted { snapshot, store: store.clone() });
     }
+    tell_completed(&mut job.writer, observer.as_ref())?;
     match is_due(&job.writer)? {
         true => begin(job, ask, observer).map(Some), // I1, I9
         false => Ok(None),
@@ -212,80 +216,114 @@ fn begin(
     })
 }
 
+/// Reads the database for every vault; there are no facts if every vault failed meanwhile.
 fn take_database(
-    runs: &mut [Run],
+    runs: Vec<Run>,
+    failed: &mut Failed,
     source: &dyn StreamSource,
     rows: &mut Rows,
     observer: &Arc<dyn Observer>,
-) -> Result<DumpFacts, Error> {
-    let sinks = runs.iter().map(|_| OnlyStream::new()).collect();
+) -> Result<(Vec<Run>, Option<DumpFacts>), Error> {
+    let runs = runs.into_iter().map(|run| (run, OnlyStream::new(), ())).collect();
     let mut facts = None;
-    let sinks = phase("database", runs, sinks, Profile::Stream, observer.as_ref(), |mut feeds| {
+    let read = |feeds: Vec<(Feed, ())>| {
+        let mut feeds: Vec<Feed> = feeds.into_iter().map(|(feed, ())| feed).collect();
         facts = Some(database::read(source, &mut feeds, rows, observer.as_ref())?);
         Ok(())
-    })?;
-    let facts = facts.ok_or(Error::Closed)?;
-    for (run, sink) in runs.iter_mut().zip(sinks) {
+    };
+    let runs = phase("database", runs, failed, Profile::Stream, observer.as_ref(), read)?;
+    let runs = each(runs, failed, |run, sink| {
         let (end, recipe) = sink.take()?;
+        let facts = facts.clone().ok_or(Error::Closed)?;
         run.use_recipe(&recipe);
-        run.database = Some((source.describe(), facts.clone(), end, recipe));
-    }
-    Ok(facts)
+        run.database = Some((source.describe(), facts, end, recipe));
+        Ok(())
+    });
+    Ok((runs, facts))
 }
 
 fn take_uploads(
-    runs: &mut [Run],
+    runs: Vec<Run>,
+    failed: &mut Failed,
     uploads: &Uploads,
     warnings: &Warnings,
     observer: &Arc<dyn Observer>,
-) -> Result<(), Error> {
-    let (mut sinks, mut views) = (Vec::new(), Vec::new());
-    for run in runs.iter_mut() {
-        let usable = Arc::clone(&run.usable);
-        let writer = run.writer();
-        let owner = writer.manifest_identity()?;
-        let cache = FileCache::open(&writer.state().file("files.sqlite"), &owner)?;
-        views.push((cache.pages()?, usable));
-        sinks.push(CacheSink(cache));
+) -> Result<Vec<Run>, Error> {
+    let mut opened = Vec::new();
+    for mut run in runs {
+        match open_cache(&mut run) {
+            Ok((cache, view)) => opened.push((run, CacheSink(cache), view)),
+            Err(error) => failed.push((run.name(), error)),
+        }
     }
-    let sinks = phase("uploads", runs, sinks, Profile::File, observer.as_ref(), |feeds| {
-        let lanes = feeds.into_iter().zip(views);
+    let walk = |feeds: Vec<(Feed, (FilePages, Arc<UsablePacks>))>| {
+        let lanes = feeds.into_iter();
         let lanes = lanes.map(|(feed, (pages, usable))| UploadsLane { feed, pages, usable });
         uploads.walk(lanes.collect(), warnings, observer.as_ref())
-    })?;
-    for (run, sink) in runs.iter_mut().zip(sinks) {
+    };
+    let runs = phase("uploads", opened, failed, Profile::File, observer.as_ref(), walk)?;
+    Ok(each(runs, failed, |run, sink| {
         run.cache = Some(sink.0);
-    }
-    Ok(())
+        Ok(())
+    }))
+}
+
+/// Opens what a vault knows of the files of its newest tree, and a view of it.
+fn open_cache(run: &mut Run) -> Result<(FileCache, (FilePages, Arc<UsablePacks>)), Error> {
+    let usable = Arc::clone(&run.usable);
+    let writer = run.writer();
+    let owner = writer.manifest_identity()?;
+    let cache = FileCache::open(&writer.state().file("files.sqlite"), &owner)?;
+    let pages = cache.pages()?;
+    Ok((cache, (pages, usable)))
 }
 
 /// Writes each vault's tree, now that every file's packs have names, and compares it with rows.
 fn take_trees(
-    runs: &mut [Run],
+    runs: Vec<Run>,
+    failed: &mut Failed,
+    uploads: &Uploads,
+    checks: (&Rows, &Warnings),
+    observer: &Arc<dyn Observer>,
+) -> Vec<Run> {
+    let mut kept = Vec::new();
+    for mut run in runs {
+        let name = run.name();
+        match take_tree(run, failed, uploads, checks, observer) {
+            Ok(run) => kept.extend(run),
+            Err(error) => failed.push((name, error)),
+        }
+    }
+    kept
+}
+
+fn take_tree(
+    mut run: Run,
+    failed: &mut Failed,
     uploads: &Uploads,
     (rows, warnings): (&Rows, &Warnings),
     observer: &Arc<dyn Observer>,
-) -> Result<(), Error> {
-    for run in runs.chunks_mut(1) {
-        let names = run[0].pack_names()?;
-        let cache = run[0].cache.take().ok_or(Error::Closed)?;
-        let mut used = std::mem::take(&mut run[0].used);
-        let mut counts = TreeCounts::default();
-        let mut check = rows.compare(&cache, warnings);
-        let sinks = vec![OnlyStream::new()];
-        let mut sinks =
-            phase("tree", run, sinks, Profile::Meta, observer.as_ref(), |mut feeds| {
-                counts = tree::write(&cache, &names, &mut used, &mut check, &mut feeds[0])?;
-                Ok(())
-            })?;
-        let (end, recipe) = sinks.remove(0).take()?;
-        run[0].rows = check.finish(&run[0].warnings);
-        run[0].used = used;
-        run[0].use_recipe(&recipe);
-        run[0].uploads = Some((uploads.describe(), counts, end, recipe));
-        run[0].cache = Some(cache);
-    }
-    Ok(())
+) -> Result<Option<Run>, Error> {
+    let names = run.pack_names()?;
+    let cache = run.cache.take().ok_or(Error::Closed)?;
+    let mut used = std::mem::take(&mut run.used);
+    let mut counts = TreeCounts::default();
+    let mut check = rows.compare(&cache, warnings);
+    let write = |mut feeds: Vec<(Feed, ())>| {
+        let feed = &mut feeds[0].0;
+        counts = tree::write(&cache, &names, &mut used, &mut check, feed)?;
+        Ok(())
+    };
+    let runs = vec![(run, OnlyStream::new(), ())];
+    let mut runs = phase("tree", runs, failed, Profile::Meta, observer.as_ref(), write)?;
+    let Some((mut run, sink)) = runs.pop() else { return Ok(None) };
+    let (end, recipe) = sink.take()?;
+    run.rows = check.finish(&run.warnings);
+    run.used = used;
+    run.use_recipe(&recipe);
+    run.uploads = Some((uploads.describe(), counts, end, recipe));
+    run.cache = Some(cache);
+    Ok(Some(run))
 }
 
 /// Commits and delivers a vault's snapshot (I2, I3).
@@ -311,6 +349,7 @@ fn finish(
     writer.record_sealed(&sources.sealed)?;
     let mut report = commit::commit(writer, snapshot, snapshot.time(), tags, contents)?;
     writer.deliver(observer)?;
+    tell_completed(writer, observer)?;
     report.rows = rows.map(|rows| rows.counts);
     report.lagging = writer.mirrors().lagging();
     if let Some(Err(error)) = cache.map(FileCache::commit) {
@@ -318,6 +357,14 @@ fn finish(
         warnings.warn_of(&error);
     }
     Ok(report)
+}
+
+/// Records what each store has whole since the last time, and delivers that at once.
+fn tell_completed(writer: &mut Writer, observer: &dyn Observer) -> Result<(), Error> {
+    if writer.record_completed()? {
+        writer.deliver(observer)?;
+    }
+    Ok(())
 }
 
 /// Refuses a run that took longer than prune waits for what it leans on.

@@ -1,7 +1,8 @@
 //! One vault while its snapshot is being taken, and the phases of a run.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ use super::warnings::Warnings;
 use crate::base::{Event, Observer, PackId, Profile, SnapshotId};
 use crate::format::pack::PackOwner;
 use crate::format::recipe::Recipe;
-use crate::manifest::{FileCache, PackNumber};
+use crate::manifest::{ChunkReader, FileCache, PackNumber};
 use crate::ops::Error;
 use crate::ops::rows::RowsReport;
 use crate::source::DumpFacts;
@@ -43,15 +44,31 @@ pub struct Run {
     pub warnings: Warnings,
 }
 
+/// What may fail before a lane starts.
+struct Opening {
+    reader: ChunkReader,
+    staging_dir: PathBuf,
+}
+
+/// The vaults that failed on their own, and why.
+pub type Failed = Vec<(String, Error)>;
+
 impl Run {
+    fn prepare(&mut self) -> Result<Opening, Error> {
+        let writer = self.writer();
+        let staging_dir = writer.staging_dir()?;
+        Ok(Opening { reader: writer.manifest().chunk_reader()?, staging_dir })
+    }
+
     /// Starts a lane of this vault.
     fn open<'scope, 'env, S: Sink + 'scope>(
         &'env self,
         scope: &'scope std::thread::Scope<'scope, 'env>,
+        (opening, sink): (Opening, S),
         profile: Profile,
-        sink: S,
+        going_count: &Arc<AtomicUsize>,
         observer: &'env dyn Observer,
-    ) -> Result<(lane::Feed, Lane<'scope, S>), Error> {
+    ) -> (lane::Feed, Lane<'scope, S>) {
         let writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let parameters = writer.note().parameters.clone();
         let generation = writer.generation();
@@ -60,10 +77,10 @@ impl Run {
             keys: LaneKeys::new(&generation.dedup_secret, profile, parameters.chunks(profile)),
             parameters: parameters.chunks(profile),
             block_len: parameters.fields().block_len,
-            reader: writer.manifest().chunk_reader()?,
+            reader: opening.reader,
             usable: Arc::clone(&self.usable),
             factory: PackFactory {
-                staging_dir: writer.staging_dir()?,
+                staging_dir: opening.staging_dir,
                 owner: PackOwner { vault: writer.vault(), generation: generation.id, profile },
                 recipient: generation.recipient.clone(),
                 pack_len: parameters.fields().pack_len,
@@ -72,9 +89,15 @@ impl Run {
             },
             writer: &self.writer,
             observer,
+            going_count: Arc::clone(going_count),
         };
         drop(writer);
-        Ok(lane::open(scope, settings, sink))
+        lane::open(scope, settings, sink)
+    }
+
+    /// Returns the vault's name.
+    pub fn name(&mut self) -> String {
+        self.writer().name().to_owned()
     }
 
     /// Returns the vault, between phases.
@@ -96,31 +119,73 @@ impl Run {
     }
 }
 
-/// Runs one phase: a lane for every vault, fed by `feed`; returns the lanes' sinks.
-pub fn phase<S: Sink>(
+/// Goes on with the vaults for which a step goes well.
+pub fn each<T>(
+    runs: Vec<(Run, T)>,
+    failed: &mut Failed,
+    mut step: impl FnMut(&mut Run, T) -> Result<(), Error>,
+) -> Vec<Run> {
+    let mut kept = Vec::new();
+    for (mut run, item) in runs {
+        match step(&mut run, item) {
+            Ok(()) => kept.push(run),
+            Err(error) => failed.push((run.name(), error)),
+        }
+    }
+    kept
+}
+
+/// Runs one phase: a lane for every vault, all fed by `feed`; returns each vault whose lane came
+/// to its end, and its sink. The others failed on their own, and kept none from going on.
+///
+/// # Errors
+/// If the reading itself fails.
+pub fn phase<S: Sink, E>(
     name: &'static str,
-    runs: &[Run],
-    sinks: Vec<S>,
+    runs: Vec<(Run, S, E)>,
+    failed: &mut Failed,
     profile: Profile,
     observer: &dyn Observer,
-    feed: impl FnOnce(Vec<lane::Feed>) -> Result<(), Error>,
-) -> Result<Vec<S>, Error> {
+    feed: impl FnOnce(Vec<(lane::Feed, E)>) -> Result<(), Error>,
+) -> Result<Vec<(Run, S)>, Error> {
+    let (mut ready, mut openings, mut extras) = (Vec::new(), Vec::new(), Vec::new());
+    for (mut run, sink, extra) in runs {
+        match run.prepare() {
+            Ok(opening) => {
+                ready.push(run);
+                openings.push((opening, sink));
+                extras.push(extra);
+            }
+            Err(error) => failed.push((run.name(), error)),
+        }
+    }
+    if ready.is_empty() {
+        return Ok(Vec::new());
+    }
     observer.observe(Event::PhaseStarted { phase: name, total_len: None });
+    let going_count = Arc::new(AtomicUsize::new(ready.len()));
     let sinks = std::thread::scope(|scope| {
         let (mut feeds, mut lanes) = (Vec::new(), Vec::new());
-        for (run, sink) in runs.iter().zip(sinks) {
-            let (feed, lane) = run.open(scope, profile, sink, observer)?;
-            feeds.push(feed);
+        for ((run, opening), extra) in ready.iter().zip(openings).zip(extras) {
+            let (feed, lane) = run.open(scope, opening, profile, &going_count, observer);
+            feeds.push((feed, extra));
             lanes.push(lane);
         }
         let fed = feed(feeds);
-        let joined: Result<Vec<S>, Error> = lanes.into_iter().map(Lane::join).collect();
-        match (fed, joined) {
-            // A feed that only saw a closed queue did not fail itself.
-            (Ok(()) | Err(Error::Closed), joined) => joined,
-            (Err(error), _) => Err(error),
+        let joined: Vec<Result<S, Error>> = lanes.into_iter().map(Lane::join).collect();
+        match fed {
+            // A feed that only saw closed queues did not fail itself.
+            Ok(()) | Err(Error::Closed) => Ok(joined),
+            Err(error) => Err(error),
         }
     })?;
     observer.observe(Event::PhaseFinished { phase: name });
-    Ok(sinks)
+    let mut ended = Vec::new();
+    for (mut run, sink) in ready.into_iter().zip(sinks) {
+        match sink {
+            Ok(sink) => ended.push((run, sink)),
+            Err(error) => failed.push((run.name(), error)),
+        }
+    }
+    Ok(ended)
 }

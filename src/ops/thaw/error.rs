@@ -13,8 +13,8 @@ use crate::store::{self, StorageClass, ThawTier};
 pub enum ThawError {
     /// Packs are frozen, and nobody said that they may be thawed.
     #[error(
-        "read {frozen_count} of {pack_count} packs from store {store}: they are archived \
-         ({len} bytes) and must be thawed first; nothing was asked for"
+        "read packs from store {store}: {frozen_count} of {pack_count} ({len} bytes) are archived \
+         and must be thawed first; nothing was asked for"
     )]
     Archived {
         /// The store's name.
@@ -75,7 +75,10 @@ pub enum ThawError {
         source: Box<store::Error>,
     },
     /// The list of requests cannot be kept.
-    #[error("keep the list of requests {}: nothing was asked for that is not on it", path.display())]
+    #[error(
+        "keep the list of requests {}: nothing was asked for that is not on it",
+        path.display()
+    )]
     List {
         /// The list.
         path: PathBuf,

@@ -11,7 +11,9 @@ use super::{Need, Thaw, ThawError, Until};
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::ops;
-use crate::store::{Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier};
+use crate::store::{
+    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, VersionListing,
+};
 use crate::vault;
 
 /// How often a pack is read that the store calls ready, and then does not give.
@@ -142,13 +144,21 @@ impl Store for WaitingStore {
         self.inner().versions(key)
     }
 
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.inner().list_versions(folder)
+    }
+
     fn has_classes(&self) -> bool {
         self.inner().has_classes()
     }
 
     fn await_readable(&self, keys: &[ObjectKey]) -> Result<Vec<bool>, Error> {
         let need: Need = keys.iter().filter(|key| self.need.contains(key)).copied().collect();
-        let packs = self.thaw.wait(&need, Until::Any).map_err(|error| self.wrap(error))?;
+        let packs = match self.thaw.wait(&need, Until::Any) {
+            // Reading names the pack.
+            Err(ops::Error::Thaw(ThawError::Archived { .. })) => Vec::new(),
+            waited => waited.map_err(|error| self.wrap(error))?,
+        };
         let cold = packs.iter().filter(|pack| pack.is_cold()).map(|pack| pack.key);
         let cold: BTreeSet<ObjectKey> = cold.collect();
         Ok(keys.iter().map(|key| !cold.contains(key)).collect())

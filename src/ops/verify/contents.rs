@@ -21,15 +21,19 @@ use crate::vault::{self, Unlocked};
 /// Blocks of a pack that are in memory at once.
 const BLOCKS_AT_ONCE: usize = 8;
 
+/// Stored bytes of bodies that are kept; what is beyond is read a second time.
+const BODIES_LEN: u64 = 16 * 1024 * 1024;
+
 /// Checks everything that opens with the generations' keys.
 pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
-    let mut bodies = BTreeMap::new();
     let mut packs: BTreeMap<PackId, (GenerationId, Profile)> = BTreeMap::new();
+    let (mut opening, mut kept_len) = (Vec::new(), 0);
     for note in scope.notes.values() {
         match unlocked.body(note) {
             Ok(body) => {
-                check_list(scope, note, &body, &mut packs, collector);
-                bodies.insert(note.snapshot, body);
+                check_list(unlocked, scope, note, &body, &mut packs, collector)?;
+                kept_len += note.body.len;
+                opening.push((note, (kept_len <= BODIES_LEN).then_some(body)));
             }
             Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
         }
@@ -39,18 +43,32 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
         check_pack(unlocked, *id, *generation, *profile, collector)
     })?;
     let mut proven = BTreeSet::new();
-    bodies.values().try_for_each(|body| check_streams(unlocked, body, &mut proven, collector))
+    for (note, kept) in opening {
+        match kept.map_or_else(|| unlocked.body(note), Ok) {
+            Ok(body) => check_streams(unlocked, &body, &mut proven, collector)?,
+            Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the packs of a body are those of the signed list.
 fn check_list(
+    unlocked: &Unlocked,
     scope: &Scope,
     note: &SnapshotNote,
     body: &Body,
     packs: &mut BTreeMap<PackId, (GenerationId, Profile)>,
     collector: &Collector<'_>,
-) {
-    let Some(list) = scope.lists.get(&note.snapshot) else { return };
+) -> Result<(), Error> {
+    let list = match scope.lists.get(&note.snapshot) {
+        Some(list) => Ok(list.clone()),
+        None => unlocked.auditor().list(note),
+    };
+    let list = match list {
+        Ok(list) => list,
+        Err(error) => return collector.add_error(ObjectKey::List(note.snapshot), error),
+    };
     let listed: BTreeSet<PackId> = list.iter().filter_map(|entry| entry.key.pack()).collect();
     let named: BTreeSet<PackId> = body.packs.iter().copied().collect();
     if listed != named {
@@ -73,6 +91,7 @@ fn check_list(
             packs.insert(id, (note.generation, profile));
         }
     }
+    Ok(())
 }
 
 fn check_pack(

@@ -12,15 +12,23 @@ use crate::format::event_fields::GenerationRev;
 use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
-use crate::vault::{Auditor, changes, ledger};
+use crate::vault::at_once::map_at_once;
+use crate::vault::{self, Auditor, changes, ledger};
 
 type Notes = BTreeMap<SnapshotId, SnapshotNote>;
 
-/// Checks notes and ledgers; returns the heads of the ledgers and the notes that verified.
-pub fn check(
-    auditor: &Auditor,
-    collector: &Collector<'_>,
-) -> Result<(Vec<LedgerHead>, Notes), Error> {
+/// What verified of notes and ledgers.
+pub struct Checked {
+    /// The heads of the ledgers.
+    pub heads: Vec<LedgerHead>,
+    /// The notes.
+    pub notes: Notes,
+    /// The generations whose secrets were destroyed.
+    pub shredded: BTreeSet<GenerationId>,
+}
+
+/// Checks notes and ledgers.
+pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Error> {
     for (key, error) in auditor.problems() {
         use crate::base::Coded;
         collector.add(error.code(), key, error);
@@ -54,7 +62,7 @@ pub fn check(
     check_agreement(auditor, &checked.sound, &said, collector)?;
     check_generations(auditor, &said, &shredded, collector)?;
     check_changes(auditor, &said, collector);
-    Ok((heads, checked.sound))
+    Ok(Checked { heads, notes: checked.sound, shredded })
 }
 
 /// What the ledgers say that the notes must agree with.
@@ -106,23 +114,42 @@ fn check_agreement(
     said: &Said,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    for (id, signed) in &said.taken {
+    let standing = said.taken.iter().filter(|(id, _)| !said.forgotten.contains(id));
+    let standing: Vec<(&SnapshotId, &Digest)> = standing.collect();
+    let read = map_at_once(auditor.store().calls_at_once(), &standing, |(id, signed)| {
+        read_recorded(auditor, ObjectKey::Note(**id), &[**signed], NOTE_LEN_MAX)
+    });
+    for ((id, _), found) in standing.into_iter().zip(read) {
         let key = ObjectKey::Note(*id);
-        if said.forgotten.contains(id) {
-            continue;
-        }
-        match auditor.store().get(&key, NOTE_LEN_MAX) {
-            Ok(bytes) if sha256(&bytes) == *signed => {}
-            Ok(_) => collector.add(
+        match found {
+            Ok(_) => {}
+            Err(vault::Error::Altered { .. }) => collector.add(
                 Code::NoteMismatch,
                 key,
                 "its SHA-256 is not the one that the ledger recorded",
             ),
-            Err(error) => collector.add_error(key, error.into())?,
+            Err(error) => collector.add_error(key, error)?,
         }
     }
     check_unrecorded(notes, said, collector);
     Ok(())
+}
+
+/// Reads an object of which a ledger recorded a SHA-256, or several; returns which it has.
+fn read_recorded(
+    auditor: &Auditor,
+    key: ObjectKey,
+    recorded: &[Digest],
+    len_max: u64,
+) -> Result<Digest, vault::Error> {
+    auditor.versions().named(key, |view| {
+        let found = sha256(&view.get(&key, len_max)?);
+        if recorded.contains(&found) {
+            return Ok(found);
+        }
+        let expected = recorded.first().map(ToString::to_string).unwrap_or_default();
+        Err(vault::Error::Altered { key, found: found.to_string(), expected })
+    })
 }
 
 /// Checks the notes that no ledger records. A run journals the record with the note and delivers it
@@ -164,20 +191,20 @@ fn check_generations(
     }
     for (key, recorded) in files {
         collector.saw(1, 0);
-        let found = match auditor.store().get(&key, GENERATION_FILE_LEN_MAX) {
-            Ok(bytes) => sha256(&bytes),
+        let digests: Vec<Digest> = recorded.iter().map(|(_, signed)| *signed).collect();
+        let found = match read_recorded(auditor, key, &digests, GENERATION_FILE_LEN_MAX) {
+            Ok(found) => found,
+            Err(vault::Error::Altered { .. }) => {
+                let detail = "its SHA-256 is not the one that the ledger recorded";
+                collector.add(Code::ObjectAltered, key, detail);
+                continue;
+            }
             Err(error) => {
-                collector.add_error(key, error.into())?;
+                collector.add_error(key, error)?;
                 continue;
             }
         };
-        let (right, wrong): (Vec<_>, Vec<_>) =
-            recorded.into_iter().partition(|(_, signed)| *signed == found);
-        if right.is_empty() {
-            let detail = "its SHA-256 is not the one that the ledger recorded";
-            collector.add(Code::ObjectAltered, key, detail);
-            continue;
-        }
+        let wrong = recorded.into_iter().filter(|(_, signed)| *signed != found);
         // Who signs a second record cannot make the right file look wrong.
         for (event, _) in wrong {
             let detail = format!("it records another SHA-256 of {key} than an event that is right");

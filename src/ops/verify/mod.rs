@@ -3,28 +3,35 @@
 //! | level | needs | reads |
 //! |---|---|---|
 //! | ledger | root verification key | vault notes, snapshot notes, ledgers |
-//! | stored | the same | lists, and the size of every object they name |
+//! | stored | the same | lists; of every object they name the size, and what the store attests |
 //! | bytes | the same | every byte: what is stored is what was signed |
 //! | contents | a data identity | every chunk and every file digest |
 //!
 //! Damage is a finding, never an end: everything else is still looked at.
 
 mod contents;
+mod counts;
 mod ledger;
+mod rewritten;
 mod stored;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 
 use super::Error;
-use crate::base::{Code, Event, Observer, SnapshotId};
+pub use counts::StoredCounts;
+
+use crate::base::limits::FINDINGS_MAX;
+use crate::base::{Code, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
+use crate::manifest::Needed;
+use crate::store::Stat;
 use crate::vault::{self, Auditor, Unlocked};
 
 /// How much is proven.
@@ -83,6 +90,9 @@ pub struct VerifyReport {
     pub object_count: u64,
     /// Bytes read to the end.
     pub read_len: u64,
+    /// What the store says of the objects, from level `stored` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredCounts>,
     /// Every ledger as far as it verified.
     pub ledgers: Vec<LedgerHead>,
     /// What is not as it must be.
@@ -99,12 +109,37 @@ impl VerifyReport {
     }
 }
 
+/// The findings, and of each code how many there are beside those that are named.
+#[derive(Default)]
+struct Findings {
+    named: BTreeSet<Finding>,
+    named_counts: BTreeMap<Code, usize>,
+    unnamed_counts: BTreeMap<Code, u64>,
+}
+
+impl Findings {
+    fn add(&mut self, finding: Finding) {
+        let count = self.named_counts.entry(finding.code).or_default();
+        if *count >= FINDINGS_MAX && !self.named.contains(&finding) {
+            *self.unnamed_counts.entry(finding.code).or_default() += 1;
+        } else {
+            *count += usize::from(self.named.insert(finding));
+        }
+    }
+
+    fn gaps(&self) -> Vec<String> {
+        let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
+        self.unnamed_counts.iter().map(gap).collect()
+    }
+}
+
 /// Collects findings and counts from several threads.
 struct Collector<'a> {
     auditor: &'a Auditor,
     observer: &'a dyn Observer,
-    findings: Mutex<BTreeSet<Finding>>,
+    findings: Mutex<Findings>,
     gaps: Mutex<BTreeSet<String>>,
+    counts: Mutex<StoredCounts>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
@@ -114,8 +149,9 @@ impl<'a> Collector<'a> {
         Self {
             auditor,
             observer,
-            findings: Mutex::new(BTreeSet::new()),
-            gaps: Mutex::new(BTreeSet::new()),
+            findings: Mutex::default(),
+            gaps: Mutex::default(),
+            counts: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
         }
@@ -123,7 +159,7 @@ impl<'a> Collector<'a> {
 
     fn add(&self, code: Code, object: impl ToString, detail: impl ToString) {
         let finding = Finding { code, object: object.to_string(), detail: detail.to_string() };
-        self.findings.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(finding);
+        held(&self.findings).add(finding);
     }
 
     /// Records what an error says about an object; trouble with reaching the store is passed on,
@@ -138,7 +174,12 @@ impl<'a> Collector<'a> {
 
     /// Records what this run could not look at.
     fn leave_out(&self, gap: String) {
-        self.gaps.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(gap);
+        held(&self.gaps).insert(gap);
+    }
+
+    /// Counts what the store says of an object.
+    fn count_stored(&self, stat: &Stat) {
+        held(&self.counts).count(stat);
     }
 
     fn saw(&self, count: u64, read_len: u64) {
@@ -149,12 +190,37 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The snapshots that are looked at, with their lists where those verified.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What is looked at.
 struct Scope {
+    /// The snapshots.
     notes: BTreeMap<SnapshotId, SnapshotNote>,
+    /// Generations whose files are gone because a ledger says so.
+    shredded: BTreeSet<GenerationId>,
+    /// Every pack and tree object that their lists name.
+    needed: Needed,
+    /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
-    /// Every object that a list names, with its signed size.
-    objects: BTreeMap<ObjectKey, u64>,
+}
+
+impl Scope {
+    /// Tells whether an object that is neither pack nor tree is one of what is looked at.
+    fn names(&self, key: &ObjectKey) -> bool {
+        match key {
+            ObjectKey::Vault(_) | ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
+                true
+            }
+            ObjectKey::Generation(id, _) => !self.shredded.contains(id),
+            ObjectKey::Note(id)
+            | ObjectKey::Body(id)
+            | ObjectKey::List(id)
+            | ObjectKey::Segment(id) => self.notes.contains_key(id),
+            _ => false,
+        }
+    }
 }
 
 /// Verifies a store at a level; of `only` these snapshots, if given. Without identities, which
@@ -172,13 +238,11 @@ pub fn verify(
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, observer);
-    let (ledgers, notes) = ledger::check(auditor, &collector)?;
+    let ledger::Checked { heads, notes, shredded } = ledger::check(auditor, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
-    let mut scope = Scope {
-        notes: notes.into_iter().filter(|(id, _)| wanted(id)).collect(),
-        lists: BTreeMap::new(),
-        objects: BTreeMap::new(),
-    };
+    let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
+    let needed = Needed::new().map_err(vault::Error::from)?;
+    let mut scope = Scope { notes, shredded, needed, lists: BTreeMap::new() };
     if level >= Level::Stored {
         stored::check_sizes(auditor, &mut scope, &collector, only.is_none())?;
     }
@@ -188,24 +252,41 @@ pub fn verify(
     if let Some(unlocked) = unlocked.filter(|_| level == Level::Contents) {
         contents::check(unlocked, &scope, &collector)?;
     }
+    rewritten::report_met(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    let gaps = collector.gaps.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok(VerifyReport {
-        vault: auditor.vault().to_string(),
-        store: auditor.store().name().to_owned(),
-        level,
-        snapshot_count: scope.notes.len() as u64,
-        object_count: collector.object_count.into_inner(),
-        read_len: collector.read_len.into_inner(),
-        ledgers,
-        findings: collector
-            .findings
-            .into_inner()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .into_iter()
-            .collect(),
-        not_covered: gaps.into_iter().chain(not_covered(level, only.is_some())).collect(),
-    })
+    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
+}
+
+impl Collector<'_> {
+    /// Makes the report of what was collected.
+    fn report(
+        self,
+        level: Level,
+        is_partial: bool,
+        snapshot_count: u64,
+        ledgers: Vec<LedgerHead>,
+    ) -> VerifyReport {
+        let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
+        let (auditor, mut gaps) = (self.auditor, own(self.gaps));
+        let counts = held(&self.counts).clone();
+        let findings = std::mem::take(&mut *held(&self.findings));
+        gaps.extend(findings.gaps());
+        if level == Level::Stored {
+            gaps.extend(counts.gap(auditor.store().url()));
+        }
+        VerifyReport {
+            vault: auditor.vault().to_string(),
+            store: auditor.store().name().to_owned(),
+            level,
+            snapshot_count,
+            object_count: self.object_count.into_inner(),
+            read_len: self.read_len.into_inner(),
+            stored: (level >= Level::Stored).then_some(counts),
+            ledgers,
+            findings: findings.named.into_iter().collect(),
+            not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
+        }
+    }
 }
 
 fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {

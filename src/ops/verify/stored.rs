@@ -1,86 +1,231 @@
 //! Levels `stored` and `bytes`: every object is there, at its size, with its bytes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rayon::prelude::*;
-
+use super::rewritten::{self, Sound};
 use super::{Collector, Scope};
-use crate::base::Code;
-use crate::format::snapshot_note::SignedObject;
+use crate::base::{Code, Digest, SnapshotId};
+use crate::format::list::ListEntry;
+use crate::format::snapshot_note::{SignedObject, SnapshotNote};
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
-use crate::store::{self, Listed};
+use crate::ops::readers::read_each;
+use crate::store::{self, Listed, Stat, Versioned};
+use crate::vault::at_once::map_at_once;
 use crate::vault::delivery::hash_stored;
+use crate::vault::list_reader::read_list;
 use crate::vault::{self, Auditor};
 
-/// Reads each list and compares the size of every object that it, or its note, names.
+/// Bytes of lists that are in memory at once; a longer one is read line by line.
+const LISTS_LEN: u64 = 4 * 1024 * 1024;
+/// Objects that are looked at before the next are taken from the disk.
+const PAGE_COUNT: u32 = 4096;
+
+/// Reads each list and compares the size of every object that it, or its note, names, and the
+/// SHA-256 that the store attests of it.
 pub fn check_sizes(
     auditor: &Auditor,
     scope: &mut Scope,
     collector: &Collector<'_>,
     whole: bool,
 ) -> Result<(), Error> {
-    for (id, note) in &scope.notes {
-        match auditor.list(note) {
-            Ok(list) => {
-                scope.objects.extend(list.iter().map(|entry| (entry.key, entry.stored_len)));
-                scope.lists.insert(*id, list);
-            }
-            Err(error) => collector.add_error(ObjectKey::List(*id), error)?,
-        }
-        scope.objects.insert(ObjectKey::Body(*id), note.body.len);
-        scope.objects.insert(ObjectKey::Segment(*id), note.segment.len);
-        collector.saw(1, note.list.len);
-    }
-    scope
-        .objects
-        .par_iter()
-        .try_for_each(|(key, need)| check_size(auditor, key, *need, collector))?;
+    scope.lists = read_lists(auditor, scope, collector)?;
+    let at_once = auditor.store().calls_at_once();
+    for_each_page(scope, |page| {
+        let checked =
+            map_at_once(at_once, page, |(key, signed)| check_size(auditor, key, signed, collector));
+        checked.into_iter().collect()
+    })?;
     if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
+}
+
+/// Gives every object in scope, with what is signed of it, to `work`, some at a time.
+fn for_each_page(
+    scope: &Scope,
+    mut work: impl FnMut(&[(ObjectKey, SignedObject)]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let notes: Vec<&SnapshotNote> = scope.notes.values().collect();
+    for notes in notes.chunks(PAGE_COUNT as usize) {
+        let own = |note: &&SnapshotNote| {
+            let id = note.snapshot;
+            [
+                (ObjectKey::Body(id), note.body.clone()),
+                (ObjectKey::Segment(id), note.segment.clone()),
+            ]
+        };
+        work(&notes.iter().flat_map(own).collect::<Vec<_>>())?;
+    }
+    let mut after = None;
+    loop {
+        let page = scope.needed.page(after.as_ref(), PAGE_COUNT).map_err(vault::Error::from)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        let signed = page.into_iter().filter_map(|(key, len)| {
+            let sha256 = Digest::from_bytes(*key.pack()?.as_bytes());
+            Some((key, SignedObject { sha256, len }))
+        });
+        work(&signed.collect::<Vec<_>>())?;
+    }
+}
+
+/// Reads the lists of the snapshots in scope, several at a time where they are short; returns those
+/// that fit in little memory.
+fn read_lists(
+    auditor: &Auditor,
+    scope: &Scope,
+    collector: &Collector<'_>,
+) -> Result<BTreeMap<SnapshotId, Vec<ListEntry>>, Error> {
+    let notes: Vec<&SnapshotNote> = scope.notes.values().collect();
+    let (mut rest, mut kept, mut kept_len) = (notes.as_slice(), BTreeMap::new(), 0);
+    while let Some(first) = rest.first() {
+        let mut len = 0;
+        let fits = rest.iter().take_while(|note| {
+            len += note.list.len;
+            len <= LISTS_LEN
+        });
+        let count = fits.count();
+        if count == 0 {
+            note_list(first, read_long_list(auditor, first, scope), collector)?;
+            collector.saw(1, first.list.len);
+            rest = &rest[1..];
+            continue;
+        }
+        let (some, others) = rest.split_at(count);
+        let at_once = auditor.store().calls_at_once();
+        let read = map_at_once(at_once, some, |note| auditor.list(note));
+        for (note, list) in some.iter().zip(read) {
+            let listed = list.and_then(|list| {
+                scope.needed.attempt(|needed| {
+                    list.iter().try_for_each(|entry| needed.add(&entry.key, entry.stored_len))
+                })?;
+                Ok(list)
+            });
+            kept_len += note.list.len;
+            match listed {
+                Ok(list) if kept_len <= LISTS_LEN => drop(kept.insert(note.snapshot, list)),
+                other => note_list(note, other.map(drop), collector)?,
+            }
+            collector.saw(1, note.list.len);
+        }
+        rest = others;
+    }
+    Ok(kept)
+}
+
+/// Reads a list line by line.
+fn read_long_list(
+    auditor: &Auditor,
+    note: &SnapshotNote,
+    scope: &Scope,
+) -> Result<(), vault::Error> {
+    auditor.versions().named(ObjectKey::List(note.snapshot), |view| {
+        scope.needed.attempt(|needed| {
+            let mut add = |entry: ListEntry| Ok(needed.add(&entry.key, entry.stored_len)?);
+            read_list(view.as_ref(), note, &mut add)
+        })
+    })
+}
+
+fn note_list(
+    note: &SnapshotNote,
+    listed: Result<(), vault::Error>,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    match listed {
+        Ok(()) => Ok(()),
+        // That there is no room for what lists name says nothing of a list.
+        Err(error @ vault::Error::Manifest(_)) => Err(error.into()),
+        Err(error) => collector.add_error(ObjectKey::List(note.snapshot), error),
+    }
 }
 
 fn check_size(
     auditor: &Auditor,
     key: &ObjectKey,
-    need: u64,
+    signed: &SignedObject,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
     collector.saw(1, 0);
-    match auditor.store().stat(key) {
-        Ok(Some(stat)) if stat.len == need => Ok(()),
-        Ok(Some(stat)) => {
-            collector.add_error(key, vault::Error::Len { key: *key, len: stat.len, need })
+    let stat = match auditor.store().stat(key) {
+        Ok(stat) => stat,
+        Err(error) => return collector.add_error(key, error.into()),
+    };
+    let wrong = match stat.map(|stat| judge(*key, &stat, signed)) {
+        Some(Ok(())) => {
+            stat.iter().for_each(|stat| collector.count_stored(stat));
+            return Ok(());
         }
-        Ok(None) => {
-            collector.add(Code::ObjectMissing, key, "it is named by a signed list, and not there");
-            Ok(())
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    match rewritten::find_sound(auditor, *key, |stat| judge(*key, stat, signed).is_ok()) {
+        Ok(Some(Sound { stat, rewritten })) => {
+            collector.count_stored(&stat);
+            rewritten::report(auditor, *key, rewritten, collector)
         }
-        Err(error) => collector.add_error(key, error.into()),
+        Ok(None) => match wrong {
+            Some(error) => collector.add_error(key, error),
+            None => {
+                let detail = "it is named by a signed list, and not there";
+                collector.add(Code::ObjectMissing, key, detail);
+                Ok(())
+            }
+        },
+        Err(error) => collector.add_error(key, error),
     }
 }
 
-/// Finds packs that nothing names: leftovers of interrupted runs, or planted.
+/// Compares what a store says of an object with what is signed.
+fn judge(key: ObjectKey, stat: &Stat, signed: &SignedObject) -> Result<(), vault::Error> {
+    if stat.len != signed.len {
+        return Err(vault::Error::Len { key, len: stat.len, need: signed.len });
+    }
+    match stat.checksum.filter(|checksum| *checksum != signed.sha256) {
+        Some(found) => {
+            let (found, expected) = (found.to_string(), signed.sha256.to_string());
+            Err(vault::Error::Altered { key, found, expected })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Finds packs that nothing names: leftovers of interrupted runs, or planted; and what was put over
+/// objects or hides them.
 fn find_unreferenced(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
     let (mut count, mut len) = (0u64, 0u64);
-    let mut foreign = BTreeSet::new();
+    let contains = |key: &ObjectKey| scope.needed.contains(key).map_err(vault::Error::from);
     for folder in Folder::ALL {
-        for listed in auditor.store().list(folder)? {
+        for listed in listing(auditor, folder)? {
+            let Versioned { listed, version_count, is_hidden } = match listed {
+                Ok(versioned) => versioned,
+                Err(error) => {
+                    collector.add_error(folder.name(), error.into())?;
+                    continue;
+                }
+            };
             match listed {
-                Ok(Listed::Object(key @ (ObjectKey::Pack(_) | ObjectKey::Tree(_)), stat)) => {
-                    if !scope.objects.contains_key(&key) {
+                Listed::Object(key @ (ObjectKey::Pack(_) | ObjectKey::Tree(_)), stat) => {
+                    if contains(&key)? {
+                        rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
+                    } else if !is_hidden {
                         count += 1;
                         len += stat.len;
                     }
                 }
-                Ok(Listed::Object(..)) => {}
-                Ok(Listed::Foreign(name)) => {
-                    foreign.insert(name);
+                Listed::Object(key, _) if scope.names(&key) => {
+                    rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                 }
-                Err(error) => collector.add_error(folder.name(), error.into())?,
+                Listed::Object(..) => {}
+                Listed::Foreign(_) if is_hidden => {}
+                Listed::Foreign(name) => {
+                    let detail = "its name is none that this program gives";
+                    collector.add(Code::ObjectUnreferenced, name, detail);
+                }
             }
         }
     }
@@ -88,11 +233,24 @@ fn find_unreferenced(
         let detail = format!("{count} packs of {len} bytes are named by no snapshot");
         collector.add(Code::ObjectUnreferenced, "packs and trees", detail);
     }
-    for name in foreign {
-        let detail = "its name is none that this program gives";
-        collector.add(Code::ObjectUnreferenced, name, detail);
-    }
     Ok(())
+}
+
+/// Lists a folder with versions where the store has them, else as it is.
+fn listing(
+    auditor: &Auditor,
+    folder: Folder,
+) -> Result<Box<dyn Iterator<Item = Result<Versioned, store::Error>> + '_>, Error> {
+    match auditor.store().list_versions(folder) {
+        Ok(Some(listing)) => return Ok(listing),
+        Ok(None) => {}
+        // The auditor knows of it, and the report says so.
+        Err(store::Error::Denied { .. }) => {}
+        Err(error) => return Err(vault::Error::from(error).into()),
+    }
+    let single = |listed| Versioned { listed, version_count: 1, is_hidden: false };
+    let listing = auditor.store().list(folder).map_err(vault::Error::from)?;
+    Ok(Box::new(listing.map(move |listed| listed.map(single))))
 }
 
 /// Reads every object in scope and compares its SHA-256.
@@ -101,15 +259,8 @@ pub fn check_bytes(
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    scope.objects.par_iter().try_for_each(|(key, need)| {
-        let expected = match key {
-            ObjectKey::Pack(id) | ObjectKey::Tree(id) => *id.as_bytes(),
-            ObjectKey::Body(id) => *scope.notes[id].body.sha256.as_bytes(),
-            ObjectKey::Segment(id) => *scope.notes[id].segment.sha256.as_bytes(),
-            _ => return Ok(()),
-        };
-        let signed = SignedObject { sha256: crate::base::Digest::from_bytes(expected), len: *need };
-        check_object(auditor, key, &signed, collector)
+    for_each_page(scope, |page| {
+        read_each(page, |(key, signed)| check_object(auditor, key, signed, collector))
     })
 }
 
@@ -119,15 +270,19 @@ fn check_object(
     signed: &SignedObject,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    let (found, len) = match hash_stored(auditor.store().as_ref(), key) {
-        Ok(hashed) => hashed,
-        Err(store::Error::Missing { .. }) => return Ok(()), // found by its size already
-        Err(error) => return collector.add_error(key, error.into()),
-    };
-    collector.saw(0, len);
-    if found != signed.sha256 {
+    let read = auditor.versions().named(*key, |view: &Arc<dyn store::Store>| {
+        let (found, len) = hash_stored(view.as_ref(), key)?;
+        collector.saw(0, len);
+        if found == signed.sha256 {
+            return Ok(());
+        }
         let (found, expected) = (found.to_string(), signed.sha256.to_string());
-        collector.add_error(key, vault::Error::Altered { key: *key, found, expected })?;
+        Err(vault::Error::Altered { key: *key, found, expected })
+    });
+    match read {
+        Ok(()) => Ok(()),
+        // Found by its size already.
+        Err(vault::Error::Store(store::Error::Missing { .. })) => Ok(()),
+        Err(error) => collector.add_error(key, error),
     }
-    Ok(())
 }

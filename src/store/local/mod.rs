@@ -241,6 +241,10 @@ impl Store for LocalStore {
         directory.sync().map_err(|error| self.failed("sync", directory.path(), error))
     }
 
+    fn set_aside(&self, key: &ObjectKey) -> Result<Option<String>, Error> {
+        self.move_aside(key)
+    }
+
     fn staging_dir(&self) -> Option<PathBuf> {
         // The cause is told by the `put_new` that needs the directory, if it still fails then.
         self.open_staging().ok().map(|directory| directory.path().to_owned())

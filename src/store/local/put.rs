@@ -16,7 +16,7 @@ use super::staging::{Owner, Staged};
 use super::{LocalStore, split};
 use crate::base::Digest;
 use crate::format::ObjectKey;
-use crate::store::{Content, Error, Receipt, digest_of};
+use crate::store::{Content, Error, Receipt, STAGING_PREFIX, digest_of};
 
 /// Bytes that are copied and hashed at once.
 const COPY_LEN: usize = 256 * 1024;
@@ -42,6 +42,30 @@ impl LocalStore {
         target.sync().map_err(|error| self.failed("sync", target.path(), error))?;
         let stat = self.look(key, &target)?.ok_or_else(|| self.missing(key))?;
         Ok(Receipt { time: stat.modified, version_id: None, checksum })
+    }
+
+    /// Moves what has an object's name to a free one beside it that readers pass over.
+    pub(super) fn move_aside(&self, key: &ObjectKey) -> Result<Option<String>, Error> {
+        let full_name = key.to_string();
+        let (_, name) = split(&full_name);
+        let Some(directory) = self.open_directory(key)? else { return Ok(None) };
+        for number in 1..u32::MAX {
+            let aside = format!("{STAGING_PREFIX}aside-{number}-{name}");
+            match directory.rename(name, &directory, &aside) {
+                Ok(()) => {
+                    directory
+                        .sync()
+                        .map_err(|error| self.failed("sync", directory.path(), error))?;
+                    return Ok(Some(directory.path().join(aside).display().to_string()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => {
+                    return Err(self.failed("set aside", &directory.path().join(name), error));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Gives the staged file the object's name, unless that is taken.

@@ -11,6 +11,7 @@ mod delete;
 mod fault;
 mod list;
 mod place;
+mod probe;
 mod put;
 mod read;
 mod said;
@@ -45,7 +46,8 @@ use self::versions::Anomalies;
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
-    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, error::Cause,
+    Content, Error, Listing, Probe, ProbeRequest, Receipt, Stat, Store, ThawAnswer, ThawTier,
+    error::Cause,
 };
 
 /// Holds objects in a bucket; clones and views share the client.
@@ -310,6 +312,10 @@ impl Store for S3Store {
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         self.views(key)
+    }
+
+    fn probe(&self, request: &ProbeRequest<'_>) -> Result<Option<Probe>, Error> {
+        self.find_out(request)
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

@@ -19,7 +19,7 @@ use super::auditor::{ChainLink, check_link};
 use super::notes::check_snapshot_note;
 use super::{Error, notes};
 use crate::base::limits::NOTE_LEN_MAX;
-use crate::base::{Code, Coded, Digest, Family, GenerationId, SnapshotId};
+use crate::base::{Code, Coded, Digest, Family, GenerationId, SnapshotId, VaultId};
 use crate::crypto::digest::sha256;
 use crate::crypto::signing::VerificationKey;
 use crate::format::list::{self, ListEntry};
@@ -180,7 +180,7 @@ impl Signed {
     }
 
     /// Returns until when objects of a generation are locked, in a store that locks: its last day
-    /// and the floor. Without a floor nothing is.
+    /// and the floor.
     ///
     /// # Errors
     /// If the policy does not parse.
@@ -195,13 +195,38 @@ impl Signed {
         let opened = self.logs.opened.get(&id).copied();
         let closes = opened.zip(age).and_then(|(at, age)| at.checked_add(age).ok());
         let last = self.logs.closed.get(&id).copied().or(closes).unwrap_or(now);
-        let until = Policy::from_json(&note.policy)?.floor_at(last);
-        Ok(until.filter(|until| *until > now))
+        let until = Policy::from_json(&note.policy)?.floor_at(last).unwrap_or(last);
+        Ok(Some(until).filter(|until| *until > now))
     }
 
     /// Returns the generation that was opened last.
     pub fn newest_generation(&self) -> Option<GenerationId> {
         self.logs.opened.iter().max_by_key(|(_, at)| **at).map(|(id, _)| *id)
+    }
+}
+
+/// Refuses a store that holds another vault; one that holds none yet is good.
+///
+/// # Errors
+/// If it does, or does not answer.
+pub fn refuse_foreign(store: &dyn Store, vault: VaultId) -> Result<(), Error> {
+    let bytes = match store.get(&ObjectKey::Vault(1), NOTE_LEN_MAX) {
+        Ok(bytes) => bytes,
+        Err(store::Error::Missing { .. }) => return Ok(()),
+        Err(error) if proves_damage(store, &error) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    // A line that names no vault is that of a damaged note.
+    let found = line.rsplit(' ').next().and_then(|id| id.parse::<VaultId>().ok());
+    match found.filter(|found| *found != vault) {
+        None => Ok(()),
+        Some(found) => Err(Error::StoreForeign {
+            store: store.name().to_owned(),
+            found: found.to_string(),
+            expected: vault.to_string(),
+        }),
     }
 }
 

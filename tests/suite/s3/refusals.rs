@@ -73,7 +73,7 @@ fn each_refusal_of_an_s3_server_is_told_in_words_and_by_a_code() {
         (400, "InvalidRequest", "unknown x-amz-checksum", Code::ChecksumRefused, "checksum header"),
         (400, "KMS.DisabledException", "off", Code::EncryptionKeyUnusable, "encryption key"),
         (403, "QuotaExceeded", "full", Code::StoreFull, "no room"),
-        (418, "Teapot", "short\u{7}", Code::StoreUnavailable, "HTTP 418 Teapot: short"),
+        (418, "Teapot", "short&#10;and", Code::StoreUnavailable, "HTTP 418 Teapot: short and"),
     ] {
         let answer = body(code, message);
         behind.proxy.meddle(move |_| Act::Answer(status, "application/xml", answer.clone()));

@@ -9,11 +9,13 @@ use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::ops;
 use idswyft_vault::ops::init::{self, InitReport, Kit, NewVault};
 use idswyft_vault::policy::{Policy, PolicyFields};
+use idswyft_vault::store::StorageClass;
 
 use super::dump::Database;
 use super::faults::{Crash, Faults, Scope};
 use super::uploads::Uploads;
 use super::world::{Archive, Met, Place, Vault, World};
+use crate::support::bucket::{Bucket, Rights};
 use crate::support::vault::{Events, FixedClock};
 use crate::support::{Random, SeededEntropy};
 
@@ -32,7 +34,7 @@ impl World {
             faults,
             uploads: (kind != 0).then(|| Uploads::new(root.join("uploads"), (1_700_000_000, 5))),
             database: (kind != 1).then(Database::default),
-            vaults: draw_vaults(root, &mut random),
+            vaults: draw_vaults(root, &clock, &mut random),
             step_count: 0,
             operator: GenerationIdentity::generate(&SeededEntropy::new(random.next())),
             clock,
@@ -98,30 +100,39 @@ impl World {
     }
 }
 
-fn draw_vaults(root: &Path, random: &mut Random) -> Vec<Vault> {
+fn draw_vaults(root: &Path, clock: &Arc<FixedClock>, random: &mut Random) -> Vec<Vault> {
     let has_monthly = random.below(3) == 0;
     let nightly_every = *random.pick(&[None, None, Some("hour"), Some("day")]);
-    let mut vaults = vec![draw_vault(root, "nightly", nightly_every, random)];
+    let mut vaults = vec![draw_vault(root, clock, "nightly", nightly_every, random)];
     if has_monthly {
-        vaults.push(draw_vault(root, "monthly", Some("month"), random));
+        vaults.push(draw_vault(root, clock, "monthly", Some("month"), random));
     }
     vaults
 }
 
 fn draw_vault(
     root: &Path,
+    clock: &Arc<FixedClock>,
     name: &'static str,
     every: Option<&'static str>,
     random: &mut Random,
 ) -> Vault {
     let dir = |store: &str| -> PathBuf { root.join(format!("store-{name}-{store}")) };
-    let place =
-        |store| Place { name: store, dir: dir(store), is_up: true, lags: false, is_clean: true };
-    let mut places = vec![place("local")];
-    if random.below(3) == 0 {
-        // What init left undone there, the next run does.
-        places.push(Place { lags: true, is_clean: false, ..place("mirror") });
-    }
+    let place = |store, rights: Option<Rights>| Place {
+        name: store,
+        dir: dir(store),
+        bucket: rights.map(|_| Bucket::new(store, clock.clone(), StorageClass::Standard)),
+        rights: rights.unwrap_or(Rights::ALL),
+        is_up: true,
+        lags: false,
+        is_clean: true,
+    };
+    // What init left undone in a mirror, the next run does.
+    let mirror = |store, rights| Place { lags: true, is_clean: false, ..place(store, rights) };
+    let places = match random.below(3) {
+        0 => vec![place("local", None), mirror("mirror", None)],
+        _ => vec![place("local", None)],
+    };
     let (root_key, archive) = (String::new(), Archive::default());
     Vault { name, every, root_key, places, archive }
 }

@@ -23,7 +23,8 @@ impl Rebuild {
         let World { random, faults, vaults, .. } = world;
         let vault = random.index(vaults.len());
         let crash = Crash::draw(faults.crash_percent, random);
-        let is_up = vaults[vault].places.iter().all(|place| place.is_up);
+        // What a bucket said of its objects is not there to be read again.
+        let is_up = vaults[vault].places.iter().all(|place| place.is_up && place.bucket.is_none());
         is_up.then_some(Self { vault, crash, has_identity: random.below(2) == 0 })
     }
 

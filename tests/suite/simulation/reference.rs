@@ -18,7 +18,7 @@ use crate::reference::Reference;
 pub fn check_reference(world: &World, vault: usize, place: usize, snapshot: SnapshotId) {
     let vault = &world.vaults[vault];
     let identity = world.operator.to_secret_text();
-    let dir = &vault.places[place].dir;
+    let dir = vault.places[place].directory();
     let reference = Reference::open(dir, &vault.root_key, Some(identity.as_str())).unwrap();
     let contents = reference.snapshot(&snapshot.to_string()).unwrap();
     let expected = &vault.archive.durable[&snapshot];

@@ -1,7 +1,8 @@
 //! Everything that one seed decides: vaults, stores, sources, the clock and what goes wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, Code, Observer, SnapshotId};
@@ -15,8 +16,9 @@ use super::dump::Database;
 use super::faults::{Attempt, Crash, Disk, Faults, Scope};
 use super::tree::{Time, Tree};
 use super::uploads::Uploads;
+use crate::support::bucket::{Bucket, Rights};
 use crate::support::vault::{Events, FixedClock, local};
-use crate::support::{FaultyStore, Random, SeededEntropy};
+use crate::support::{FaultyStore, Random, SeededEntropy, names_in};
 
 /// What a snapshot is to hold.
 #[derive(Debug, Clone)]
@@ -80,14 +82,50 @@ impl Archive {
 pub struct Place {
     /// Its name.
     pub name: &'static str,
-    /// Its directory.
+    /// Its directory; of a bucket, where it is written to for whoever reads directories.
     pub dir: PathBuf,
+    /// The bucket, if it is one.
+    pub bucket: Option<Bucket>,
+    /// What the host may do there.
+    pub rights: Rights,
     /// Whether it answers.
     pub is_up: bool,
     /// Whether something that was committed may not be in it.
     pub lags: bool,
     /// Whether every write to it went well, so that nothing in it is left over.
     pub is_clean: bool,
+}
+
+impl Place {
+    /// Returns the store as its owner sees it.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match &self.bucket {
+            Some(bucket) => Arc::new(bucket.clone()),
+            None => local(&self.dir, self.name),
+        }
+    }
+
+    /// Returns the store as the host sees it.
+    pub fn host_store(&self) -> Arc<dyn Store> {
+        match &self.bucket {
+            Some(bucket) => Arc::new(bucket.seen_by(self.rights)),
+            None => local(&self.dir, self.name),
+        }
+    }
+
+    /// Returns a directory with the objects of the store.
+    pub fn directory(&self) -> &Path {
+        if let Some(bucket) = &self.bucket {
+            drop(fs::remove_dir_all(&self.dir));
+            fs::create_dir_all(&self.dir).unwrap();
+            for name in names_in(bucket) {
+                let path = self.dir.join(&name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bucket.get(&name.parse().unwrap(), u64::MAX).unwrap()).unwrap();
+            }
+        }
+        &self.dir
+    }
 }
 
 /// A vault and what it is to hold.
@@ -120,7 +158,14 @@ impl Met {
 
     /// Returns how many faults no run can end well with: those of mirrors are none.
     pub fn fatal_count(&self) -> u64 {
-        self.stores[0].fault_count() + self.disk.fault_count()
+        let primary = &self.stores[0];
+        primary.fault_count() - primary.reading_fault_count() + self.disk.fault_count()
+    }
+
+    /// Returns how many faults of the primary store a run may or may not end well with: it is read
+    /// for a name that is taken, and for a mirror that lags.
+    pub fn reading_count(&self) -> u64 {
+        self.stores[0].reading_fault_count()
     }
 
     /// Returns how many faults there were.
@@ -131,9 +176,10 @@ impl Met {
     /// Takes note of what the stores of a vault may lack, and may have too much of.
     pub fn mark(&self, places: &mut [Place], left_nothing: bool) {
         for (place, store) in places.iter_mut().zip(&self.stores) {
-            place.is_clean &= left_nothing && self.fatal_count() + store.fault_count() == 0;
+            let fault_count = self.fatal_count() + self.reading_count() + store.fault_count();
+            place.is_clean &= left_nothing && fault_count == 0;
             // Mirrors come behind the primary store.
-            place.lags = self.fatal_count() + store.fault_count() > 0;
+            place.lags = fault_count > 0;
         }
     }
 }
@@ -206,7 +252,7 @@ impl World {
                 (true, 0) => self.faults.primary_permille,
                 (true, _) => self.faults.mirror_permille,
             };
-            attempt.meet(local(&place.dir, place.name), permille)
+            attempt.meet(place.host_store(), permille)
         };
         let stores = self.vaults[vault].places.iter().enumerate().map(meet).collect();
         Met { stores, disk: Disk::new(attempt) }
@@ -214,8 +260,7 @@ impl World {
 
     /// Returns a store of a vault without faults.
     pub fn store(&self, vault: usize, place: usize) -> Arc<dyn Store> {
-        let place = &self.vaults[vault].places[place];
-        local(&place.dir, place.name)
+        self.vaults[vault].places[place].store()
     }
 
     /// Returns the state directory of a vault.

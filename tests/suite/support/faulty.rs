@@ -14,6 +14,7 @@ use idswyft_vault::base::Digest;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
     Content, Error, Listing, Receipt, STAGING_PREFIX, Stat, Store, ThawAnswer, ThawTier,
+    VersionListing,
 };
 use jiff::Timestamp;
 
@@ -59,6 +60,8 @@ pub struct FaultyStore {
     dead: AtomicBool,
     call_count: AtomicU64,
     fault_count: AtomicU64,
+    reading_fault_count: AtomicU64,
+    is_put_only: bool,
 }
 
 impl FaultyStore {
@@ -70,7 +73,14 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             call_count: AtomicU64::new(0),
             fault_count: AtomicU64::new(0),
+            reading_fault_count: AtomicU64::new(0),
+            is_put_only: false,
         }
+    }
+
+    /// Says that its credentials may do nothing but put.
+    pub fn put_only(self) -> Self {
+        Self { is_put_only: true, ..self }
     }
 
     /// Fails the call of any kind with this index, counted from 0.
@@ -99,6 +109,11 @@ impl FaultyStore {
         self.fault_count.load(Ordering::SeqCst)
     }
 
+    /// Returns how many of them were calls that read an object or ask for one.
+    pub fn reading_fault_count(&self) -> u64 {
+        self.reading_fault_count.load(Ordering::SeqCst)
+    }
+
     fn add(&mut self, strikes: Predicate, index: Option<u64>, mode: Mode, then: Then) {
         let seen_count = AtomicU64::new(0);
         self.faults.push(Fault { strikes, index, seen_count, mode, then });
@@ -110,6 +125,8 @@ impl FaultyStore {
         let mode = dead.or_else(|| self.faults.iter().find_map(|fault| self.apply(fault, call)));
         if mode.is_some() {
             self.fault_count.fetch_add(1, Ordering::SeqCst);
+            let is_reading = matches!(call, Call::Open(_) | Call::Stat(_));
+            self.reading_fault_count.fetch_add(u64::from(is_reading), Ordering::SeqCst);
         }
         mode
     }
@@ -142,7 +159,10 @@ impl FaultyStore {
         match self.strike(&call) {
             None => act(),
             Some(Mode::NotDone | Mode::Torn) => Err(self.injected(&call)),
-            Some(Mode::DoneButReported) => act().and_then(|_| Err(self.injected(&call))),
+            Some(Mode::DoneButReported) => {
+                drop(act());
+                Err(self.injected(&call))
+            }
         }
     }
 
@@ -187,7 +207,8 @@ impl Store for FaultyStore {
                 Err(self.injected(&call))
             }
             Some(Mode::DoneButReported) => {
-                self.inner.put_new(key, content, digest)?;
+                // The caller does not learn what came of it: not even that the name was taken.
+                drop(self.inner.put_new(key, content, digest));
                 Err(self.injected(&call))
             }
         }
@@ -267,7 +288,7 @@ impl Store for FaultyStore {
     }
 
     fn is_readable(&self) -> bool {
-        self.inner.is_readable()
+        self.inner.is_readable() && !self.is_put_only
     }
 
     fn calls_at_once(&self) -> usize {
@@ -279,7 +300,18 @@ impl Store for FaultyStore {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        self.whole(Call::Versions(*key), || self.inner.versions(key))
+        // Where there are none, nothing is asked that could fail.
+        match self.inner.versions(key)? {
+            none if none.is_empty() => Ok(none),
+            views => self.whole(Call::Versions(*key), || Ok(views)),
+        }
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        match self.inner.list_versions(folder)? {
+            None => Ok(None),
+            listing => self.whole(Call::ListVersions(folder), || Ok(listing)),
+        }
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

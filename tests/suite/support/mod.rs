@@ -42,6 +42,7 @@ pub enum Call {
     Delete(ObjectKey),
     CleanStaging,
     Versions(ObjectKey),
+    ListVersions(Folder),
     Thaw(ObjectKey),
 }
 
@@ -57,7 +58,7 @@ impl Call {
             | Self::Delete(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
-            Self::Prepare | Self::List(_) | Self::CleanStaging => None,
+            Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use idswyft_vault::base::{Code, Coded, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier};
+use idswyft_vault::store::{
+    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, VersionListing,
+};
 use jiff::Timestamp;
 
 use super::{Call, check_content};
@@ -214,6 +216,10 @@ impl Store for RecordingStore {
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         self.record(Call::Versions(*key), || self.inner.versions(key))
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.record(Call::ListVersions(folder), || self.inner.list_versions(folder))
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

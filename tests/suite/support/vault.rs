@@ -36,6 +36,11 @@ impl FixedClock {
         Arc::new(Self(AtomicI64::new(1_795_314_600)))
     }
 
+    /// Goes on by some seconds.
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
     /// Goes on by some hours.
     pub fn pass_hours(&self, hours: i64) {
         self.0.fetch_add(hours * 3600, Ordering::SeqCst);
@@ -53,6 +58,11 @@ impl Clock for FixedClock {
 pub struct Events(Mutex<Vec<Event>>);
 
 impl Events {
+    /// Returns every event so far, and forgets them.
+    pub fn all(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
     /// Returns the codes of all warnings so far, and forgets them.
     pub fn warnings(&self) -> Vec<Code> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
@@ -115,6 +125,17 @@ impl TestVault {
         stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
         parameters: Parameters,
     ) -> Self {
+        let policy = Policy::new(PolicyFields::default()).unwrap();
+        Self::governed(dir, stores, parameters, &policy)
+    }
+
+    /// Makes a vault in a directory, over any stores, with a policy.
+    pub fn governed(
+        dir: TempDir,
+        stores: impl FnOnce(&Path) -> Vec<Arc<dyn Store>>,
+        parameters: Parameters,
+        policy: &Policy,
+    ) -> Self {
         let stores = stores(dir.path());
         let clock = FixedClock::new();
         let new = NewIdentity::generate(clock.now());
@@ -124,7 +145,7 @@ impl TestVault {
         let outside = Outside { clock: clock.clone(), entropy, gate: gate.clone() };
         let vault = NewVault {
             name: "nightly",
-            policy: &Policy::new(PolicyFields::default()).unwrap(),
+            policy,
             parameters,
             recipients: &recipients,
             stores: stores.clone(),
@@ -213,9 +234,12 @@ impl TestVault {
 
     /// Opens the operator's side of the primary store.
     pub fn unlocked(&self) -> Unlocked {
-        let identities =
-            DataIdentities::parse("operator", self.identity.as_bytes(), &NoPassphrase).unwrap();
-        Unlocked::new(self.auditor(&self.stores[0]), identities).unwrap()
+        Unlocked::new(self.auditor(&self.stores[0]), self.identities()).unwrap()
+    }
+
+    /// Returns the operator's identity.
+    pub fn identities(&self) -> DataIdentities {
+        DataIdentities::parse("operator", self.identity.as_bytes(), &NoPassphrase).unwrap()
     }
 
     /// Restores a snapshot whole into a new directory.

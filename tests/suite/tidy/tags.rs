@@ -19,8 +19,10 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/nights.md", letter: 'N' },
     Spec { page: "spec/drill.md", letter: 'D' },
     Spec { page: "spec/stack.md", letter: 'S' },
+    Spec { page: "spec/mirrors.md", letter: 'M' },
     Spec { page: "spec/thaw.md", letter: 'T' },
     Spec { page: "spec/stores.md", letter: 'B' },
+    Spec { page: "spec/repair.md", letter: 'H' },
 ];
 
 /// A normative page.

@@ -157,6 +157,7 @@ impl Contents {
         let is_cut = found.next().is_some();
         let last = listed.last().and_then(|object| object.key.clone());
         Ok(ListObjectsV2Output {
+            name: Some(asked.bucket.clone()),
             is_truncated: Some(is_cut),
             next_continuation_token: last.filter(|_| is_cut),
             key_count: i32::try_from(listed.len()).ok(),

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -15,7 +16,7 @@ use idswyft_vault::base::{Clock, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
     Content, Error, Listed, Listing, Lock, LockMode, Readiness, Receipt, STAGING_PREFIX, Stat,
-    StorageClass, Store, ThawAnswer, ThawTier,
+    StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -111,6 +112,13 @@ impl Bucket {
     /// Removes every version of a name, as whoever may do that.
     pub fn erase(&self, name: &str) {
         self.lock().names.remove(name);
+    }
+
+    /// Moves every version of a name to another class, as a rule of the bucket does.
+    pub fn move_to(&self, name: &str, class: StorageClass) {
+        for version in self.lock().names.get_mut(name).into_iter().flatten() {
+            version.class = class;
+        }
     }
 
     /// Lets every call fail from now on, or answer again.
@@ -344,16 +352,11 @@ impl Store for Bucket {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        let contents = self.call(Call::Versions(*key), self.rights.list)?;
-        let Some(versions) = contents.names.get(&key.to_string()) else { return Ok(Vec::new()) };
-        if versions.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let with_bytes = versions.iter().filter(|version| version.bytes.is_some());
-        let view = |version: &Version| -> Arc<dyn Store> {
-            Arc::new(Self { pinned: Some((*key, version.id.clone())), ..self.clone() })
-        };
-        Ok(with_bytes.map(view).collect())
+        self.views_of(key)
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.versions_in(folder).map(Some)
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

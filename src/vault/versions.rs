@@ -1,0 +1,287 @@
+//! Which of several versions of an object counts: the oldest that verifies. Spec: §12.1 (I8).
+//!
+//! Where nothing forbids it, whoever can write to a store can put something over an object, or hide
+//! it. What is signed by a key is then read in its oldest version that verifies: the same signer
+//! may have signed another later. What is named by its own digest, or whose digest is signed, is
+//! read as it is, and looked for among the versions only if it is not what it must be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::Error;
+use super::delivery::hash_stored;
+use crate::base::limits::VERSIONS_READ_MAX;
+use crate::base::{Code, Coded, Digest, Family, PackId};
+use crate::format::{Folder, ObjectKey};
+use crate::store::{self, Listed, Store, Versioned};
+
+/// Packs of which a version is remembered; the others are looked for again.
+const PINNED_MAX: usize = 1000;
+
+/// What somebody did to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewritten {
+    /// How many versions of it hold bytes.
+    pub version_count: u64,
+    /// Whether a delete marker is over them.
+    pub is_hidden: bool,
+}
+
+/// Reads the objects of a store in the version that counts, and remembers which had several.
+pub struct Versions {
+    store: Arc<dyn Store>,
+    known: Mutex<Known>,
+    is_denied: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Folders of which all that is rewritten is known.
+    listed: BTreeSet<Folder>,
+    rewritten: BTreeMap<ObjectKey, Rewritten>,
+    pinned: BTreeMap<ObjectKey, Arc<dyn Store>>,
+}
+
+impl Versions {
+    /// Makes the reader of a store; nothing is read yet.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, known: Mutex::default(), is_denied: AtomicBool::new(false) }
+    }
+
+    /// Returns the same reader of another store, which stands before its own.
+    #[must_use]
+    pub fn through(self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Returns what was put over an object or hides one, as far as it was met so far.
+    pub fn rewritten(&self) -> BTreeMap<ObjectKey, Rewritten> {
+        self.known().rewritten.clone()
+    }
+
+    /// Returns what was done to an object, as far as it was met so far.
+    pub fn rewritten_of(&self, key: ObjectKey) -> Option<Rewritten> {
+        self.known().rewritten.get(&key).copied()
+    }
+
+    /// Tells whether something was put over an object or hides it, as far as it was met so far.
+    pub fn is_rewritten(&self, key: ObjectKey) -> bool {
+        self.known().rewritten.contains_key(&key)
+    }
+
+    /// Tells whether the store has versions that these credentials may not list.
+    pub fn is_denied(&self) -> bool {
+        self.is_denied.load(Ordering::Relaxed)
+    }
+
+    /// Returns every object of a folder, with those that a delete marker hides; none, if the store
+    /// keeps no versions that can be listed.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn list_all(&self, folder: Folder) -> Result<Option<BTreeSet<ObjectKey>>, Error> {
+        let listing = match self.store.list_versions(folder) {
+            Ok(Some(listing)) => listing,
+            Ok(None) => return Ok(None),
+            Err(error) => return self.denied(error).map(|()| None),
+        };
+        let mut keys = BTreeSet::new();
+        for versioned in listing {
+            let versioned = versioned?;
+            self.meet(&versioned);
+            if let Listed::Object(key, _) = versioned.listed {
+                keys.insert(key);
+            }
+        }
+        self.known().listed.insert(folder);
+        Ok(Some(keys))
+    }
+
+    /// Returns every object of a folder, hidden or not, in the order of their names.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub fn list(&self, folder: Folder) -> Result<BTreeSet<ObjectKey>, Error> {
+        if let Some(keys) = self.list_all(folder)? {
+            return Ok(keys);
+        }
+        let mut keys = BTreeSet::new();
+        for listed in self.store.list(folder)? {
+            if let Listed::Object(key, _) = listed? {
+                keys.insert(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Takes note of what a listing says of a name.
+    pub fn meet(&self, versioned: &Versioned) {
+        let Versioned { listed, version_count, is_hidden } = versioned;
+        if let Listed::Object(key, _) = listed
+            && (*is_hidden || *version_count > 1)
+        {
+            let rewritten = Rewritten { version_count: *version_count, is_hidden: *is_hidden };
+            self.known().rewritten.insert(*key, rewritten);
+        }
+    }
+
+    /// Tells whether an object is there, hidden or not.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn has(&self, key: ObjectKey) -> Result<bool, Error> {
+        Ok(self.store.stat(&key)?.is_some() || !self.views(key)?.is_empty())
+    }
+
+    /// Reads what a key signed: of several versions the oldest for which `read` succeeds.
+    ///
+    /// # Errors
+    /// Why none of them is it, or that the store does not answer.
+    pub fn signed<T>(
+        &self,
+        key: ObjectKey,
+        mut read: impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.is_rewritten(key) || !self.known().listed.contains(&key.folder()) {
+            let found = first_sound(&self.views(key)?, &mut read);
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        self.named(key, read)
+    }
+
+    /// Reads what is named by its digest, or whose digest is signed: what is there, and if that is
+    /// not it, the oldest version for which `read` succeeds.
+    ///
+    /// # Errors
+    /// Why what is there is not it and no version is, or that the store does not answer.
+    pub fn named<T>(
+        &self,
+        key: ObjectKey,
+        mut read: impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match read(&self.store) {
+            Err(error) if !is_silent(&error) => match first_sound(&self.views(key)?, &mut read) {
+                Some(Ok(found)) => Ok(found),
+                Some(Err(silent)) if is_silent(&silent) => Err(silent),
+                _ => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    /// Returns the store in which a pack is read: itself, or where something was put over the pack
+    /// or hides it, one that has its oldest version of the right SHA-256 in its place.
+    ///
+    /// What the store attests of the pack is believed here; opening it proves it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn of_pack(&self, key: ObjectKey, id: PackId) -> Result<(Arc<dyn Store>, u64), Error> {
+        if let Some(pinned) = self.known().pinned.get(&key).cloned() {
+            let stat = pinned.stat(&key)?;
+            return Ok((pinned, stat.map_or(0, |stat| stat.len)));
+        }
+        let expected = Digest::from_bytes(*id.as_bytes());
+        let stat = self.store.stat(&key)?;
+        if stat.is_none_or(|stat| stat.checksum != Some(expected))
+            && let Some((view, len)) = self.view_of(key, &expected)?
+        {
+            let mut known = self.known();
+            if known.pinned.len() >= PINNED_MAX {
+                known.pinned.clear();
+            }
+            known.pinned.insert(key, Arc::clone(&view));
+            return Ok((view, len));
+        }
+        let missing = || store::Error::Missing { store: self.store.name().to_owned(), key };
+        Ok((Arc::clone(&self.store), stat.ok_or_else(missing)?.len))
+    }
+
+    /// Returns the oldest version of an object that has a SHA-256, and its length.
+    fn view_of(
+        &self,
+        key: ObjectKey,
+        expected: &Digest,
+    ) -> Result<Option<(Arc<dyn Store>, u64)>, Error> {
+        for view in self.views(key)? {
+            let Some(stat) = view.stat(&key)? else { continue };
+            let found = match stat.checksum {
+                Some(checksum) => Ok(checksum),
+                None => hash_stored(view.as_ref(), &key).map(|(found, _)| found),
+            };
+            match found {
+                Ok(found) if found == *expected => return Ok(Some((view, stat.len))),
+                Ok(_) => {}
+                // Another version may be one that can be read now.
+                Err(error) if error.code() == Code::ObjectArchived => {}
+                Err(error) if error.code().family() == Family::Unavailable => {
+                    return Err(error.into());
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the versions of an object that are tried, the oldest first; none, if it has one at
+    /// most and nothing hides it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn views(&self, key: ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let mut views = match self.store.versions(&key) {
+            Ok(views) => views,
+            Err(error) => {
+                self.denied(error)?;
+                return Ok(Vec::new());
+            }
+        };
+        if !views.is_empty() {
+            let version_count = views.len() as u64;
+            let is_hidden = self.store.stat(&key)?.is_none();
+            if is_hidden || version_count > 1 {
+                let rewritten = Rewritten { version_count, is_hidden };
+                self.known().rewritten.entry(key).or_insert(rewritten);
+            }
+            views.truncate(VERSIONS_READ_MAX);
+        }
+        Ok(views)
+    }
+
+    /// Takes note that versions may not be listed; any other error is one.
+    fn denied(&self, error: store::Error) -> Result<(), Error> {
+        if error.code() != Code::StoreDenied {
+            return Err(error.into());
+        }
+        self.is_denied.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Returns what `read` made of the oldest version that it takes, or why it takes none; nothing, if
+/// there is none.
+fn first_sound<T>(
+    views: &[Arc<dyn Store>],
+    read: &mut impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
+) -> Option<Result<T, Error>> {
+    let mut last = None;
+    for view in views {
+        match read(view) {
+            Err(error) if !is_silent(&error) => last = Some(Err(error)),
+            other => return Some(other),
+        }
+    }
+    last
+}
+
+/// Tells whether an error says nothing about the object.
+fn is_silent(error: &Error) -> bool {
+    error.code().family() == Family::Unavailable
+}

@@ -1,0 +1,8 @@
+//! Reading a vault in a bucket that somebody else wrote to as well: what counts, what it costs.
+
+mod alone;
+mod at_once;
+mod hostile;
+mod shelf;
+mod stored;
+mod vast;

@@ -1,0 +1,197 @@
+//! A store of a million packs: listed and verified in bounded memory.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use idswyft_vault::base::{Clock, Digest, PackId, Silent, SnapshotId};
+use idswyft_vault::format::list::{ListComposer, ListEntry, ListTotals};
+use idswyft_vault::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
+use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::ops::verify::{self, Level};
+use idswyft_vault::store::{Content, Error, Listed, Listing, Receipt, Stat, Store};
+use jiff::Timestamp;
+
+use super::shelf::found;
+use crate::support::vault::TestVault;
+use crate::support::{is_long, sha256};
+
+/// Length of every pack that is made up.
+const PACK_LEN: u64 = 33_554_432;
+/// How much verifying may need beyond what the process has.
+const GROWTH_KIB_MAX: u64 = 32 * 1024;
+
+/// A store with packs that are made up: names and stats, and no bytes.
+struct Vast {
+    inner: Arc<dyn Store>,
+    count: u32,
+}
+
+fn made_up(index: u32) -> PackId {
+    let mut bytes = [0xa5; 32];
+    bytes[..4].copy_from_slice(&index.to_be_bytes());
+    PackId::from_bytes(bytes)
+}
+
+impl Vast {
+    fn made_up_stat(&self, key: &ObjectKey) -> Option<Stat> {
+        let ObjectKey::Pack(id) = key else { return None };
+        let (first, rest) = id.as_bytes().split_at(4);
+        let index = u32::from_be_bytes(first.try_into().unwrap());
+        let is_made_up = index < self.count && rest.iter().all(|byte| *byte == 0xa5);
+        is_made_up.then(|| Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH))
+    }
+}
+
+impl Store for Vast {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    fn prepare(&self) -> Result<(), Error> {
+        self.inner.prepare()
+    }
+
+    fn put_new(
+        &self,
+        key: &ObjectKey,
+        content: Content<'_>,
+        digest: &Digest,
+    ) -> Result<Receipt, Error> {
+        self.inner.put_new(key, content, digest)
+    }
+
+    fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
+        self.inner.get(key, len_max)
+    }
+
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+        self.inner.get_range(key, offset, len)
+    }
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error> {
+        self.inner.open(key)
+    }
+
+    fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
+        match self.made_up_stat(key) {
+            None => self.inner.stat(key),
+            stat => Ok(stat),
+        }
+    }
+
+    fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
+        let listing = self.inner.list(folder)?;
+        if folder != Folder::Packs {
+            return Ok(listing);
+        }
+        let stat = Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH);
+        let packs = (0..self.count).map(move |index| ObjectKey::Pack(made_up(index)));
+        Ok(Box::new(listing.chain(packs.map(move |key| Ok(Listed::Object(key, stat))))))
+    }
+
+    fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
+        self.inner.delete(key)
+    }
+
+    fn staging_dir(&self) -> Option<PathBuf> {
+        self.inner.staging_dir()
+    }
+
+    fn clean_staging(&self, before: Timestamp) -> Result<u64, Error> {
+        self.inner.clean_staging(before)
+    }
+
+    fn calls_at_once(&self) -> usize {
+        8
+    }
+}
+
+/// Puts a signed snapshot whose list names made-up packs.
+fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
+    let writer = vault.writer();
+    let id = SnapshotId::new(vault.clock.now(), [7; 4]);
+    let path = vault.path("list");
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    let (mut composer, head) = ListComposer::new(writer.vault(), id);
+    file.write_all(head.as_bytes()).unwrap();
+    for index in 0..count {
+        let entry = ListEntry { key: ObjectKey::Pack(made_up(index)), stored_len: PACK_LEN };
+        file.write_all(composer.entry(&entry).unwrap().as_bytes()).unwrap();
+    }
+    file.into_inner().unwrap();
+    let ListTotals { pack_count, tree_count, stored_len } = composer.finish();
+    let put = |key: ObjectKey, bytes: &[u8]| {
+        let signed = SignedObject { sha256: sha256(bytes), len: bytes.len() as u64 };
+        vault.stores[0].put_new(&key, Content::Bytes(bytes), &signed.sha256).unwrap();
+        signed
+    };
+    let note = SnapshotNote {
+        vault: writer.vault(),
+        snapshot: id,
+        generation: writer.generation().id,
+        time: id.time(),
+        signer: writer.key().signer_id(),
+        body: put(ObjectKey::Body(id), b"nobody reads it"),
+        list: put(ObjectKey::List(id), &fs::read(&path).unwrap()),
+        segment: put(ObjectKey::Segment(id), b"nobody reads it"),
+        pack_count,
+        tree_count,
+        stored_len,
+        new_len: stored_len,
+        floor: None,
+        tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
+    };
+    let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
+    put(ObjectKey::Note(id), &signed);
+    id
+}
+
+/// Returns a size of this process.
+fn size_kib(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_store_of_very_many_packs_is_verified_in_bounded_memory() {
+    let needed: u32 = if is_long() { 1_000_000 } else { 50_000 };
+    let unneeded = needed;
+    let vault = TestVault::new();
+    let snapshot = put_snapshot(&vault, needed);
+    let inner = Arc::clone(&vault.stores[0]);
+    let store: Arc<dyn Store> = Arc::new(Vast { inner, count: needed + unneeded });
+    let auditor = vault.auditor(&store);
+    // From here on the peak counts anew.
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = size_kib("VmRSS");
+    let report = verify::verify(&auditor, None, Level::Stored, None, &Silent);
+    let growth = size_kib("VmHWM").saturating_sub(before);
+    let report = report.unwrap();
+    println!("{needed} packs needed, {unneeded} more: {growth} KiB");
+    assert_eq!(report.object_count, u64::from(needed) + 9);
+    let pending = ("record-pending", ObjectKey::Note(snapshot).to_string());
+    let unreferenced = ("object-unreferenced", "packs and trees".to_owned());
+    assert_eq!(found(&report), [unreferenced, pending]);
+    assert!(report.findings[0].detail.starts_with(&format!("{unneeded} packs")));
+    assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
+}
+
+#[test]
+fn findings_without_number_are_counted_and_not_all_named() {
+    let vault = TestVault::new();
+    put_snapshot(&vault, 12_000);
+    let auditor = vault.auditor(&vault.stores[0]);
+    let report = verify::verify(&auditor, None, Level::Stored, None, &Silent);
+    let report = report.unwrap();
+    let missing = found(&report).iter().filter(|(code, _)| *code == "object-missing").count();
+    assert_eq!(missing, 10_000);
+    let more = "2000 more findings, object-missing, that are not named here";
+    assert!(report.not_covered.iter().any(|gap| gap == more), "{:?}", report.not_covered);
+}
