@@ -56,15 +56,15 @@ pub fn stores_sending_at(
 /// Opens one store of a config.
 ///
 /// # Errors
-/// If it cannot be opened, or what was recorded of it cannot be read.
+/// If it cannot be opened.
 pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
     let mut settings = config.s3.clone();
     if let Some(settings) = &mut settings {
-        let handed_over = std::env::var_os(HANDED_OVER_VARIABLE).map(PathBuf::from);
-        settings.credentials_file = config.credentials(handed_over.as_deref());
         if let Some(probe) = probing::recorded(&config.record, &config.url)? {
             settings.quirks = probe.quirks();
         }
+        let handed_over = std::env::var_os(HANDED_OVER_VARIABLE).map(PathBuf::from);
+        settings.credentials_file = config.credentials(handed_over.as_deref());
     }
     Ok(store::open_with(&config.url, &config.name, settings.as_ref())?)
 }

@@ -227,8 +227,11 @@ struct Ahead<'a> {
     auditor: &'a Auditor,
     signer: SignerId,
     size: u64,
-    read: VecDeque<(u64, Option<(Vec<u8>, Vec<u8>)>)>,
+    read: VecDeque<(u64, Option<Pair>)>,
 }
+
+/// The bytes of an event and of the checkpoint after it.
+type Pair = (Vec<u8>, Vec<u8>);
 
 impl<'a> Ahead<'a> {
     const fn new(auditor: &'a Auditor, signer: SignerId, size: u64) -> Self {
@@ -236,7 +239,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Returns the event and the checkpoint of a number, if they were there and have one version.
-    fn take(&mut self, seq: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn take(&mut self, seq: u64) -> Option<Pair> {
         let at_once = self.auditor.store().calls_at_once();
         if at_once < 2 {
             return None;
@@ -250,7 +253,7 @@ impl<'a> Ahead<'a> {
         self.read.pop_front().filter(|(read, _)| *read == seq).and_then(|(_, pair)| pair)
     }
 
-    fn pair(&self, seq: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn pair(&self, seq: u64) -> Option<Pair> {
         let event = ObjectKey::LedgerEvent(self.signer, seq);
         let checkpoint = ObjectKey::LedgerCheckpoint(self.signer, seq);
         let versions = self.auditor.versions();

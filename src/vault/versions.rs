@@ -43,6 +43,9 @@ struct Known {
     pinned: BTreeMap<ObjectKey, Arc<dyn Store>>,
 }
 
+/// The same store with one version of an object in its place, and the object's length.
+type View = (Arc<dyn Store>, u64);
+
 impl Versions {
     /// Makes the reader of a store; nothing is read yet.
     pub fn new(store: Arc<dyn Store>) -> Self {
@@ -201,11 +204,7 @@ impl Versions {
     }
 
     /// Returns the oldest version of an object that has a SHA-256, and its length.
-    fn view_of(
-        &self,
-        key: ObjectKey,
-        expected: &Digest,
-    ) -> Result<Option<(Arc<dyn Store>, u64)>, Error> {
+    fn view_of(&self, key: ObjectKey, expected: &Digest) -> Result<Option<View>, Error> {
         for view in self.views(key)? {
             let Some(stat) = view.stat(&key)? else { continue };
             let found = match stat.checksum {

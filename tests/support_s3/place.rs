@@ -120,9 +120,25 @@ impl Place {
         let text =
             format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
         std::fs::write(&path, text).unwrap();
-        // Others must not be able to read it, or it is refused.
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path
+    }
+
+    /// Returns what the environment says to a command line that names this store.
+    pub fn environment(&self, principal: &str, proxy: Option<&Proxy>) -> Vec<(String, String)> {
+        let (key, secret) = keys(principal);
+        let endpoint = proxy.map_or_else(|| self.address.clone(), Proxy::url);
+        let mut said = vec![
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ];
+        if let Some(path) = &self.ca_file {
+            said.push(("AWS_CA_BUNDLE", path.display().to_string()));
+        }
+        said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Returns what a store needs to be opened by a principal.
@@ -163,23 +179,6 @@ impl Place {
             write!(url, "&ca_file={}", path.display()).unwrap();
         }
         url
-    }
-
-    /// Returns what the environment says to a command line that names this store.
-    pub fn environment(&self, principal: &str, proxy: Option<&Proxy>) -> Vec<(String, String)> {
-        let (key, secret) = keys(principal);
-        let endpoint = proxy.map_or_else(|| self.address.clone(), Proxy::url);
-        let mut said = vec![
-            ("AWS_ACCESS_KEY_ID", key),
-            ("AWS_SECRET_ACCESS_KEY", secret),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ];
-        if let Some(path) = &self.ca_file {
-            said.push(("AWS_CA_BUNDLE", path.display().to_string()));
-        }
-        said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Returns the key in the bucket of an object of the store.

@@ -49,10 +49,7 @@ fn for_each_page(
     for notes in notes.chunks(PAGE_COUNT as usize) {
         let own = |note: &&SnapshotNote| {
             let id = note.snapshot;
-            [
-                (ObjectKey::Body(id), note.body.clone()),
-                (ObjectKey::Segment(id), note.segment.clone()),
-            ]
+            [(ObjectKey::Body(id), note.body), (ObjectKey::Segment(id), note.segment)]
         };
         work(&notes.iter().flat_map(own).collect::<Vec<_>>())?;
     }

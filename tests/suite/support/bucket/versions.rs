@@ -17,7 +17,7 @@ impl Bucket {
         for (name, versions) in contents.names.iter().rev().filter(|(n, _)| n.starts_with(&prefix))
         {
             let with_bytes = || versions.iter().filter_map(|one| Some((one, one.bytes.as_ref()?)));
-            let Some((newest, bytes)) = with_bytes().last() else { continue };
+            let Some((newest, bytes)) = with_bytes().next_back() else { continue };
             let stat = Stat { checksum: None, lock: None, ..self.stat_of(newest, bytes) };
             let named = match name.parse() {
                 Ok(key) => Listed::Object(key, stat),
