@@ -2,4 +2,7 @@
 
 mod bad;
 mod means;
+mod reading;
+mod refusals;
 mod thaw;
+mod writing;

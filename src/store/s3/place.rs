@@ -32,10 +32,11 @@ impl Place {
         if !edges || !(3..=255).contains(&bucket.len()) || !bucket.chars().all(sound) {
             return Err(format!("{bucket:?} cannot be the name of a bucket"));
         }
+        let is_named = !prefix.is_empty();
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let mut parts = prefix.split('/');
-        if !prefix.is_empty() && parts.any(|part| matches!(part, "" | "." | "..")) {
-            return Err("its prefix has an empty, `.` or `..` component".to_owned());
+        if is_named && parts.any(|part| matches!(part, "" | "." | "..")) {
+            return Err("its prefix has an empty component, or one of dots".to_owned());
         }
         if prefix.len() > PREFIX_LEN_MAX {
             return Err(format!("its prefix has more than {PREFIX_LEN_MAX} bytes"));
@@ -149,8 +150,8 @@ mod tests {
             ("user:secret@bucket", "cannot be the name"),
             ("bucket/a//b", "empty"),
             ("bucket//", "empty"),
-            ("bucket/../b", "`..`"),
-            ("bucket/./b", "`..`"),
+            ("bucket/../b", "one of dots"),
+            ("bucket/./b", "one of dots"),
             ("bucket/a%20b", "'%'"),
             ("bucket/a#b", "'#'"),
             ("bucket/a\nb", "'\\n'"),

@@ -21,6 +21,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/stack.md", letter: 'S' },
     Spec { page: "spec/mirrors.md", letter: 'M' },
     Spec { page: "spec/thaw.md", letter: 'T' },
+    Spec { page: "spec/stores.md", letter: 'B' },
     Spec { page: "spec/repair.md", letter: 'H' },
 ];
 
