@@ -1,4 +1,4 @@
-//! Layer 5: one file a command; words, colours, exit codes. Design §15.
+//! Layer 5: one file a command; words, colours, exit codes.
 //!
 //! The library below is silent: what a person or a script sees comes from here.
 

@@ -152,6 +152,7 @@ fn status_tells_how_the_vault_stands_and_changes_nothing() {
         "last_snapshot",
         "roll_due",
         "rpo_s",
+        "spool_len",
         "stale",
         "stores",
         "vault",

@@ -266,6 +266,7 @@ fn verify_tells_at_each_level_what_it_covered_and_what_not() {
             "read_len",
             "snapshot_count",
             "store",
+            "stored",
             "vault",
         ];
         assert_eq!(fields(report), names);

@@ -215,6 +215,8 @@ impl Place {
             let keys = page.contents().iter().filter_map(|object| object.key());
             names.extend(keys.map(|key| key[self.prefix.len() + 1..].to_owned()));
         }
+        // What a probe may not remove, it leaves.
+        names.retain(|name| !name.starts_with("probe/"));
         names.sort();
         names
     }

@@ -193,7 +193,7 @@ codes! {
         "nothing needs to be asked for again; run the same command later, or add --wait";
     /// A store refuses a call that the credentials do not allow.
     StoreDenied = "store-denied", Refused, 1,
-        "nothing was changed; compare the credentials' policy with the one in the README";
+        "nothing was changed; compare the credentials with spec/policies, or run it without put_only";
     /// There are no credentials for a store.
     CredentialsMissing = "credentials-missing", Refused, 1,
         "nothing was changed; set credentials_file, a profile or AWS_ACCESS_KEY_ID";
@@ -232,7 +232,7 @@ codes! {
         "nothing was put but the probe; `store check` tells what the endpoint does and what to do";
     /// What a store really does could not be found out.
     StoreUnprobed = "store-unprobed", Unavailable, 4,
-        "run `store check` with the operator's credentials; until then nothing is known of it";
+        "run `store check` from a config with the operator's credentials and without put_only";
     /// A store does not keep a promise, or keeps it another way.
     StoreLacking = "store-lacking", Refused, 4,
         "everything works, and less is promised; the line above says what to change";

@@ -34,7 +34,7 @@ pub enum DepthArg {
 #[command(after_help = "\
 Example:
   idswyft-vault repair --dry-run
-  idswyft-vault repair --store local --from glacier --level bytes --identity operator.key")]
+  idswyft-vault repair --store local --from bucket --level bytes --identity operator.key")]
 pub struct RepairArgs {
     /// Store to repair: a name in the config, or a URL [else the vault's first]
     #[arg(long, value_name = "NAME|URL")]

@@ -1,4 +1,4 @@
-//! The command line, as clap reads it. Design §15.
+//! The command line, as clap reads it.
 //!
 //! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
 //! Every help text ends with an example.

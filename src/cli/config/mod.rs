@@ -1,4 +1,4 @@
-//! The config: one TOML file that names sources, vaults and stores. Design §15.
+//! The config: one TOML file that names sources, vaults and stores.
 //!
 //! - A value of [`Config`] is usable as it stands: names are unique, no policy contradicts itself,
 //!   every recipient parses, and no store is inside another or inside the state directory.

@@ -34,7 +34,7 @@ impl Cold {
             place.table("admin", Some(&proxy))
         );
         let install = Install::with_vaults(&vaults);
-        install.run(["init", "--kit", "kit"]).exits(0);
+        install.run(["init", "--kit", "kit"]).exits(4);
         let id = install.snapshot();
         proxy.forget();
         let cold = Self { install, proxy, place, server, begun: Timestamp::now(), id };
