@@ -74,7 +74,9 @@ impl Auditor {
                 Err(Error::Store(crate::store::Error::Missing { .. })) => break,
                 // The first note proves that the key is this vault's, so it must verify.
                 Err(error) if number == 1 => return Err(error),
-                Err(error @ Error::Store(_)) if error.code().family() != Family::Damaged => {
+                Err(error @ Error::Store(_))
+                    if error.code().family() != Family::Damaged && !is_withheld(&error) =>
+                {
                     return Err(error);
                 }
                 // I8: something else was planted in the next note's place.
@@ -161,6 +163,17 @@ impl Auditor {
         }
     }
 
+    /// As [`Self::damage`], for an object that this reader may read and that is never archived.
+    ///
+    /// Whoever may put can put one that is archived, or sealed to a key of the bucket that nobody
+    /// else has: it must not keep others from the rest (I8).
+    pub fn damage_of_signed(&self, error: &Error) -> Option<Code> {
+        match is_withheld(error) {
+            true => self.answers().then_some(Code::ObjectUnreadable),
+            false => self.damage(error),
+        }
+    }
+
     /// Tells whether the store still reads the note that it read first.
     fn answers(&self) -> bool {
         let key = ObjectKey::Vault(1);
@@ -211,7 +224,8 @@ impl Auditor {
     /// If the store does not answer about one of them: it may be there and sound.
     pub fn sound_snapshots(&self) -> Result<BTreeMap<SnapshotId, SnapshotNote>, Error> {
         let Checked { sound, problems } = self.snapshots()?;
-        let is_silent = |error: &Error| error.code().family() == Family::Unavailable;
+        let is_silent =
+            |error: &Error| error.code().family() == Family::Unavailable && !is_withheld(error);
         match problems.into_iter().find(|(_, error)| is_silent(error)) {
             Some((_, error)) => Err(error),
             None => Ok(sound),
@@ -308,6 +322,12 @@ pub(super) fn check_digest(
         return Err(Error::Altered { key, found, expected });
     }
     Ok(())
+}
+
+/// Tells whether a store that answers keeps one object to itself.
+fn is_withheld(error: &Error) -> bool {
+    let code = error.code();
+    matches!(code, Code::ObjectArchived | Code::StoreDenied | Code::EncryptionKeyUnusable)
 }
 
 /// Checks that a vault note is signed and follows the one before it.

@@ -193,7 +193,7 @@ codes! {
         "nothing needs to be asked for again; run the same command later, or add --wait";
     /// A store refuses a call that the credentials do not allow.
     StoreDenied = "store-denied", Refused, 1,
-        "nothing was changed; compare the credentials with spec/policies, or run it without put_only";
+        "nothing was changed; compare the credentials with spec/policies, or run without put_only";
     /// There are no credentials for a store.
     CredentialsMissing = "credentials-missing", Refused, 1,
         "nothing was changed; set credentials_file, a profile or AWS_ACCESS_KEY_ID";

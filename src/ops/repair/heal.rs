@@ -126,7 +126,9 @@ fn find_sound(
             Fetched::Missing => reasons.push(format!("store {name} does not have it")),
             Fetched::Damaged(detail) => reasons.push(format!("in store {name} {detail}")),
             Fetched::Archived => {
-                reasons.push(format!("in store {name} it must be thawed first (`thaw latest --store NAME --thaw TIER`)"));
+                reasons.push(format!(
+                    "in store {name} it must be thawed first (`thaw latest --store {name}`)"
+                ));
             }
         }
     }

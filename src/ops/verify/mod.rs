@@ -165,7 +165,16 @@ impl<'a> Collector<'a> {
     /// Records what an error says about an object; trouble with reaching the store is passed on,
     /// since it proves nothing about the object.
     fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
-        let Some(code) = self.auditor.damage(&error) else { return Err(error.into()) };
+        let object = object.to_string();
+        let is_signed = object.parse().is_ok_and(|key| {
+            use ObjectKey::{LedgerCheckpoint, LedgerEvent, Note, Vault};
+            matches!(key, Vault(_) | Note(_) | LedgerEvent(..) | LedgerCheckpoint(..))
+        });
+        let code = match is_signed {
+            true => self.auditor.damage_of_signed(&error),
+            false => self.auditor.damage(&error),
+        };
+        let Some(code) = code else { return Err(error.into()) };
         let causes = std::iter::successors(error.source(), |cause| (*cause).source());
         let causes: String = causes.map(|cause| format!(": {cause}")).collect();
         self.add(code, object, format!("{error}{causes}"));

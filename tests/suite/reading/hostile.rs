@@ -71,6 +71,20 @@ fn what_was_planted_before_the_sound_one_does_not_count() {
     done_to_each(plant_first, "object-overwritten");
 }
 
+/// V-136
+#[test]
+fn an_archived_note_that_somebody_planted_is_a_finding_and_keeps_nobody_from_the_rest() {
+    let shelf = shelf();
+    let planted = "snapshots/20300101T000000Z-0badcafe.note";
+    shelf.bucket.plant(planted, b"junk");
+    shelf.bucket.move_to(planted, StorageClass::DeepArchive);
+    for level in [Level::Ledger, Level::Stored, Level::Bytes] {
+        let findings = found(&shelf.verify(level));
+        assert_eq!(findings, [("object-unreadable", planted.to_owned())], "{level:?}");
+    }
+    shelf.assert_restores();
+}
+
 /// V-201
 #[test]
 fn a_sound_object_of_another_name_in_its_place_does_not_count() {
