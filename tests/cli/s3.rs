@@ -1,6 +1,7 @@
 //! The real program and a real server of S3, with a proxy between that sees every request.
 
 mod faults;
+mod put_only;
 mod thaw;
 
 use crate::support::{Install, tree_of};

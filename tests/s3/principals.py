@@ -37,11 +37,11 @@ POLICIES = {
 }
 
 
-# The policies that operators are given, word for word; a store of the tests is below archive/.
+# The policies that operators are given, word for word; a place of the tests is below t….
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "spec" / "policies"
 for role in ("host-strict", "host", "janitor", "operator", "auditor"):
     text = (ROLES / f"{role}.json").read_text()
-    text = text.replace("BUCKET", "*").replace("PREFIX", "archive")
+    text = text.replace("BUCKET", "tests-*").replace("PREFIX", "t*")
     POLICIES[f"role-{role}"] = json.loads(text)["Statement"]
 
 

@@ -2,7 +2,9 @@
 
 mod bad;
 mod means;
+mod probes;
 mod reading;
 mod refusals;
+mod roles;
 mod thaw;
 mod writing;

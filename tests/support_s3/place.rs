@@ -54,6 +54,14 @@ impl Place {
         Some(Self::at(&Addresses::of_this_run()?, server, keeping))
     }
 
+    /// Finds one in a bucket of its own, for who changes what a bucket does.
+    pub fn alone_on(server: Server, keeping: Keeping) -> Option<Self> {
+        let mut place = Self::on(server, keeping)?;
+        place.bucket = format!("tests-{}", place.prefix);
+        place.create(keeping);
+        Some(place)
+    }
+
     /// Finds one on the server at one of these addresses.
     pub fn at(addresses: &Addresses, server: Server, keeping: Keeping) -> Self {
         let ca_file = (server == Server::SeaweedFsTls).then(|| addresses.ca_file());

@@ -23,6 +23,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/thaw.md", letter: 'T' },
     Spec { page: "spec/stores.md", letter: 'B' },
     Spec { page: "spec/repair.md", letter: 'H' },
+    Spec { page: "spec/capabilities.md", letter: 'K' },
 ];
 
 /// A normative page.
