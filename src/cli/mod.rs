@@ -15,6 +15,7 @@ pub mod passphrase;
 pub mod places;
 pub mod progress;
 pub mod report;
+pub mod retention;
 pub mod secrets;
 pub mod session;
 mod sources;
@@ -71,6 +72,10 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Recipients(args) => commands::recipients::run(args, session),
         Command::Signer(args) => commands::signer::run(args, session),
         Command::Generation(args) => commands::generation::run(args, session),
+        Command::Policy(args) => commands::policy::run(args, session),
+        Command::Retain(args) => commands::retain::run(args, session),
+        Command::Forget(args) => commands::forget::run(args, session),
+        Command::Hold(args) => commands::hold::run(args, session),
         Command::Schedule(args) => commands::schedule::run(args, session),
         Command::Status(args) => commands::status::run(args, session),
         Command::Escrow(args) => commands::escrow::run(args, session),

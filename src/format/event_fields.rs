@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::envelope::{integer, time};
+use super::envelope::{integer, optional_time, time};
 use super::key::ObjectKey;
 use super::role::Role;
 use crate::base::limits::LEDGER_EVENT_LEN_MAX;
@@ -131,6 +131,9 @@ payloads! {
     HoldPlaced {
         /// The snapshot that must stay.
         snapshot: SnapshotId,
+        /// Until when it must at most; else until the hold is released.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_time")]
+        until: Option<Timestamp>,
         /// SHA-256 of salt and reason: what the reason was can be shown later.
         reason_digest: Digest,
         /// Salt and reason, sealed to the data recipients, in base64.

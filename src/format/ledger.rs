@@ -212,6 +212,7 @@ mod tests {
             }),
             deleted(2),
             P::HoldPlaced(HoldPlaced {
+                until: Some(now()),
                 snapshot,
                 reason_digest: DIGEST,
                 reason_sealed: sealed.clone(),

@@ -60,6 +60,9 @@ pub struct SnapshotNote {
     pub floor: Option<Timestamp>,
     /// SHA-256 of [`tags_digest_input`].
     pub tags_digest: Digest,
+    /// Whether one of its tags keeps it: all that a reader without a key learns of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_tag: bool,
 }
 
 impl SnapshotNote {
@@ -146,6 +149,7 @@ mod tests {
             new_len: 10,
             floor: Some(at(1_800_000_000)),
             tags_digest: Digest::from_bytes([8; 32]),
+            keep_tag: false,
         }
     }
 
@@ -163,6 +167,7 @@ mod tests {
                 list: SignedObject { sha256: Digest::from_bytes(digest), len },
                 time: at(second),
                 floor: floor.map(|seconds| at(second + i64::from(seconds))),
+                keep_tag: second % 2 == 0,
                 ..sample()
             },
         )

@@ -102,6 +102,17 @@ impl Manifest {
         })
     }
 
+    /// Drops snapshots that are forgotten for good; their packs stay until they are pruned.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing of it is.
+    pub fn drop_snapshots(&mut self, ids: &[SnapshotId]) -> Result<(), Error> {
+        self.write("forget snapshots in", |transaction| {
+            let mut drop = transaction.prepare_cached("DELETE FROM snapshot WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| drop.execute([id.to_string()]).map(|_| ()))
+        })
+    }
+
     /// Returns the snapshots whose notes `store` does not have yet.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ pub enum Error {
     /// A snapshot does not go into service.
     #[error(transparent)]
     Apply(#[from] super::apply::ApplyError),
+    /// Nothing is forgotten.
+    #[error(transparent)]
+    Retain(#[from] super::retain::RetainError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -168,6 +171,7 @@ impl Coded for Error {
             Self::StoreUnfit { .. } => Code::StoreUnfit,
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
+            Self::Retain(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

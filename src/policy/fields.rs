@@ -1,5 +1,6 @@
 //! A policy as it is written, in a config or a vault note, before it is checked.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
@@ -38,6 +39,9 @@ pub struct PolicyFields {
     /// Keep every snapshot younger than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_within: Option<String>,
+    /// Keep every snapshot that was taken with one of these tags, up to the ceiling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_tags: Option<Vec<String>>,
     /// Admit only the first snapshot of every `hour`, `day`, `week` or `month`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<String>,
@@ -54,7 +58,7 @@ pub struct PolicyFields {
 
 impl PolicyFields {
     /// The names of all settings, for whoever picks them out of a larger table.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 12] = [
         "keep_last",
         "keep_hourly",
         "keep_daily",
@@ -62,6 +66,7 @@ impl PolicyFields {
         "keep_monthly",
         "keep_yearly",
         "keep_within",
+        "keep_tags",
         "every",
         "floor",
         "ceiling",
@@ -105,6 +110,19 @@ pub(super) fn parse_age(
         value: text.chars().take(40).collect(),
         expected: AGE_EXPECTED,
     })
+}
+
+pub(super) fn parse_keep_tags(tags: Option<&[String]>) -> Result<Vec<String>, PolicyError> {
+    let Some(tags) = tags else { return Ok(Vec::new()) };
+    let distinct: BTreeSet<&String> = tags.iter().collect();
+    if tags.is_empty() || distinct.len() < tags.len() || tags.iter().any(String::is_empty) {
+        return Err(PolicyError::Value {
+            name: "keep_tags",
+            value: tags.join(", ").chars().take(80).collect(),
+            expected: "at least one tag, none twice, none empty; leave it out to have none",
+        });
+    }
+    Ok(tags.to_vec())
 }
 
 pub(super) fn parse_every(text: &str) -> Result<Period, PolicyError> {

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 use super::age::Age;
 use super::error::PolicyError;
-use super::fields::{PolicyFields, parse_age, parse_every, parse_keep_rules, parse_zone};
+use super::fields::{
+    PolicyFields, parse_age, parse_every, parse_keep_rules, parse_keep_tags, parse_zone,
+};
 use super::keep_rule::KeepRule;
 use super::period::{self, Period};
 
@@ -22,6 +24,7 @@ const HOURS_A_DAY: u64 = 24;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     keep_rules: Vec<KeepRule>,
+    keep_tags: Vec<String>,
     every: Option<Period>,
     floor: Option<Age>,
     ceiling: Option<Age>,
@@ -37,11 +40,12 @@ impl Policy {
     /// [`PolicyError::Value`].
     pub fn new(fields: PolicyFields) -> Result<Self, PolicyError> {
         let keep_rules = parse_keep_rules(&fields)?;
+        let keep_tags = parse_keep_tags(fields.keep_tags.as_deref())?;
         let (zone_name, zone) = parse_zone(fields.time_zone.as_deref())?;
         let every = fields.every.as_deref().map(parse_every).transpose()?;
         let floor = parse_age("floor", fields.floor.as_deref())?;
         let ceiling = parse_age("ceiling", fields.ceiling.as_deref())?;
-        let policy = Self { keep_rules, every, floor, ceiling, zone_name, zone };
+        let policy = Self { keep_rules, keep_tags, every, floor, ceiling, zone_name, zone };
         policy.check()?;
         Ok(policy)
     }
@@ -91,6 +95,7 @@ impl Policy {
             keep_monthly: count("keep_monthly"),
             keep_yearly: count("keep_yearly"),
             keep_within: within,
+            keep_tags: Some(self.keep_tags.clone()).filter(|tags| !tags.is_empty()),
             every: self.every.map(|every| every.to_string()),
             floor: self.floor.map(|floor| floor.to_string()),
             ceiling: self.ceiling.map(|ceiling| ceiling.to_string()),
@@ -101,6 +106,11 @@ impl Policy {
     /// Returns the keep rules; a snapshot that any of them keeps stays.
     pub fn keep_rules(&self) -> &[KeepRule] {
         &self.keep_rules
+    }
+
+    /// Returns the tags of which one keeps a snapshot that is taken with it, up to the ceiling.
+    pub fn keep_tags(&self) -> &[String] {
+        &self.keep_tags
     }
 
     /// Tells whether there is no keep rule, so that nothing goes before the ceiling.
@@ -175,7 +185,7 @@ impl Policy {
     ) -> Option<u32> {
         let reaches: Option<Vec<Age>> = match self.ceiling {
             Some(ceiling) => Some(vec![ceiling]),
-            None if self.keeps_everything() => None,
+            None if self.keeps_everything() || !self.keep_tags.is_empty() => None,
             None => self.keep_rules.iter().map(|rule| rule.reach(self.every)).collect(),
         };
         let ages = reaches?.into_iter().chain(self.floor);
@@ -222,6 +232,9 @@ impl fmt::Display for Policy {
             f.write_str("keep everything, ")?;
         }
         self.keep_rules.iter().try_for_each(|rule| write!(f, "{rule}, "))?;
+        if !self.keep_tags.is_empty() {
+            write!(f, "keep_tags = {}, ", self.keep_tags.join(" "))?;
+        }
         self.every.iter().try_for_each(|every| write!(f, "every = {every}, "))?;
         self.floor.iter().try_for_each(|floor| write!(f, "floor = {floor}, "))?;
         self.ceiling.iter().try_for_each(|ceiling| write!(f, "ceiling = {ceiling}, "))?;
@@ -242,7 +255,10 @@ mod tests {
 
     #[test]
     fn the_two_policies_of_the_design_are_accepted_and_survive_the_vault_note() {
-        for text in ["keep_daily = 30", KYC, "keep_within = '18mo'\ntime_zone = 'Europe/Berlin'"] {
+        let tagged = "keep_last = 1\nkeep_tags = ['audit', 'b']";
+        for text in
+            ["keep_daily = 30", KYC, tagged, "keep_within = '18mo'\ntime_zone = 'Europe/Berlin'"]
+        {
             let policy = policy(text).unwrap();
             let map = policy.to_json();
             assert!(map.contains_key("time_zone"));
@@ -295,6 +311,9 @@ mod tests {
             "keep_daily = 0",
             "keep_last = 100001",
             "keep_within = '0d'",
+            "keep_tags = []",
+            "keep_tags = ['a', 'a']",
+            "keep_tags = ['']",
             "every = 'year'",
             "every = 'fortnight'",
             "floor = '5 years'",
@@ -315,7 +334,7 @@ mod tests {
     #[test]
     fn a_signed_policy_with_an_unknown_rule_is_never_half_applied() {
         let parse = |text: &str| Policy::from_json(&serde_json::from_str(text).unwrap());
-        let error = parse(r#"{"keep_daily":30,"keep_tags":["a"]}"#).unwrap_err();
+        let error = parse(r#"{"keep_daily":30,"keep_moons":3}"#).unwrap_err();
         assert_eq!(error.code(), Code::FormatTooNew);
         let error = parse(r#"{"keep_daily":"30"}"#).unwrap_err();
         assert_eq!(error.code(), Code::FormatInvalid);
@@ -326,6 +345,7 @@ mod tests {
         let table: String = PolicyFields::NAMES
             .iter()
             .map(|name| match *name {
+                "keep_tags" => "keep_tags = ['x']\n".to_owned(),
                 name if name.starts_with("keep_") && name != "keep_within" => {
                     format!("{name} = 1\n")
                 }
@@ -333,7 +353,7 @@ mod tests {
             })
             .collect();
         let fields: PolicyFields = toml::from_str(&table).unwrap();
-        assert_eq!(serde_json::to_value(&fields).unwrap().as_object().unwrap().len(), 11);
+        assert_eq!(serde_json::to_value(&fields).unwrap().as_object().unwrap().len(), 12);
     }
 
     /// V-129
@@ -358,6 +378,7 @@ mod tests {
         assert_eq!(days("keep_last = 7", Some(365)), None);
         assert_eq!(days("keep_last = 7\nevery = 'week'", Some(365)), Some(49 + 365));
         assert_eq!(days("ceiling = '1y'", None), None);
+        assert_eq!(days("keep_daily = 7\nkeep_tags = ['a']", Some(365)), None);
     }
 
     #[test]

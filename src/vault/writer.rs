@@ -241,6 +241,14 @@ impl Writer {
         self.record_all(vec![event], Vec::new())
     }
 
+    /// Drops what this host itself forgot from its manifest.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn drop_snapshots(&mut self, ids: &[SnapshotId]) -> Result<(), Error> {
+        Ok(self.manifest.drop_snapshots(ids)?)
+    }
+
     /// Journals events, and keeps values beside them, at once.
     pub(super) fn record_all(
         &mut self,

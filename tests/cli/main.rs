@@ -15,6 +15,7 @@ mod lost;
 mod mirrors;
 mod nights;
 mod pings;
+mod retention;
 mod rooms;
 mod rows;
 mod s3;

@@ -122,6 +122,7 @@ impl Host {
             new_len: totals.stored_len,
             floor: None,
             tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
+            keep_tag: false,
         };
         let text = note.compose().expect("the note is sound");
         let signed = self.writer.key().sign(&text).expect("it is short");

@@ -26,6 +26,7 @@ mod rebuild;
 mod reference;
 mod repairs;
 mod replicas;
+mod retention;
 mod review;
 mod rows;
 mod rules;

@@ -313,7 +313,19 @@ codes! {
         "nothing was changed; change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
-        "what is signed stays in force: set the config back, or sign other `recipients`";
+        "what is signed stays in force; set the config back, or use `policy set`, `recipients`";
+    /// Forgetting stops before something that looks wrong.
+    RetentionGuarded = "retention-guarded", Refused, 1,
+        "nothing was changed; look at `retain`, and if it is right give the flag that is named";
+    /// A snapshot stays by a hold, a floor or a lock.
+    SnapshotPromised = "snapshot-promised", Refused, 1,
+        "nothing of it was deleted; a floor or a lock passes by itself, an operator ends a hold";
+    /// Something that is forgotten is not deleted yet.
+    ForgetWaiting = "forget-waiting", Unavailable, 4,
+        "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";
+    /// Nobody here may forget what goes.
+    RetentionElsewhere = "retention-elsewhere", Refused, 4,
+        "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
     /// The recipients cannot be changed so.
     RecipientsRefused = "recipients-refused", Misuse, 2,
         "nothing was changed; see `recipients list`";

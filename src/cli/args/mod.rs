@@ -9,10 +9,12 @@ mod change;
 mod check;
 mod drill;
 pub mod escrow;
+mod hold;
 mod keys;
 mod mirror;
 mod nights;
 mod read;
+pub mod retain;
 pub mod selection;
 mod stack;
 mod state;
@@ -30,12 +32,14 @@ pub use change::{
 pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
+pub use hold::{HoldArgs, HoldCommand};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 pub use thaw::{ThawArgs, ThawingArgs, TierArg};
@@ -210,6 +214,26 @@ pub enum Command {
     ///
     /// A generation is a period with keys of its own: it opens, goes and is destroyed as a whole.
     Generation(GenerationArgs),
+    /// Show or sign the retention policy
+    ///
+    /// The policy in force is the one in the newest signed vault note. What a config says counts
+    /// once `policy set` has signed it.
+    Policy(PolicyArgs),
+    /// Plan which snapshots stay and which go, and let them go
+    ///
+    /// Prints every snapshot with the reasons for which it stays, or the rule under which it goes.
+    /// Nothing is changed without --apply. With it, every deletion is recorded in every store
+    /// before it happens; it needs a signer to which that is delegated and no identity.
+    Retain(RetainArgs),
+    /// Let single snapshots go
+    ///
+    /// No rule keeps what is named, but a hold, a floor and a lock do, and the guards are those of
+    /// `retain`. It is recorded in every store before anything is deleted.
+    Forget(ForgetArgs),
+    /// Place, release or list legal holds
+    ///
+    /// A snapshot under a hold stays, whatever policy or flag says otherwise.
+    Hold(HoldArgs),
     /// Run the nights: install, show or remove the schedule
     ///
     /// What is scheduled needs no identity: it takes a snapshot, applies what it may of the
@@ -260,6 +284,10 @@ impl Command {
             Self::Recipients(_) => "recipients",
             Self::Signer(_) => "signer",
             Self::Generation(_) => "generation",
+            Self::Policy(_) => "policy",
+            Self::Retain(_) => "retain",
+            Self::Forget(_) => "forget",
+            Self::Hold(_) => "hold",
             Self::Schedule(_) => "schedule",
             Self::Status(_) => "status",
             Self::Escrow(_) => "escrow",
@@ -338,6 +366,10 @@ mod tests {
             &["signer", "add", "--role", "auditor", "--key", "x", "--kit", "kit"],
             &["generation", "export", "2026", "-o", "x"],
             &["escrow", "seal"],
+            &["retain", "--apply", "--signer", "a", "--signer", "b", "--accept-many"],
+            &["forget", "2026", "2027", "--kit", "kit", "--accept-clock"],
+            &["policy", "set", "--kit", "kit"],
+            &["hold", "add", "--before", "2026-03-01", "--reason", "r", "--kit", "kit"],
             &["escrow", "open", "--target", "x", "--escrow-identity", "y"],
             &["escrow", "check", "latest", "--escrow-identity", "y"],
             &["demo"],

@@ -166,7 +166,7 @@ fn list(ids: &[SnapshotId]) -> String {
 }
 
 /// Parses a time; a date alone means its end, so that the snapshots of that day count.
-fn parse_time(text: &str, zone: &TimeZone) -> Result<Timestamp, SelectError> {
+pub fn parse_time(text: &str, zone: &TimeZone) -> Result<Timestamp, SelectError> {
     let read = || -> Result<Timestamp, jiff::Error> {
         if text.len() == DATE_LEN {
             let next: civil::Date = text.parse::<civil::Date>()?.tomorrow()?;

@@ -130,7 +130,7 @@ fn warn_of_differences(
 }
 
 /// Returns each setting that two maps do not agree on, with both values.
-fn differences(config: &Map<String, Value>, signed: &Map<String, Value>) -> Vec<String> {
+pub(super) fn differences(config: &Map<String, Value>, signed: &Map<String, Value>) -> Vec<String> {
     let text = |value: Option<&Value>| match value {
         None | Some(Value::Null) => "not set".to_owned(),
         Some(Value::String(text)) => text.clone(),

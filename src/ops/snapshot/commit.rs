@@ -151,6 +151,7 @@ pub fn commit(
         new_len,
         floor: policy.floor_at(time),
         tags_digest: sha256(&tags_digest_input(&salt, tags)),
+        keep_tag: tags.iter().any(|tag| policy.keep_tags().contains(tag)),
     };
     let note = outgoing(ObjectKey::Note(snapshot), writer.key().sign(&note.compose()?)?);
     let row = SnapshotRow {

@@ -146,6 +146,7 @@ fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
         new_len: stored_len,
         floor: None,
         tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
+        keep_tag: false,
     };
     let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
     put(ObjectKey::Note(id), &signed);

@@ -227,6 +227,15 @@ impl TestVault {
         self.try_snapshot(&self.sources()).unwrap()
     }
 
+    /// Takes a snapshot with tags, at once.
+    pub fn snapshot_tagged(&self, tags: &[String]) -> SnapshotReport {
+        let recipients = DataRecipients::parse(&[&self.recipient]).unwrap();
+        let job = VaultJob { writer: self.writer(), recipients };
+        let observer: Arc<dyn Observer> = self.events.clone();
+        let report = snapshot::run(vec![job], &self.sources(), tags, &NoPassphrase, &observer);
+        report.unwrap().taken.remove(0)
+    }
+
     /// Opens the auditor's side of a store.
     pub fn auditor(&self, store: &Arc<dyn Store>) -> Auditor {
         Auditor::open(store.clone(), self.report.root_key.parse().unwrap()).unwrap()

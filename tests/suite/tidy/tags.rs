@@ -24,6 +24,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/stores.md", letter: 'B' },
     Spec { page: "spec/repair.md", letter: 'H' },
     Spec { page: "spec/capabilities.md", letter: 'K' },
+    Spec { page: "spec/retention.md", letter: 'F' },
 ];
 
 /// A normative page.

@@ -123,6 +123,7 @@ pub fn snapshot_note() -> SnapshotNote {
         new_len: 131_472,
         floor: None,
         tags_digest: Digest::from_bytes([4; 32]),
+        keep_tag: false,
     }
 }
 

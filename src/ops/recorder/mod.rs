@@ -1,0 +1,245 @@
+//! Appending to the log of a janitor or an operator, in every store. Spec: `retention.md` §3.
+//!
+//! - An event counts as recorded when every store has it with its checkpoint.
+//! - What an interrupted run left is completed first, and only what this signer kept itself.
+//! - A log that is shorter than it was left, or forks, gets nothing more.
+
+mod kept;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use kept::{Kept, KeptFile};
+
+use super::Error;
+use super::retain::RetainError;
+use crate::base::{Clock, Code, Coded, SignerId, VaultId};
+use crate::crypto::checkpoint::TreeHead;
+use crate::crypto::merkle::Frontier;
+use crate::crypto::signing::SigningKey;
+use crate::format::ObjectKey;
+use crate::format::event::{EventKind, EventPayload};
+use crate::format::ledger::{LedgerEvent, SeenCheckpoint};
+use crate::format::vault_note::VaultNote;
+use crate::manifest::{Outgoing, Payload};
+use crate::store::Store;
+use crate::vault::delivery::{Load, Parcel};
+use crate::vault::journal::{Journal, outgoing};
+use crate::vault::ledger::SignerLog;
+use crate::vault::{self, Outside};
+
+/// A signer's log in every store of a vault, ready to go on.
+pub struct Recorder {
+    vault: VaultId,
+    key: SigningKey,
+    stores: Vec<Arc<dyn Store>>,
+    journal: Journal,
+    seen: Vec<SeenCheckpoint>,
+    locked_until: Option<Timestamp>,
+    clock: Arc<dyn Clock>,
+    kept: Box<dyn Kept>,
+}
+
+/// Refuses a signer that may not append a kind of event.
+///
+/// # Errors
+/// If the vault note does not delegate it, or retired the signer.
+pub fn check_delegated(note: &VaultNote, signer: SignerId, kind: EventKind) -> Result<(), Error> {
+    let refuse = |reason: String| Err(RetainError::Signer { signer, reason }.into());
+    match note.delegate(signer) {
+        None => refuse(format!("vault note {} does not have it", note.number)),
+        Some(one) if one.retired.is_some() => {
+            refuse(format!("vault note {} retired it", note.number))
+        }
+        Some(one) if !one.may_append(kind) => {
+            refuse(format!("vault note {} does not delegate {kind} to it", note.number))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+impl Recorder {
+    /// Brings a signer's log to the same state in every store. Returns it, and the event that an
+    /// interrupted run had begun, if this completed one.
+    ///
+    /// `logs` are those of each store, in the order of `stores`.
+    ///
+    /// # Errors
+    /// If a store does not answer, or the log is not the one that this signer left.
+    pub fn open(
+        key: SigningKey,
+        stores: Vec<Arc<dyn Store>>,
+        logs: &[Vec<SignerLog>],
+        locked_until: Option<Timestamp>,
+        kept: Box<dyn Kept>,
+        outside: &Outside,
+    ) -> Result<(Self, Option<LedgerEvent>), Error> {
+        let (vault, signer) = (key.verification_key().vault(), key.signer_id());
+        let seen = seen_of(logs, signer);
+        let own: Vec<Option<&SignerLog>> =
+            logs.iter().map(|logs| logs.iter().find(|log| log.signer == signer)).collect();
+        let clock = Arc::clone(&outside.clock);
+        let journal = Journal::empty();
+        let mut recorder = Self { vault, key, stores, journal, seen, locked_until, clock, kept };
+        let longest = own.iter().flatten().max_by_key(|log| log.head.size);
+        if let Some(lead) = longest {
+            recorder.follow(lead, &own)?;
+        }
+        let size = recorder.journal.head().size;
+        recorder.check_kept(longest.map_or(&[], |lead| &lead.events))?;
+        let completed = recorder.complete(size)?;
+        let is_planted = |log: &&SignerLog| log.pending == Some(size);
+        if completed.is_none() && own.iter().flatten().any(is_planted) {
+            let reason = "it has no checkpoint and is not what this signer kept, so it is not \
+                          signed: retire this signer, and add another";
+            return Err(recorder.broken(size, reason));
+        }
+        Ok((recorder, completed))
+    }
+
+    /// Returns the signer.
+    pub const fn signer(&self) -> SignerId {
+        self.key.signer_id()
+    }
+
+    /// Appends an event in every store.
+    ///
+    /// # Errors
+    /// If a store does not take it. The next run completes it; this recorder is not used again.
+    pub fn append(&mut self, payload: EventPayload) -> Result<(), Error> {
+        let (now, seen) = (self.clock.now(), self.seen.clone());
+        let objects = self.journal.append(&self.key, self.vault, now, payload, seen)?;
+        if let Some(Outgoing { payload: Payload::Bytes(leaf), .. }) = objects.first() {
+            self.kept.keep(leaf)?;
+        }
+        objects.iter().try_for_each(|object| self.put_everywhere(object))?;
+        self.kept.settle(&self.journal.head())
+    }
+
+    /// Takes up the longest log, and gives each store what it lacks of it.
+    fn follow(&mut self, lead: &SignerLog, own: &[Option<&SignerLog>]) -> Result<(), Error> {
+        if let Some((key, problem)) = lead.problems.first() {
+            let reason = format!("it does not go on from here: {problem}");
+            return Err(vault::Error::Ledger { key: *key, reason }.into());
+        }
+        let heads = heads_of(&lead.events)?;
+        let sizes = own.iter().map(|log| log.map_or(0, |log| log.head.size));
+        let sizes: Vec<u64> = sizes.collect();
+        for log in own.iter().flatten() {
+            if find_head(&heads, log.head.size) != Some(log.head) {
+                let reason = "two stores have different histories of it, both signed";
+                return Err(self.broken(log.head.size, reason));
+            }
+        }
+        if heads.last() != Some(&lead.head) {
+            return Err(self.broken(lead.head.size, "a newer program wrote to it"));
+        }
+        let least = sizes.iter().min().copied().unwrap_or(0);
+        let mut journal = Journal::empty();
+        for (seq, event) in (0..).zip(&lead.events) {
+            let key = ObjectKey::LedgerEvent(lead.signer, seq);
+            let leaf = event.compose().map_err(|cause| vault::Error::format(key, cause))?;
+            let checkpoint = journal.append_leaf(&self.key, self.vault, &leaf)?;
+            if seq < least {
+                continue;
+            }
+            let lacking = self.stores.iter().zip(&sizes).filter(|(_, size)| **size <= seq);
+            for (store, _) in lacking {
+                self.put(store, &outgoing(key, leaf.clone()))?;
+                self.put(store, &checkpoint)?;
+            }
+        }
+        self.journal = journal;
+        Ok(())
+    }
+
+    /// Compares the log with what this signer kept of it.
+    fn check_kept(&self, events: &[LedgerEvent]) -> Result<(), Error> {
+        let Some(kept) = self.kept.head()? else { return Ok(()) };
+        match find_head(&heads_of(events)?, kept.size) {
+            Some(found) if found == kept => Ok(()),
+            Some(_) => Err(self.broken(kept.size, "it is not the log that this signer left")),
+            None => {
+                let size = events.len();
+                let reason = format!(
+                    "it has {size} events, this signer left {}: it was rolled back",
+                    kept.size
+                );
+                Err(self.broken(kept.size, &reason))
+            }
+        }
+    }
+
+    /// Completes the event that was kept, if the log lacks it.
+    fn complete(&mut self, size: u64) -> Result<Option<LedgerEvent>, Error> {
+        let Some(leaf) = self.kept.pending()? else { return Ok(None) };
+        let signer = self.signer();
+        let event = match LedgerEvent::parse(&leaf, self.vault, signer, size) {
+            Ok(event) => event,
+            // It is in the log already, and only that was not taken note of.
+            Err(_) => return self.kept.settle(&self.journal.head()).map(|()| None),
+        };
+        let checkpoint = self.journal.append_leaf(&self.key, self.vault, &leaf)?;
+        self.put_everywhere(&outgoing(ObjectKey::LedgerEvent(signer, size), leaf))?;
+        self.put_everywhere(&checkpoint)?;
+        self.kept.settle(&self.journal.head())?;
+        Ok(Some(event))
+    }
+
+    fn put_everywhere(&self, object: &Outgoing) -> Result<(), Error> {
+        self.stores.iter().try_for_each(|store| self.put(store, object))
+    }
+
+    fn put(&self, store: &Arc<dyn Store>, object: &Outgoing) -> Result<(), Error> {
+        let Outgoing { key, sha256, payload: Payload::Bytes(bytes), .. } = object else {
+            return Ok(());
+        };
+        let (load, locked_until) = (Load::Bytes(bytes.as_slice().into()), self.locked_until);
+        let parcel = Parcel { key: *key, sha256: *sha256, load, locked_until };
+        match parcel.put(store) {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Code::ObjectExists => {
+                Err(vault::Error::ChangedMeanwhile { key: *key }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn broken(&self, size: u64, reason: &str) -> Error {
+        let key = ObjectKey::LedgerEvent(self.signer(), size.saturating_sub(1));
+        vault::Error::Ledger { key, reason: reason.to_owned() }.into()
+    }
+}
+
+/// Returns the log's head after each number of events, from none on.
+fn heads_of(events: &[LedgerEvent]) -> Result<Vec<TreeHead>, Error> {
+    let mut frontier = Frontier::empty();
+    let mut heads = vec![frontier.head()];
+    for event in events {
+        let key = ObjectKey::LedgerEvent(event.signer, event.seq);
+        let leaf = event.compose().map_err(|cause| vault::Error::format(key, cause))?;
+        frontier.append(&leaf);
+        heads.push(frontier.head());
+    }
+    Ok(heads)
+}
+
+fn find_head(heads: &[TreeHead], size: u64) -> Option<TreeHead> {
+    heads.get(usize::try_from(size).ok()?).copied()
+}
+
+/// Returns the newest checkpoints of the other logs, sorted by signer.
+fn seen_of(logs: &[Vec<SignerLog>], own: SignerId) -> Vec<SeenCheckpoint> {
+    let mut seen: Vec<SeenCheckpoint> = Vec::new();
+    for log in logs.iter().flatten().filter(|log| log.signer != own && log.head.size > 0) {
+        let found = SeenCheckpoint { signer: log.signer, size: log.head.size, root: log.head.root };
+        match seen.iter_mut().find(|seen| seen.signer == log.signer) {
+            Some(there) if there.size < found.size => *there = found,
+            Some(_) => {}
+            None => seen.push(found),
+        }
+    }
+    seen.sort_by_key(|seen| seen.signer);
+    seen
+}

@@ -1,0 +1,204 @@
+//! Applying the retention policy: plan, look, record, delete. Spec: `retention.md`.
+//!
+//! - I4 Every event is in every store before anything is deleted.
+//! - I3 A note goes before its list and body, so that a crash leaves orphans only.
+//! - Floor, hold and lock are looked at again before what was recorded earlier is deleted.
+//! - Packs, trees and segments stay: whatever prunes them starts from what this leaves.
+
+mod delete;
+mod error;
+mod survey;
+
+use jiff::Timestamp;
+
+pub use delete::Deleted;
+pub use error::RetainError;
+pub use survey::{Forgotten, Survey};
+
+use super::Error;
+use super::recorder::Recorder;
+use crate::base::{Code, Event, Observer, SnapshotId};
+use crate::format::event::EventPayload;
+use crate::format::event_fields::{ClockAnomaly, SnapshotForgotten};
+use crate::policy::guard::{clock_guard, plan_guards};
+use crate::policy::{Acceptance, Candidate, DropReason, Guard, KeepReason, RetentionPlan, Verdict};
+use crate::vault::Writer;
+
+/// Who records what is forgotten.
+pub enum Scribe {
+    /// A janitor or an operator, with a log that it keeps itself.
+    Own(Box<Recorder>),
+    /// The host, by way of its journal.
+    Host(Box<Writer>),
+}
+
+impl Scribe {
+    /// Records events, and returns the stores that do not have all of them yet.
+    ///
+    /// # Errors
+    /// If a store of a janitor, or the primary store of a host, does not take one.
+    fn record(
+        &mut self,
+        events: Vec<EventPayload>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Own(recorder) => {
+                events.into_iter().try_for_each(|event| recorder.append(event))?;
+                Ok(Vec::new())
+            }
+            Self::Host(writer) => {
+                for event in events {
+                    writer.record(event)?;
+                }
+                writer.deliver(observer)?;
+                let mut lacking = Vec::new();
+                for store in writer.mirrors().names() {
+                    if writer.manifest().next_outgoing(&store)?.is_some() {
+                        lacking.push(store);
+                    }
+                }
+                Ok(lacking)
+            }
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish<'a> {
+    /// What the policy says.
+    Policy,
+    /// That these go.
+    Named(&'a [SnapshotId]),
+}
+
+impl Wish<'_> {
+    /// Returns who or what asks, as the event says it.
+    const fn by(&self) -> &'static str {
+        match self {
+            Self::Policy => "retain",
+            Self::Named(_) => "forget",
+        }
+    }
+}
+
+/// What came of applying a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The snapshots that were recorded as forgotten now.
+    pub forgotten: Vec<SnapshotId>,
+    /// What was deleted, by store; also of what earlier runs recorded.
+    pub deleted: Vec<Deleted>,
+    /// The stores that do not have the events yet: while there are any, nothing is deleted.
+    pub waiting: Vec<String>,
+    /// What a ledger says is forgotten and what stays all the same.
+    pub refused: Vec<(SnapshotId, Vec<KeepReason>)>,
+}
+
+/// Makes the plan, with what locks say of what would go.
+///
+/// # Errors
+/// If a store does not answer, or a snapshot that is named must stay.
+pub fn plan(survey: &Survey, wish: Wish<'_>, now: Timestamp) -> Result<RetentionPlan, Error> {
+    let make = |candidates: Vec<Candidate>| match wish {
+        Wish::Policy => RetentionPlan::make(&survey.history, candidates, now),
+        Wish::Named(ids) => RetentionPlan::forget(&survey.history, candidates, ids, now),
+    };
+    let first = make(survey.candidates.clone());
+    let mut candidates = survey.candidates.clone();
+    for (one, _) in first.dropped() {
+        let locked = survey.locked_until(one.id)?;
+        let found = candidates.iter_mut().find(|candidate| candidate.id == one.id);
+        found.into_iter().for_each(|candidate| candidate.locked_until = locked);
+    }
+    let plan = make(candidates);
+    if let Wish::Named(ids) = wish {
+        for planned in plan.planned().iter().filter(|one| ids.contains(&one.candidate.id)) {
+            if let Verdict::Keep(reasons) = &planned.verdict {
+                let (snapshot, reasons) = (planned.candidate.id, reasons.clone());
+                return Err(RetainError::Promised { snapshot, reasons }.into());
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Returns what is alarming about a plan or about the clock, if anything would be deleted by it.
+///
+/// # Errors
+/// If a store cannot be listed.
+pub fn guards(survey: &Survey, plan: &RetentionPlan) -> Result<Vec<Guard>, Error> {
+    let mut guards = plan_guards(plan);
+    if plan.dropped().next().is_some() || !delete::leftovers(survey)?.is_empty() {
+        guards.extend(clock_guard(survey.history.in_force(), survey.known, plan.now()));
+    }
+    Ok(guards)
+}
+
+/// Returns what earlier runs recorded as forgotten and did not delete everywhere.
+///
+/// # Errors
+/// If a store cannot be listed.
+pub fn unfinished(survey: &Survey) -> Result<Vec<SnapshotId>, Error> {
+    Ok(delete::leftovers(survey)?.into_keys().collect())
+}
+
+/// Applies a plan: records what goes, then deletes it in every store, and whatever earlier runs
+/// recorded.
+///
+/// # Errors
+/// If a guard strikes that was not accepted, or a store does not take an event: nothing was deleted
+/// then. A deletion that fails is a warning, and the next run does it.
+pub fn apply(
+    survey: &Survey,
+    plan: &RetentionPlan,
+    wish: Wish<'_>,
+    scribe: &mut Scribe,
+    accepted: &[Acceptance],
+    observer: &dyn Observer,
+) -> Result<Applied, Error> {
+    let guards = guards(survey, plan)?;
+    let is_open = |guard: &Guard| !accepted.contains(&guard.acceptance());
+    let struck: Vec<Guard> = guards.iter().filter(|guard| is_open(guard)).cloned().collect();
+    if !struck.is_empty() {
+        return Err(RetainError::Guarded { guards: struck }.into());
+    }
+    let by = wish.by().to_owned();
+    let event = |(one, reason): (&Candidate, &DropReason)| {
+        let (snapshot, rule, by) = (one.id, reason.to_string(), by.clone());
+        EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by })
+    };
+    let anomaly = guards.iter().find_map(|guard| match guard {
+        Guard::ClockBack { known, now } | Guard::ClockAhead { known, now } => {
+            Some(EventPayload::ClockAnomaly(ClockAnomaly { known: *known, found: *now }))
+        }
+        _ => None,
+    });
+    let events = anomaly.into_iter().chain(plan.dropped().map(event)).collect();
+    // I4: the events first, in every store.
+    let waiting = scribe.record(events, observer)?;
+    let forgotten: Vec<SnapshotId> = plan.dropped().map(|(one, _)| one.id).collect();
+    if !waiting.is_empty() {
+        for store in &waiting {
+            let detail = format!("store {store} lacks the events, so nothing is deleted anywhere");
+            observer.observe(Event::Warning { code: Code::ForgetWaiting, detail });
+        }
+        return Ok(Applied { forgotten, waiting, ..Applied::default() });
+    }
+    let (deleted, refused) = delete::delete(survey, &forgotten, plan.now(), observer)?;
+    if let Scribe::Host(writer) = scribe {
+        writer.drop_snapshots(&gone(survey, &forgotten, &refused))?;
+    }
+    Ok(Applied { forgotten, deleted, waiting, refused })
+}
+
+/// Returns every snapshot that is forgotten for good.
+fn gone(
+    survey: &Survey,
+    forgotten: &[SnapshotId],
+    refused: &[(SnapshotId, Vec<KeepReason>)],
+) -> Vec<SnapshotId> {
+    let all = survey.forgotten.keys().chain(forgotten);
+    all.filter(|id| refused.iter().all(|(other, _)| other != *id)).copied().collect()
+}

@@ -1,0 +1,370 @@
+//! Everything that a retention plan is made of, read from all stores of a vault. Spec:
+//! `retention.md` §1.
+//!
+//! - What verifies in any store counts: a mirror that lost something forgets nothing by it.
+//! - A log that may hold a hold must be readable to its end, or nothing goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::RetainError;
+use crate::base::{Coded, Event, Observer, SignerId, SnapshotId};
+use crate::format::event::{EventKind, EventPayload};
+use crate::format::event_fields::Outcome;
+use crate::format::ledger::LedgerEvent;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::format::vault_note::VaultNote;
+use crate::format::{Folder, ObjectKey};
+use crate::ops::Error;
+use crate::policy::guard::known_time;
+use crate::policy::{Candidate, HoldRef, Policy, PolicyHistory};
+use crate::store::{self, Listed, Store};
+use crate::vault::auditor::ChainLink;
+use crate::vault::ledger::SignerLog;
+use crate::vault::{self, Auditor, changes, ledger, locking};
+
+/// Percent of the objects that a verification must have looked at to count as one of all.
+const WHOLE_PERCENT: u8 = 100;
+
+/// That a ledger says a snapshot is forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Who said so.
+    pub signer: SignerId,
+    /// Under which rule.
+    pub rule: String,
+}
+
+/// What all stores of a vault say of its snapshots.
+pub struct Survey {
+    /// One for each store, the primary first.
+    pub auditors: Vec<Auditor>,
+    /// The logs of each store.
+    pub logs: Vec<Vec<SignerLog>>,
+    /// The policies of the vault.
+    pub history: PolicyHistory,
+    /// Every snapshot that stands: its note verifies, and no ledger says that it is forgotten.
+    pub candidates: Vec<Candidate>,
+    /// Every note that verifies in any store, also of what is forgotten.
+    pub notes: BTreeMap<SnapshotId, SnapshotNote>,
+    /// What a ledger says is forgotten.
+    pub forgotten: BTreeMap<SnapshotId, Forgotten>,
+    /// The newest time that a store or a ledger knows.
+    pub known: Option<Timestamp>,
+    holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
+    written: BTreeMap<ObjectKey, Timestamp>,
+}
+
+impl Survey {
+    /// Reads all stores. What does not verify is a warning, and stays.
+    ///
+    /// # Errors
+    /// If a store does not answer, the policy is one of a newer program, or a log that may hold a
+    /// hold is not whole.
+    pub fn read(auditors: Vec<Auditor>, observer: &dyn Observer) -> Result<Self, Error> {
+        let mut logs = Vec::new();
+        for auditor in &auditors {
+            logs.push(ledger::read_answered(auditor)?);
+        }
+        let newest = newest_chain(&auditors);
+        let note = &newest.last().ok_or_else(|| no_note(&auditors))?.note;
+        check_newest(&auditors, &logs)?;
+        check_sight(note, &logs)?;
+        let history = history_of(newest)?;
+        let (mut written, mut notes) = (BTreeMap::new(), BTreeMap::new());
+        let mut problems = BTreeMap::new();
+        for auditor in &auditors {
+            for folder in [Folder::Snapshots, Folder::Ledger] {
+                add_written(auditor, folder, &mut written)?;
+            }
+            let checked = auditor.snapshots()?;
+            for (id, note) in checked.sound {
+                notes.entry(id).or_insert(note);
+            }
+            problems.extend(checked.problems);
+        }
+        warn_of(&auditors, problems, &notes, observer)?;
+        let mut survey = Self {
+            auditors,
+            logs,
+            history,
+            candidates: Vec::new(),
+            notes,
+            forgotten: BTreeMap::new(),
+            known: None,
+            holds: BTreeMap::new(),
+            written,
+        };
+        survey.take_up();
+        Ok(survey)
+    }
+
+    /// Returns the newest vault note of any store.
+    ///
+    /// # Panics
+    /// Never: a vault without a note is refused.
+    pub fn note(&self) -> &VaultNote {
+        &newest_chain(&self.auditors).last().expect("a vault without a note is refused").note
+    }
+
+    /// Returns the stores, the primary first.
+    pub fn stores(&self) -> Vec<Arc<dyn Store>> {
+        self.auditors.iter().map(|auditor| Arc::clone(auditor.store())).collect()
+    }
+
+    /// Takes note of an event that was recorded after the logs were read.
+    pub fn add(&mut self, event: LedgerEvent) {
+        if let EventPayload::SnapshotForgotten(forgotten) = event.payload {
+            let (signer, rule) = (event.signer, forgotten.rule);
+            self.forgotten.insert(forgotten.snapshot, Forgotten { signer, rule });
+            self.candidates.retain(|one| one.id != forgotten.snapshot);
+        }
+    }
+
+    /// Returns a snapshot as the plan sees it, also one that is forgotten or whose note is gone.
+    pub fn candidate(&self, id: SnapshotId) -> Candidate {
+        let note = self.notes.get(&id);
+        let keys = [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)];
+        let time = note.map_or(id.time(), |note| note.time);
+        Candidate {
+            id,
+            time,
+            observed: keys.iter().find_map(|key| self.written.get(key)).copied().unwrap_or(time),
+            floor: note.and_then(|note| note.floor),
+            keep_tag: note.is_some_and(|note| note.keep_tag),
+            holds: self.holds.get(&id).cloned().unwrap_or_default(),
+            locked_until: None,
+            is_verified: false,
+        }
+    }
+
+    /// Returns until when the objects of a snapshot are locked in any store.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn locked_until(&self, id: SnapshotId) -> Result<Option<Timestamp>, Error> {
+        let mut until = None;
+        for auditor in &self.auditors {
+            for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
+                let stat = auditor.store().stat(&key)?;
+                until = until.max(stat.and_then(|stat| stat.lock).map(|lock| lock.until));
+            }
+        }
+        Ok(until)
+    }
+
+    /// Returns until when an event that is put now is locked, in a store that locks.
+    ///
+    /// # Errors
+    /// If the policy is one of a newer program.
+    pub fn event_locked_until(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let opened = self.events().filter_map(|event| match event.payload {
+            EventPayload::GenerationOpened(_) => Some(event.time),
+            _ => None,
+        });
+        let (opened, note) = (opened.max().unwrap_or(now).min(now), self.note());
+        Ok(locking::locked_until(&note.policy, &note.parameters, opened, now)?)
+    }
+
+    /// Returns every event that verifies in any store, once.
+    pub fn distinct_events(&self) -> impl Iterator<Item = &LedgerEvent> {
+        let longest = |signer: SignerId| {
+            let own = self.logs.iter().flatten().filter(move |log| log.signer == signer);
+            own.max_by_key(|log| log.head.size)
+        };
+        let signers: BTreeSet<SignerId> =
+            self.logs.iter().flatten().map(|log| log.signer).collect();
+        signers.into_iter().filter_map(longest).flat_map(|log| &log.events)
+    }
+
+    fn events(&self) -> impl Iterator<Item = &LedgerEvent> {
+        self.logs.iter().flatten().flat_map(|log| &log.events)
+    }
+
+    /// Derives what the events say, once all of them are there.
+    fn take_up(&mut self) {
+        let (mut placed, mut released) = (BTreeMap::new(), BTreeSet::new());
+        let mut verified: BTreeSet<SnapshotId> = BTreeSet::new();
+        let mut forgotten = BTreeMap::new();
+        for event in self.events() {
+            match &event.payload {
+                EventPayload::SnapshotForgotten(said) => {
+                    let (signer, rule) = (event.signer, said.rule.clone());
+                    forgotten.entry(said.snapshot).or_insert(Forgotten { signer, rule });
+                }
+                EventPayload::HoldPlaced(said) => {
+                    placed.insert((said.snapshot, event.signer, event.seq), said.until);
+                }
+                EventPayload::HoldReleased(said) => {
+                    released.insert((said.snapshot, said.placed_by, said.placed_seq));
+                }
+                _ => verified.extend(self.verified_by(event)),
+            }
+        }
+        let written = self.written.values().copied();
+        let of_event = |event: &LedgerEvent| {
+            let key = ObjectKey::LedgerEvent(event.signer, event.seq);
+            Some((event.time, *self.written.get(&key)?))
+        };
+        self.known = known_time(written, self.events().filter_map(of_event));
+        placed.retain(|hold, _| !released.contains(hold));
+        for ((snapshot, placed_by, placed_seq), until) in placed {
+            let hold = HoldRef { placed_by, placed_seq, until };
+            self.holds.entry(snapshot).or_default().push(hold);
+        }
+        self.forgotten = forgotten;
+        let standing = self.notes.keys().filter(|id| !self.forgotten.contains_key(id));
+        let candidate = |id: &SnapshotId| Candidate {
+            is_verified: verified.contains(id),
+            ..self.candidate(*id)
+        };
+        self.candidates = standing.map(candidate).collect();
+    }
+
+    /// Returns the snapshots that an event says are verified to the last byte.
+    fn verified_by(&self, event: &LedgerEvent) -> Vec<SnapshotId> {
+        match &event.payload {
+            EventPayload::Drilled(drilled) if drilled.result.outcome == Outcome::Passed => {
+                vec![drilled.snapshot]
+            }
+            EventPayload::Verified(said)
+                if said.result.outcome == Outcome::Passed
+                    && said.scope.sample_percent == WHOLE_PERCENT
+                    && matches!(said.scope.level.as_str(), "bytes" | "contents") =>
+            {
+                let older = |note: &&SnapshotNote| note.time <= event.time;
+                match said.scope.snapshot {
+                    Some(id) => vec![id],
+                    None => self.notes.values().filter(older).map(|note| note.snapshot).collect(),
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the longest chain of vault notes of any store.
+fn newest_chain(auditors: &[Auditor]) -> &[ChainLink] {
+    auditors.iter().map(Auditor::chain).max_by_key(|chain| chain.len()).unwrap_or_default()
+}
+
+fn no_note(auditors: &[Auditor]) -> Error {
+    let names: Vec<&str> = auditors.iter().map(|auditor| auditor.store().name()).collect();
+    vault::Error::NoVaultNote { store: names.join(", ") }.into()
+}
+
+fn history_of(chain: &[ChainLink]) -> Result<PolicyHistory, Error> {
+    let policies = chain.iter().map(|link| Policy::from_json(&link.note.policy));
+    let mut policies = policies.collect::<Result<Vec<_>, _>>()?;
+    let in_force = match policies.pop() {
+        Some(policy) => policy,
+        None => Policy::from_json(&serde_json::Map::new())?,
+    };
+    Ok(PolicyHistory::new(in_force, policies))
+}
+
+/// Refuses a policy that may not be the one in force: a later vault note is there and does not
+/// verify in any store, or a ledger records one that no store has.
+fn check_newest(auditors: &[Auditor], logs: &[Vec<SignerLog>]) -> Result<(), Error> {
+    let chain_len = newest_chain(auditors).len();
+    let longest = || auditors.iter().filter(|auditor| auditor.chain().len() == chain_len);
+    if longest().all(|auditor| !auditor.problems().is_empty())
+        && let Some((key, error)) = longest().flat_map(Auditor::problems).next()
+    {
+        let reason = format!("{key} does not verify: {error}");
+        return Err(RetainError::NoteUnsure { reason }.into());
+    }
+    let events = logs.iter().flatten().flat_map(|log| &log.events);
+    let recorded = events.filter_map(|event| changes::note_of(&event.payload));
+    match recorded.map(|note| note.number).max() {
+        Some(number) if usize::try_from(number).is_ok_and(|number| number > chain_len) => {
+            let reason = format!("a ledger records vault note {number}, and no store has it");
+            Err(RetainError::NoteUnsure { reason }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to conclude from logs that no hold is placed, unless every log that may hold one is
+/// there to its end in some store, and as long as others have seen it.
+fn check_sight(note: &VaultNote, logs: &[Vec<SignerLog>]) -> Result<(), Error> {
+    for delegate in note.signers.iter().filter(|one| one.may_append(EventKind::HoldPlaced)) {
+        let signer = delegate.id;
+        let own = || logs.iter().flatten().filter(|log| log.signer == signer);
+        let size = own().map(|log| log.head.size).max().unwrap_or(0);
+        let blind = |reason: String| Err(RetainError::Blind { signer, reason }.into());
+        let quotes = logs.iter().flatten().flat_map(|log| &log.events).flat_map(|one| &one.seen);
+        let seen = quotes.filter(|seen| seen.signer == signer).map(|seen| seen.size).max();
+        if let Some(seen) = seen.filter(|seen| *seen > size) {
+            return blind(format!("it has {size} events, another signer has seen {seen}"));
+        }
+        let is_broken = |log: &&SignerLog| log.head.size == size && !log.problems.is_empty();
+        let is_whole = |log: &SignerLog| log.head.size == size && log.problems.is_empty();
+        if let Some(broken) = own().find(is_broken)
+            && !own().any(is_whole)
+        {
+            let told = broken.problems.first().map(|(key, error)| format!("{key}: {error}"));
+            return blind(told.unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// Adds when a store first had each object of a folder: of several versions the oldest.
+fn add_written(
+    auditor: &Auditor,
+    folder: Folder,
+    written: &mut BTreeMap<ObjectKey, Timestamp>,
+) -> Result<(), Error> {
+    let store = auditor.store();
+    let mut found: Vec<(ObjectKey, Timestamp)> = Vec::new();
+    let mut add = |listed| {
+        if let Listed::Object(key, stat) = listed {
+            found.push((key, stat.modified));
+        }
+    };
+    match store.list_versions(folder) {
+        Ok(Some(listing)) => {
+            for versioned in listing {
+                add(versioned?.listed);
+            }
+        }
+        Ok(None) | Err(store::Error::Denied { .. }) => {
+            for listed in store.list(folder)? {
+                add(listed?);
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for (key, mut at) in found {
+        if auditor.versions().is_rewritten(key) {
+            let oldest = auditor.versions().views(key)?.into_iter().next();
+            let stat = oldest.map(|view| view.stat(&key)).transpose()?.flatten();
+            at = stat.map_or(at, |stat| stat.modified.min(at));
+        }
+        written.entry(key).and_modify(|there| *there = at.min(*there)).or_insert(at);
+    }
+    Ok(())
+}
+
+/// Warns of notes that verify in no store: they are in no plan, and stay.
+fn warn_of(
+    auditors: &[Auditor],
+    problems: BTreeMap<ObjectKey, vault::Error>,
+    notes: &BTreeMap<SnapshotId, SnapshotNote>,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    for (key, error) in problems {
+        if matches!(key, ObjectKey::Note(id) if notes.contains_key(&id)) {
+            continue;
+        }
+        if auditors.iter().all(|auditor| auditor.damage_of_signed(&error).is_none()) {
+            return Err(error.into());
+        }
+        let detail = format!("{key} is in no plan, and stays: {error}");
+        observer.observe(Event::Warning { code: error.code(), detail });
+    }
+    Ok(())
+}

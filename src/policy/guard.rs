@@ -1,0 +1,138 @@
+//! What is looked at before anything goes. Spec: `retention.md` §2.
+//!
+//! A guard that strikes stops the command; each has one flag that accepts it, and none of them
+//! lets go what a hold, a floor or a lock keeps.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::age::{Age, AgeUnit};
+use super::plan::{RetentionPlan, SKEW_MAX};
+use super::retention::Policy;
+use crate::base::SnapshotId;
+
+/// For how long a vault may sleep beyond the period of its snapshots.
+const SLEEP_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What somebody accepts beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Acceptance {
+    /// The clock is right, whatever stores and ledgers say.
+    Clock,
+    /// The last verified snapshot may go.
+    LastVerified,
+    /// More than half of the snapshots may go.
+    Many,
+}
+
+impl Acceptance {
+    /// Returns the flag that says so.
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Clock => "--accept-clock",
+            Self::LastVerified => "--accept-last-verified",
+            Self::Many => "--accept-many",
+        }
+    }
+}
+
+/// A reason to stop and ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The clock is behind what stores and ledgers have seen.
+    ClockBack {
+        /// The newest time that they know.
+        known: Timestamp,
+        /// What the clock says.
+        now: Timestamp,
+    },
+    /// The clock is so far ahead that nobody can tell whether it is right.
+    ClockAhead {
+        /// The newest time that they know.
+        known: Timestamp,
+        /// What the clock says.
+        now: Timestamp,
+    },
+    /// The newest snapshot that was verified would go.
+    LastVerified {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// More than half of the snapshots would go.
+    Many {
+        /// How many would go.
+        dropped_count: usize,
+        /// Of how many.
+        snapshot_count: usize,
+    },
+}
+
+impl Guard {
+    /// Returns what accepts it.
+    pub const fn acceptance(&self) -> Acceptance {
+        match self {
+            Self::ClockBack { .. } | Self::ClockAhead { .. } => Acceptance::Clock,
+            Self::LastVerified { .. } => Acceptance::LastVerified,
+            Self::Many { .. } => Acceptance::Many,
+        }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClockBack { known, now } => {
+                write!(f, "the clock says {now}, and a store or ledger has seen {known}")
+            }
+            Self::ClockAhead { known, now } => write!(
+                f,
+                "the clock says {now}, and nothing was written to the vault since {known}: either \
+                 it jumped, or no snapshot was taken for long"
+            ),
+            Self::LastVerified { snapshot } => {
+                write!(f, "{snapshot} would go, and none newer was ever verified or drilled")
+            }
+            Self::Many { dropped_count, snapshot_count } => {
+                write!(f, "{dropped_count} of {snapshot_count} snapshots would go")
+            }
+        }
+    }
+}
+
+/// Returns the newest time that is known: when a store wrote something, and what events say that
+/// is within a day of that. Each event is given as its own time and its store's.
+pub fn known_time(
+    written: impl IntoIterator<Item = Timestamp>,
+    events: impl IntoIterator<Item = (Timestamp, Timestamp)>,
+) -> Option<Timestamp> {
+    let is_right = |said: Timestamp, seen: Timestamp| said.duration_since(seen).abs() <= SKEW_MAX;
+    let said = events.into_iter().filter(|(said, seen)| is_right(*said, *seen));
+    written.into_iter().chain(said.map(|(said, _)| said)).max()
+}
+
+/// Tells whether the clock is one to go by.
+pub fn clock_guard(policy: &Policy, known: Option<Timestamp>, now: Timestamp) -> Option<Guard> {
+    let known = known?;
+    if known.duration_since(now) > SKEW_MAX {
+        return Some(Guard::ClockBack { known, now });
+    }
+    let unit = policy.every().map_or(AgeUnit::Hour, |every| every.age_unit());
+    let awake = Age::saturating(1, unit).after(known, policy.zone());
+    let latest = awake.checked_add(SLEEP_MAX).unwrap_or(Timestamp::MAX);
+    (now > latest).then_some(Guard::ClockAhead { known, now })
+}
+
+/// Returns what is alarming about what a plan drops.
+pub fn plan_guards(plan: &RetentionPlan) -> Vec<Guard> {
+    let mut guards = Vec::new();
+    let verified = plan.planned().iter().rev().find(|planned| planned.candidate.is_verified);
+    if let Some(last) = verified.filter(|planned| planned.verdict.is_drop()) {
+        guards.push(Guard::LastVerified { snapshot: last.candidate.id });
+    }
+    let (dropped_count, snapshot_count) = (plan.dropped().count(), plan.planned().len());
+    if dropped_count * 2 > snapshot_count {
+        guards.push(Guard::Many { dropped_count, snapshot_count });
+    }
+    guards
+}
