@@ -1,30 +1,34 @@
 //! What `retain` and `forget` begin with: the stores of a vault, its key, and whoever may record
 //! there what goes.
 
+mod outcome;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+pub use outcome::Outcome;
 use zeroize::Zeroizing;
 
 use super::access;
 use super::args::UsageError;
 use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
-use super::report::table::{Side, Table};
-use super::report::{Failure, words};
+use super::report::Failure;
 use super::session::Session;
-use crate::base::{Code, Event, Observer, SnapshotId};
+use crate::base::{Code, Event, Observer};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
 use crate::ops::kit::OpenKit;
 use crate::ops::recorder::{Kept, KeptFile, Recorder, check_delegated};
-use crate::ops::retain::{self, Applied, Scribe, Survey};
-use crate::policy::{Guard, RetentionPlan, Verdict};
+use crate::ops::retain::{Scribe, Survey};
+use crate::policy::Guard;
 use crate::store::{self, Store};
 use crate::vault::state::{StateDir, StateLock};
 use crate::vault::{Auditor, Writer};
+
+/// A signer's key, and where it keeps what must outlive a crash.
+type Signer = (SigningKey, Box<dyn Kept>);
 
 /// A vault of which something may be forgotten.
 pub struct Site {
@@ -80,7 +84,11 @@ pub fn site(session: &Session, args: &SiteArgs) -> Result<Site, Failure> {
     }
 }
 
-fn site_of(config: &Config, vault: &VaultConfig, args: &SiteArgs) -> Result<Site, Failure> {
+/// Returns a vault of a config.
+///
+/// # Errors
+/// If a store cannot be opened, or neither the state nor `args` has the vault's key.
+pub fn site_of(config: &Config, vault: &VaultConfig, args: &SiteArgs) -> Result<Site, Failure> {
     let key = match &args.vault_key {
         Some(key) => access::read_key(key)?,
         None => access::anchor(config, vault)?.root_key.parse()?,
@@ -125,7 +133,7 @@ impl Site {
     ///
     /// # Errors
     /// If a store does not answer.
-    pub fn look(self, session: &Session) -> Result<Open, Failure> {
+    pub fn look(&self, session: &Session) -> Result<Open, Failure> {
         let survey = self.survey(session)?;
         Ok(Open { survey, scribe: None, _lock: None })
     }
@@ -135,7 +143,7 @@ impl Site {
     /// # Errors
     /// If a store does not answer, or a signer that is given may not say that.
     pub fn open(
-        self,
+        &self,
         args: &SiteArgs,
         kind: EventKind,
         session: &Session,
@@ -151,19 +159,36 @@ impl Site {
             completed.into_iter().for_each(|event| survey.add(event));
             return Ok(Open { survey, scribe: Some(Scribe::Own(Box::new(recorder))), _lock: None });
         }
-        let Some(state) = self.host.clone() else { return self.look(session) };
-        let lock = state.path().parent().map(StateLock::take).transpose()?;
+        let state_dir = self.host.as_ref().and_then(|state| state.path().parent());
+        let lock = state_dir.map(StateLock::take).transpose()?;
+        match self.open_host(lock, session)? {
+            Some(open) => Ok(open),
+            None => self.look(session),
+        }
+    }
+
+    /// Looks at the vault as its host, if this machine is it and may forget; nothing, if not.
+    ///
+    /// The caller holds the lock of the state, or hands it over.
+    ///
+    /// # Errors
+    /// If a store does not answer, or the state is damaged.
+    pub fn open_host(
+        &self,
+        lock: Option<StateLock>,
+        session: &Session,
+    ) -> Result<Option<Open>, Failure> {
+        let Some(state) = self.host.clone() else { return Ok(None) };
         let mut writer = Writer::open(state, self.stores.clone(), session.outside())?;
         writer.adopt_notes(session.progress.as_ref())?;
         let signer = writer.key().signer_id();
-        let may = check_delegated(writer.note(), signer, kind).is_ok();
-        if !may {
-            return self.look(session);
+        if check_delegated(writer.note(), signer, EventKind::SnapshotForgotten).is_err() {
+            return Ok(None);
         }
         // What its log says must be in the stores before anything is concluded from them.
         writer.deliver(session.progress.as_ref())?;
         let survey = self.survey(session)?;
-        Ok(Open { survey, scribe: Some(Scribe::Host(Box::new(writer))), _lock: lock })
+        Ok(Some(Open { survey, scribe: Some(Scribe::Host(Box::new(writer))), _lock: lock }))
     }
 
     fn survey(&self, session: &Session) -> Result<Survey, Failure> {
@@ -173,11 +198,7 @@ impl Site {
     }
 
     /// Returns the signer that is given for this vault, and where it keeps what must last.
-    fn signer(
-        &self,
-        args: &SiteArgs,
-        session: &Session,
-    ) -> Result<Option<(SigningKey, Box<dyn Kept>)>, Failure> {
+    fn signer(&self, args: &SiteArgs, session: &Session) -> Result<Option<Signer>, Failure> {
         if let Some(dir) = &args.kit {
             let identities = session.identities("sign as the operator")?;
             let kit = OpenKit::find(dir, self.name.as_deref().unwrap_or_default())?;
@@ -241,147 +262,4 @@ impl Open {
             session.progress.observe(warning);
         }
     }
-}
-
-/// What came of one vault.
-pub struct Outcome {
-    /// The plan.
-    pub plan: RetentionPlan,
-    /// The vault's name.
-    pub vault: String,
-    /// The number of the vault note whose policy is in force.
-    pub number: u32,
-    /// The policy.
-    pub policy: String,
-    /// What is alarming about it.
-    pub guards: Vec<Guard>,
-    /// What earlier runs recorded and did not delete.
-    pub unfinished: Vec<SnapshotId>,
-    /// What was done, if anything was to be done.
-    pub applied: Option<Applied>,
-}
-
-impl Outcome {
-    /// Describes a plan that was made.
-    ///
-    /// # Errors
-    /// If a store cannot be listed.
-    pub fn of(survey: &Survey, plan: RetentionPlan) -> Result<Self, Failure> {
-        let note = survey.note();
-        Ok(Self {
-            vault: note.name.clone(),
-            number: note.number,
-            policy: survey.history.in_force().to_string(),
-            guards: retain::guards(survey, &plan)?,
-            unfinished: retain::unfinished(survey)?,
-            applied: None,
-            plan,
-        })
-    }
-
-    /// Tells whether applying it would delete anything.
-    pub fn goes(&self) -> bool {
-        self.plan.dropped().next().is_some() || !self.unfinished.is_empty()
-    }
-
-    /// Returns it for `--json`.
-    pub fn to_json(&self) -> Value {
-        let snapshots = self.plan.planned().iter().map(|one| {
-            let (keep, reasons) = match &one.verdict {
-                Verdict::Keep(reasons) => (
-                    true,
-                    reasons
-                        .iter()
-                        .map(|reason| json!({ "name": reason.name(), "text": reason.to_string() }))
-                        .collect::<Vec<_>>(),
-                ),
-                Verdict::Drop(reason) => {
-                    (false, vec![json!({ "name": reason.name(), "text": reason.to_string() })])
-                }
-            };
-            let time = one.candidate.time.to_string();
-            json!({ "id": one.candidate.id, "time": time, "keep": keep, "reasons": reasons })
-        });
-        let guards = self.guards.iter();
-        let guards = guards
-            .map(|guard| json!({ "flag": guard.acceptance().flag(), "text": guard.to_string() }));
-        json!({
-            "vault": self.vault,
-            "number": self.number,
-            "policy": self.policy,
-            "now": self.plan.now().to_string(),
-            "snapshots": snapshots.collect::<Vec<_>>(),
-            "dropped_count": self.plan.dropped().count(),
-            "guards": guards.collect::<Vec<_>>(),
-            "unfinished": self.unfinished,
-            "applied": self.applied.as_ref().map(applied_json),
-        })
-    }
-
-    /// Returns it for people.
-    pub fn to_text(&self) -> String {
-        let mut table =
-            Table::new(&[("id", Side::Left), ("verdict", Side::Left), ("why", Side::Left)]);
-        for one in self.plan.planned() {
-            let (verdict, why) = match &one.verdict {
-                Verdict::Keep(reasons) => {
-                    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                    ("stays", reasons.join("; "))
-                }
-                Verdict::Drop(reason) => ("goes", reason.to_string()),
-            };
-            table.row([one.candidate.id.to_string(), verdict.to_owned(), why]);
-        }
-        let (vault, policy, number) = (&self.vault, &self.policy, self.number);
-        let head = format!("vault {vault}: {policy} (vault note {number})\n");
-        format!("{}\n{table}{}", words::printable(head.trim_end()), self.end())
-    }
-
-    fn end(&self) -> String {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let total = words::count(count(self.plan.planned().len()), "snapshot");
-        let Some(applied) = &self.applied else {
-            let dropped = words::number(count(self.plan.dropped().count()));
-            let late = match self.unfinished.len() {
-                0 => String::new(),
-                late => {
-                    format!("; {} that went before are to be deleted", words::number(count(late)))
-                }
-            };
-            return format!("{dropped} of {total} go{late}; nothing was changed\n");
-        };
-        let forgotten = words::number(count(applied.forgotten.len()));
-        let mut text = format!("{forgotten} of {total} forgotten, recorded in every store\n");
-        if !applied.waiting.is_empty() {
-            let stores = applied.waiting.join(", ");
-            text = format!(
-                "{forgotten} of {total} recorded, and nothing deleted: waits for {stores}\n"
-            );
-        }
-        for store in applied.deleted.iter().filter(|store| store.object_count > 0) {
-            let objects = words::count(store.object_count, "object");
-            text.push_str(&format!("deleted {objects} in store {}\n", store.store));
-        }
-        if applied.deleted.iter().any(|store| store.object_count > 0) {
-            text.push_str("packs stay until they are pruned\n");
-        }
-        text
-    }
-}
-
-fn applied_json(applied: &Applied) -> Value {
-    let deleted = applied.deleted.iter().map(|store| {
-        json!({
-            "store": store.store,
-            "snapshots": store.snapshots,
-            "object_count": store.object_count,
-        })
-    });
-    let refused: Vec<SnapshotId> = applied.refused.iter().map(|(id, _)| *id).collect();
-    json!({
-        "forgotten": applied.forgotten,
-        "deleted": deleted.collect::<Vec<_>>(),
-        "waiting": applied.waiting,
-        "refused": refused,
-    })
 }

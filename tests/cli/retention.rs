@@ -1,8 +1,16 @@
 //! Planning and applying retention with the real program: on a host, as a janitor, as an operator.
 
 use std::fs::{self, File};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use idswyft_vault::base::{OpenGate, Silent, SystemClock, SystemEntropy};
+use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
+use idswyft_vault::format::event::{EventKind, EventName};
+use idswyft_vault::format::role::Role;
+use idswyft_vault::ops::desk::Desk;
+use idswyft_vault::store;
+use idswyft_vault::vault::Outside;
 use serde_json::Value;
 
 use crate::support::{Install, fields, tree_of};
@@ -275,4 +283,46 @@ fn a_held_snapshot_stays_until_the_operator_releases_it() {
     let all =
         install.unlock([&["hold", "add", "--before", "2098-01-01"], &until[..], &kit].concat());
     assert!(all.exits(0).out.contains("until 2099-01-01T23:59:59.999999999Z, or released"));
+}
+
+/// Delegates to the host what it may be delegated on request.
+fn let_the_host_forget(install: &Install) {
+    let identity = fs::read(install.path("operator.key")).unwrap();
+    let identities = DataIdentities::parse("key", &identity, &NoPassphrase).unwrap();
+    let stores = vec![store::open(&format!("file://{}", install.text("store")), "local").unwrap()];
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let outside = Outside { clock, entropy, gate: OpenGate::shared() };
+    let kit = install.path("kit");
+    let mut desk = Desk::open("nightly", &kit, identities, stores, None, outside, &Silent).unwrap();
+    let grant = |note: &mut idswyft_vault::format::vault_note::VaultNote| {
+        let host = note.signers.iter_mut().find(|one| one.role == Role::Writer).unwrap();
+        host.events.push(EventName::Known(EventKind::SnapshotForgotten));
+    };
+    desk.operator.publish(&[], grant).unwrap();
+    desk.settle(&Silent).unwrap();
+}
+
+/// F-27
+#[test]
+fn the_night_of_a_host_that_may_forget_applies_the_policy_and_a_guard_fails_no_snapshot() {
+    let (install, ids) = install("keep_last = 2", 2);
+    let_the_host_forget(&install);
+    install.run(["snapshot", "--no-retain"]).exits(0);
+    assert_eq!(install.objects("snapshots").len(), 9, "nothing goes where that is not wanted");
+    install.run(["snapshot"]).exits(0);
+    assert_eq!(install.objects("snapshots").len(), 6, "two are left of four");
+    let listed = install.run(["snapshots", "--json"]).json(0);
+    let listed = listed["snapshots"].as_array().unwrap().clone();
+    assert!(listed.len() == 2 && listed.iter().all(|row| row["id"] != *ids[0]));
+    install.unlock(["verify", "--level", "contents"]).exits(0);
+    install.write_config(
+        "[[vault]]\nname = \"nightly\"\nkeep_last = 1\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://DIR/store\"\n",
+    );
+    install.unlock(["policy", "set", "--kit", "kit"]).exits(0);
+    install.run(["snapshot"]).warns("retention-guarded", &["2 of 3", "not applied"]);
+    assert_eq!(install.objects("snapshots").len(), 9);
+    install.run(["retain", "--apply", "--accept-many"]).exits(0);
+    assert_eq!(install.objects("snapshots").len(), 3);
+    install.unlock(["verify", "--level", "contents"]).exits(0);
 }

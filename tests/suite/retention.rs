@@ -2,6 +2,7 @@
 
 mod applying;
 mod bench;
+mod buckets;
 mod crashes;
 mod guards;
 mod holds;

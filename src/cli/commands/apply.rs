@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::show::choose;
-use super::snapshot;
+use super::snapshot::{self, Afterwards};
 use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::cli::access;
 use crate::cli::args::{ApplyArgs, RestoreArgs, UsageError};
@@ -144,7 +144,7 @@ fn keep_what_serves(session: &Session) -> Result<(), Failure> {
         let detail = format!("what the stack serves now is in no snapshot: {why}");
         session.progress.observe(Event::Warning { code: Code::PreRestoreMissing, detail });
     };
-    match snapshot::take(&[PRE_RESTORE.to_owned()], None, session) {
+    match snapshot::take(&[PRE_RESTORE.to_owned()], None, Afterwards::Leave, session) {
         Ok(taken) if taken.is_empty() => skipped("no vault is due".to_owned()),
         Ok(_) => {}
         Err(failure) => match failure.code() {

@@ -107,6 +107,8 @@ fn events_detail(event: &crate::format::ledger::LedgerEvent) -> String {
     match &event.payload {
         EventPayload::SnapshotTaken(taken) => format!(" {}", taken.snapshot),
         EventPayload::SnapshotForgotten(forgotten) => format!(" {}", forgotten.snapshot),
+        EventPayload::HoldPlaced(placed) => format!(" {}", placed.snapshot),
+        EventPayload::HoldReleased(released) => format!(" {}", released.snapshot),
         EventPayload::GenerationOpened(opened) => format!(" {}", opened.generation),
         EventPayload::GenerationClosed(closed) => format!(" {}", closed.generation),
         _ => String::new(),

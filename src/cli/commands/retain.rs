@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::base::{Event, Observer};
 use crate::cli::args::RetainArgs;
+use crate::cli::args::retain::SiteArgs;
+use crate::cli::config::{Config, StoreConfig, VaultConfig};
 use crate::cli::report::{Ending, Failure};
-use crate::cli::retention::{Outcome, Site, sites};
+use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::retain::{self, Wish};
@@ -16,7 +19,7 @@ use crate::ops::retain::{self, Wish};
 pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
     let mut outcomes = Vec::new();
     for site in sites(session, &args.site)? {
-        outcomes.push(each(site, args, session)?);
+        outcomes.push(each(&site, args, session)?);
     }
     let vaults: Vec<Value> = outcomes.iter().map(Outcome::to_json).collect();
     let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
@@ -27,7 +30,34 @@ pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
     }
 }
 
-fn each(site: Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Failure> {
+/// Applies after a snapshot what the host itself may; what it may not is for a janitor.
+///
+/// A snapshot stands whatever comes of this, so everything is a warning. The caller holds the lock.
+pub fn after_snapshot(config: &Config, session: &Session) {
+    let vaults = config.select(session.global.vault.as_deref()).unwrap_or_default();
+    // A host that may only put has nobody to ask what there is.
+    let is_readable = |vault: &&VaultConfig| vault.stores.iter().all(StoreConfig::is_readable);
+    for vault in vaults.into_iter().filter(is_readable) {
+        if let Err(failure) = as_host(config, vault, session) {
+            let (name, why) = (&vault.name, failure.chain().join(": "));
+            let detail = format!("vault {name}: the policy was not applied: failed to {why}");
+            session.progress.observe(Event::Warning { code: failure.code(), detail });
+        }
+    }
+}
+
+fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<(), Failure> {
+    let site = site_of(config, vault, &SiteArgs::default())?;
+    let Some(Open { survey, scribe: Some(mut scribe), .. }) = site.open_host(None, session)? else {
+        return Ok(());
+    };
+    let plan = retain::plan(&survey, Wish::Policy, session.clock.now())?;
+    let observer = session.progress.as_ref();
+    retain::apply(&survey, &plan, Wish::Policy, &mut scribe, &[], observer)?;
+    Ok(())
+}
+
+fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Failure> {
     let mut open = match args.apply {
         true => site.open(&args.site, EventKind::SnapshotForgotten, session)?,
         false => site.look(session)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::retain;
 use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::SnapshotArgs;
@@ -27,13 +28,23 @@ use crate::vault::state::StateDir;
 /// # Errors
 /// If a source, a primary store or the state fails; then there is no new snapshot.
 pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
-    let reports = take(&args.tag, args.limit_upload, session)?;
+    let after = if args.no_retain { Afterwards::Leave } else { Afterwards::Retain };
+    let reports = take(&args.tag, args.limit_upload, after, session)?;
     let object = json!({ "snapshots": reports.iter().map(object_of).collect::<Vec<_>>() });
     let warnings = session.progress.warnings();
     session.report.deed(object, &warnings, Ending::Done, || match reports.is_empty() {
         true => "no vault is due\n".to_owned(),
         false => reports.iter().map(line_of).collect(),
     })
+}
+
+/// What follows a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// What the policy lets go goes, as far as this host may forget.
+    Retain,
+    /// Everything stays.
+    Leave,
 }
 
 /// Takes a snapshot and says nothing of it unless a vault fails.
@@ -43,11 +54,15 @@ pub fn run(args: &SnapshotArgs, session: &Session) -> Result<Ending, Failure> {
 pub fn take(
     tags: &[String],
     limit: Option<u64>,
+    after: Afterwards,
     session: &Session,
 ) -> Result<Vec<SnapshotReport>, Failure> {
     let config = session.config()?;
     let mut night = Night::begin(&config, session);
     let taken = night.lock().and_then(|()| take_each(tags, limit, session, &config, &mut night));
+    if taken.is_ok() && after == Afterwards::Retain {
+        retain::after_snapshot(&config, session);
+    }
     // The watchdog and the record learn how it went, whoever asked for it.
     night.end(taken.as_ref().err());
     taken

@@ -24,6 +24,9 @@ pub struct Deleted {
     pub object_count: u64,
 }
 
+/// A snapshot that a ledger says is forgotten, and why it stays all the same.
+pub type Refusal = (SnapshotId, Vec<KeepReason>);
+
 /// Returns the objects of snapshots that are forgotten and that a store still has: by snapshot, the
 /// numbers of the stores.
 pub fn leftovers(survey: &Survey) -> Result<BTreeMap<SnapshotId, BTreeSet<usize>>, Error> {
@@ -49,7 +52,7 @@ pub fn delete(
     forgotten: &[SnapshotId],
     now: Timestamp,
     observer: &dyn Observer,
-) -> Result<(Vec<Deleted>, Vec<(SnapshotId, Vec<KeepReason>)>), Error> {
+) -> Result<(Vec<Deleted>, Vec<Refusal>), Error> {
     let earlier = leftovers(survey)?;
     let mut refused = Vec::new();
     let mut going: BTreeSet<SnapshotId> = forgotten.iter().copied().collect();

@@ -11,7 +11,7 @@ mod survey;
 
 use jiff::Timestamp;
 
-pub use delete::Deleted;
+pub use delete::{Deleted, Refusal};
 pub use error::RetainError;
 pub use survey::{Forgotten, Survey};
 
@@ -21,7 +21,7 @@ use crate::base::{Code, Event, Observer, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use crate::policy::guard::{clock_guard, plan_guards};
-use crate::policy::{Acceptance, Candidate, DropReason, Guard, KeepReason, RetentionPlan, Verdict};
+use crate::policy::{Acceptance, Candidate, DropReason, Guard, RetentionPlan, Verdict};
 use crate::vault::Writer;
 
 /// Who records what is forgotten.
@@ -93,7 +93,7 @@ pub struct Applied {
     /// The stores that do not have the events yet: while there are any, nothing is deleted.
     pub waiting: Vec<String>,
     /// What a ledger says is forgotten and what stays all the same.
-    pub refused: Vec<(SnapshotId, Vec<KeepReason>)>,
+    pub refused: Vec<Refusal>,
 }
 
 /// Makes the plan, with what locks say of what would go.
@@ -194,11 +194,7 @@ pub fn apply(
 }
 
 /// Returns every snapshot that is forgotten for good.
-fn gone(
-    survey: &Survey,
-    forgotten: &[SnapshotId],
-    refused: &[(SnapshotId, Vec<KeepReason>)],
-) -> Vec<SnapshotId> {
+fn gone(survey: &Survey, forgotten: &[SnapshotId], refused: &[Refusal]) -> Vec<SnapshotId> {
     let all = survey.forgotten.keys().chain(forgotten);
     all.filter(|id| refused.iter().all(|(other, _)| other != *id)).copied().collect()
 }

@@ -328,7 +328,9 @@ fn add_written(
     match store.list_versions(folder) {
         Ok(Some(listing)) => {
             for versioned in listing {
-                add(versioned?.listed);
+                let versioned = versioned?;
+                auditor.versions().meet(&versioned);
+                add(versioned.listed);
             }
         }
         Ok(None) | Err(store::Error::Denied { .. }) => {

@@ -44,9 +44,21 @@ pub struct Bench {
 impl Bench {
     /// Makes one with so many snapshots, a day apart.
     pub fn new(policy: &str, count: u32) -> Self {
+        Self::over(policy, count, |clock| {
+            let store =
+                |name| -> Arc<dyn Store> { Arc::new(MemoryStore::new(name, clock.clone())) };
+            vec![store("local"), store("mirror")]
+        })
+    }
+
+    /// Makes one over any stores, which are given the vault's clock.
+    pub fn over(
+        policy: &str,
+        count: u32,
+        stores: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Store>>,
+    ) -> Self {
         let clock = Arc::new(LateClock::default());
-        let store = |name| -> Arc<dyn Store> { Arc::new(MemoryStore::new(name, clock.clone())) };
-        let stores = vec![store("local"), store("mirror")];
+        let stores = stores(clock.clone());
         let (dir, policy) = (crate::support::crash::scratch(), super::policy(policy));
         let vault = TestVault::governed(dir, |_| stores, Parameters::initial(), &policy);
         // What `init` put before now would look as if the clock had jumped.

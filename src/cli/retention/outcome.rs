@@ -1,0 +1,152 @@
+//! A plan and what came of it, in words and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::base::SnapshotId;
+use crate::cli::report::table::{Side, Table};
+use crate::cli::report::{Failure, words};
+use crate::ops::retain::{self, Applied, Survey};
+use crate::policy::{Guard, RetentionPlan, Verdict};
+
+/// What came of one vault.
+pub struct Outcome {
+    /// The plan.
+    pub plan: RetentionPlan,
+    /// The vault's name.
+    pub vault: String,
+    /// The number of the vault note whose policy is in force.
+    pub number: u32,
+    /// The policy.
+    pub policy: String,
+    /// What is alarming about it.
+    pub guards: Vec<Guard>,
+    /// What earlier runs recorded and did not delete.
+    pub unfinished: Vec<SnapshotId>,
+    /// What was done, if anything was to be done.
+    pub applied: Option<Applied>,
+}
+
+impl Outcome {
+    /// Describes a plan that was made.
+    ///
+    /// # Errors
+    /// If a store cannot be listed.
+    pub fn of(survey: &Survey, plan: RetentionPlan) -> Result<Self, Failure> {
+        let note = survey.note();
+        Ok(Self {
+            vault: note.name.clone(),
+            number: note.number,
+            policy: survey.history.in_force().to_string(),
+            guards: retain::guards(survey, &plan)?,
+            unfinished: retain::unfinished(survey)?,
+            applied: None,
+            plan,
+        })
+    }
+
+    /// Tells whether applying it would delete anything.
+    pub fn goes(&self) -> bool {
+        self.plan.dropped().next().is_some() || !self.unfinished.is_empty()
+    }
+
+    /// Returns it for `--json`.
+    pub fn to_json(&self) -> Value {
+        let snapshots = self.plan.planned().iter().map(|one| {
+            let (keep, reasons) = match &one.verdict {
+                Verdict::Keep(reasons) => (
+                    true,
+                    reasons
+                        .iter()
+                        .map(|reason| json!({ "name": reason.name(), "text": reason.to_string() }))
+                        .collect::<Vec<_>>(),
+                ),
+                Verdict::Drop(reason) => {
+                    (false, vec![json!({ "name": reason.name(), "text": reason.to_string() })])
+                }
+            };
+            let time = one.candidate.time.to_string();
+            json!({ "id": one.candidate.id, "time": time, "keep": keep, "reasons": reasons })
+        });
+        let guards = self.guards.iter();
+        let guards = guards
+            .map(|guard| json!({ "flag": guard.acceptance().flag(), "text": guard.to_string() }));
+        json!({
+            "vault": self.vault,
+            "number": self.number,
+            "policy": self.policy,
+            "now": self.plan.now().to_string(),
+            "snapshots": snapshots.collect::<Vec<_>>(),
+            "dropped_count": self.plan.dropped().count(),
+            "guards": guards.collect::<Vec<_>>(),
+            "unfinished": self.unfinished,
+            "applied": self.applied.as_ref().map(applied_json),
+        })
+    }
+
+    /// Returns it for people.
+    pub fn to_text(&self) -> String {
+        let mut table =
+            Table::new(&[("id", Side::Left), ("verdict", Side::Left), ("why", Side::Left)]);
+        for one in self.plan.planned() {
+            let (verdict, why) = match &one.verdict {
+                Verdict::Keep(reasons) => {
+                    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                    ("stays", reasons.join("; "))
+                }
+                Verdict::Drop(reason) => ("goes", reason.to_string()),
+            };
+            table.row([one.candidate.id.to_string(), verdict.to_owned(), why]);
+        }
+        let (vault, policy, number) = (&self.vault, &self.policy, self.number);
+        let head = format!("vault {vault}: {policy} (vault note {number})\n");
+        format!("{}\n{table}{}", words::printable(head.trim_end()), self.end())
+    }
+
+    fn end(&self) -> String {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let total = words::count(count(self.plan.planned().len()), "snapshot");
+        let Some(applied) = &self.applied else {
+            let dropped = words::number(count(self.plan.dropped().count()));
+            let late = match self.unfinished.len() {
+                0 => String::new(),
+                late => {
+                    format!("; {} that went before are to be deleted", words::number(count(late)))
+                }
+            };
+            return format!("{dropped} of {total} go{late}; nothing was changed\n");
+        };
+        let forgotten = words::number(count(applied.forgotten.len()));
+        let mut text = format!("{forgotten} of {total} forgotten, recorded in every store\n");
+        if !applied.waiting.is_empty() {
+            let stores = applied.waiting.join(", ");
+            text = format!(
+                "{forgotten} of {total} recorded, and nothing deleted: waits for {stores}\n"
+            );
+        }
+        for store in applied.deleted.iter().filter(|store| store.object_count > 0) {
+            let objects = words::count(store.object_count, "object");
+            text.push_str(&format!("deleted {objects} in store {}\n", store.store));
+        }
+        if applied.deleted.iter().any(|store| store.object_count > 0) {
+            text.push_str("packs stay until they are pruned\n");
+        }
+        text
+    }
+}
+
+fn applied_json(applied: &Applied) -> Value {
+    let deleted = applied.deleted.iter().map(|store| {
+        json!({
+            "store": store.store,
+            "snapshots": store.snapshots,
+            "object_count": store.object_count,
+        })
+    });
+    let refused: Vec<SnapshotId> = applied.refused.iter().map(|(id, _)| *id).collect();
+    json!({
+        "forgotten": applied.forgotten,
+        "deleted": deleted.collect::<Vec<_>>(),
+        "waiting": applied.waiting,
+        "refused": refused,
+    })
+}
