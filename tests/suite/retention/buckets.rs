@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::policy::{KeepReason, Verdict};
 use idswyft_vault::store::{LockMode, StorageClass, Store};
+use idswyft_vault::vault::ledger;
 
 use super::bench::{ALL, Bench, there};
 use crate::support::bucket::Bucket;
@@ -51,4 +53,28 @@ fn what_somebody_put_over_a_note_or_hid_it_with_changes_no_verdict() {
     bench.apply(&ALL).unwrap();
     assert!(bench.vault.stores[0].stat(&ObjectKey::Note(ids[0])).unwrap().is_none());
     assert_eq!(bench.plan().planned().len(), 2);
+}
+
+/// F-24
+#[test]
+fn an_event_that_a_host_puts_where_nobody_can_read_it_stops_no_janitor() {
+    let (bench, bucket) = bench("keep_last = 2", 3, None);
+    let host = bench.vault.writer().key().signer_id();
+    let logs = ledger::read_all(&bench.vault.auditor(&bench.vault.stores[0])).unwrap();
+    let size = logs.iter().find(|log| log.signer == host).unwrap().head.size;
+    for key in [ObjectKey::LedgerEvent(host, size), ObjectKey::LedgerCheckpoint(host, size)] {
+        bucket.plant(&key.to_string(), b"archived");
+        bucket.move_to(&key.to_string(), StorageClass::DeepArchive);
+    }
+    assert_eq!(bench.apply(&[]).unwrap().forgotten.len(), 1);
+    // Of the operator, who places holds, nothing may be out of sight.
+    let operator = bench.desk().operator.signer();
+    let size = logs.iter().find(|log| log.signer == operator).unwrap().head.size;
+    for key in [ObjectKey::LedgerEvent(operator, size), ObjectKey::LedgerCheckpoint(operator, size)]
+    {
+        bucket.plant(&key.to_string(), b"archived");
+        bucket.move_to(&key.to_string(), StorageClass::DeepArchive);
+    }
+    let error = bench.survey(&bench.vault.stores).err().unwrap();
+    assert_eq!(error.code(), Code::LedgerBroken);
 }
