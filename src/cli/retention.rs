@@ -235,13 +235,13 @@ impl Site {
 fn read_signer(path: &Path) -> Result<SigningKey, Failure> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.map_err(|cause| Failure::system(format!("read {}", path.display()), cause))?;
-    let key = SigningKey::from_secret_text(text.trim_end())?;
+    let refuse =
+        |reason: &str| UsageError::new(format!("use {} as a signer", path.display()), reason);
+    let key = SigningKey::from_secret_text(text.trim_end())
+        .map_err(|_| refuse("it holds no signing key, as `signer add` writes one"))?;
     match key.verification_key().usage() {
         KeyUse::Signer => Ok(key),
-        KeyUse::Root => {
-            let reason = "it is the root key, which signs vault notes";
-            Err(UsageError::new(format!("use {} as a signer", path.display()), reason).into())
-        }
+        KeyUse::Root => Err(refuse("it is the root key, which signs vault notes").into()),
     }
 }
 
