@@ -10,7 +10,6 @@ use crate::base::{Code, Event, Observer, SnapshotId, with_causes};
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
 use crate::policy::KeepReason;
-use crate::policy::plan::promises;
 use crate::store;
 
 /// What was deleted in one store.
@@ -57,9 +56,7 @@ pub fn delete(
     let mut refused = Vec::new();
     let mut going: BTreeSet<SnapshotId> = forgotten.iter().copied().collect();
     for id in earlier.into_keys() {
-        let mut candidate = survey.candidate(id);
-        candidate.locked_until = survey.locked_until(id)?;
-        let reasons = promises(&survey.history, &candidate, now);
+        let reasons = survey.promises(id, now)?;
         if reasons.is_empty() {
             going.insert(id);
         } else {

@@ -7,6 +7,7 @@
 
 mod delete;
 mod error;
+mod standing;
 mod survey;
 
 use jiff::Timestamp;

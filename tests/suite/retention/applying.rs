@@ -148,6 +148,11 @@ fn a_snapshot_under_a_hold_goes_by_no_flag_and_by_no_earlier_record() {
     let applied = bench.apply(&ALL).unwrap();
     stays(&applied);
     assert_eq!(applied.refused.len(), 1);
+    let now = bench.vault.clock.now();
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    let standing = survey.standing(now).unwrap();
+    let standing: Vec<_> = standing.into_iter().map(|note| note.snapshot).collect();
+    assert!(standing.contains(&held), "what it needs must stay as well");
     assert!(bench.vault.events.warnings().contains(&Code::SnapshotPromised));
     // Released, it goes.
     let logs = ledger::read_all(&bench.vault.auditor(&bench.vault.stores[0])).unwrap();
@@ -163,6 +168,9 @@ fn a_snapshot_under_a_hold_goes_by_no_flag_and_by_no_earlier_record() {
         reason_digest,
         reason_sealed,
     }));
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    let standing = survey.standing(bench.vault.clock.now()).unwrap();
+    assert!(standing.iter().all(|note| note.snapshot != held));
     bench.apply(&ALL).unwrap();
     assert!(
         bench.vault.stores.iter().all(|store| there(store).iter().all(|ids| !ids.contains(&held)))

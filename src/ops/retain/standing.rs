@@ -1,0 +1,40 @@
+//! Which snapshots must stay whole, for whoever deletes packs or keys. Spec: `retention.md` §3.
+//!
+//! That a ledger says a snapshot is forgotten is not enough: a hold that was placed since, a floor
+//! or a lock keeps it, and then everything that it needs.
+
+use jiff::Timestamp;
+
+use super::survey::Survey;
+use crate::base::SnapshotId;
+use crate::format::snapshot_note::SnapshotNote;
+use crate::ops::Error;
+use crate::policy::KeepReason;
+use crate::policy::plan::promises;
+
+impl Survey {
+    /// Returns why a snapshot must stay whatever a ledger says: hold, floor, lock.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn promises(&self, id: SnapshotId, now: Timestamp) -> Result<Vec<KeepReason>, Error> {
+        let mut candidate = self.candidate(id);
+        candidate.locked_until = self.locked_until(id)?;
+        Ok(promises(&self.history, &candidate, now))
+    }
+
+    /// Returns every snapshot whose note verifies and that is not forgotten, or may not be: what
+    /// these need must stay (I6).
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn standing(&self, now: Timestamp) -> Result<Vec<&SnapshotNote>, Error> {
+        let mut standing = Vec::new();
+        for (id, note) in &self.notes {
+            if !self.forgotten.contains_key(id) || !self.promises(*id, now)?.is_empty() {
+                standing.push(note);
+            }
+        }
+        Ok(standing)
+    }
+}
