@@ -9,7 +9,6 @@ pub mod erase;
 pub mod error;
 pub mod escrow;
 pub mod generations;
-pub mod holds;
 pub mod init;
 pub mod kit;
 pub mod last_run;

@@ -57,7 +57,6 @@ codes! {
     /// A note says one thing and its objects another.
     NoteMismatch = "note-mismatch", Damaged, 1,
         "compare the note and its objects with a mirror";
-
     /// No data identity was given.
     IdentityMissing = "identity-missing", Refused, 6,
         "give --identity FILE or set IDSWYFT_VAULT_IDENTITY; nothing was read or changed";
@@ -76,7 +75,6 @@ codes! {
     /// A recipient's plugin is missing or failed.
     PluginFailed = "plugin-failed", Unavailable, 1,
         "install the age plugin on PATH; nothing was changed";
-
     /// The source command or file could not be read.
     SourceFailed = "source-failed", Unavailable, 1,
         "no snapshot was made and the earlier ones are safe; mend the source and run again";
@@ -119,7 +117,6 @@ codes! {
     /// The restored dump holds people who were erased since.
     ErasedSince = "erased-since", Refused, 4,
         "erase them again before the restored database serves anybody";
-
     /// The engine that runs the stack cannot be used.
     DockerUnavailable = "docker-unavailable", Unavailable, 1,
         "nothing was changed; see that `docker info` answers for this user";
@@ -135,7 +132,6 @@ codes! {
     /// A service of the stack does not run, or is not what it should be.
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
-
     /// The database role does not see every row.
     RoleBlind = "role-blind", Refused, 1,
         "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
@@ -148,7 +144,6 @@ codes! {
     /// A snapshot began while the stack changes its data.
     StackHours = "stack-hours", Unavailable, 4,
         "the snapshot is whole, but rows may name files that were just deleted; start it later";
-
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
@@ -239,7 +234,6 @@ codes! {
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";
-
     /// The target directory has something in it.
     TargetNotEmpty = "target-not-empty", Refused, 1,
         "choose a new directory or add --overwrite; nothing was changed";
@@ -273,11 +267,9 @@ codes! {
     /// The api does not become healthy.
     ApiNotHealthy = "api-not-healthy", Unavailable, 1,
         "all data is in place; see `docker logs`, then run the same command again, or --undo";
-
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
-
     /// The stack's secrets have no escrow store.
     EscrowMissing = "escrow-missing", Refused, 4,
         "the snapshot stands, but without its keys a restore is half one: add [escrow]";
@@ -321,8 +313,7 @@ codes! {
     SnapshotPromised = "snapshot-promised", Refused, 1,
         "nothing of it was deleted; a floor or a lock passes by itself, an operator ends a hold";
     /// Something that is forgotten is not deleted yet.
-    ForgetWaiting = "forget-waiting", Unavailable, 4,
-        "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";
+    ForgetWaiting = "forget-waiting", Unavailable, 4, "nothing is lost; run `retain --apply` again";
     /// Nobody here may forget what goes.
     RetentionElsewhere = "retention-elsewhere", Refused, 4,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";

@@ -15,8 +15,8 @@ use crate::cli::session::Session;
 use crate::crypto::identity::DataIdentities;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event::EventKind;
-use crate::ops::holds::{self, HoldRow, Reason};
 use crate::ops::recorder::Recorder;
+use crate::ops::retain::holds::{self, HoldRow, Reason};
 use crate::ops::retain::{Scribe, Survey};
 
 /// Places, releases or lists holds.

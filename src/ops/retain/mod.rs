@@ -7,6 +7,7 @@
 
 mod delete;
 mod error;
+pub mod holds;
 mod standing;
 mod survey;
 

@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::Error;
-use super::recorder::Recorder;
-use super::retain::{RetainError, Survey};
+use super::{RetainError, Survey};
 use crate::base::{Digest, Entropy, SignerId, SnapshotId, entropy};
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::{AskPassphrase, DataIdentities};
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{HoldPlaced, HoldReleased};
+use crate::ops::Error;
+use crate::ops::recorder::Recorder;
 use crate::vault::changes::same_recipients;
 
 /// Bytes of the salt before a reason.
