@@ -243,7 +243,7 @@ impl Store for CachedStore {
         let mut served = self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let was_served = served.remove(key);
         drop(served);
-        if is_kept(key) {
+        if was_served && is_kept(key) {
             // Who asks was not content with what is kept.
             drop(fs::remove_file(self.path(key)));
         }
