@@ -54,6 +54,9 @@ codes! {
     /// A ledger has a gap, a fork or a rewritten event.
     LedgerBroken = "ledger-broken", Damaged, 1,
         "compare with a mirror and with checkpoints you kept; do not prune before that";
+    /// A checkpoint that was given is not one of this vault's.
+    CheckpointInvalid = "checkpoint-invalid", Misuse, 2,
+        "give a checkpoint that `ledger checkpoint` or a status line printed; nothing was changed";
     /// A note says one thing and its objects another.
     NoteMismatch = "note-mismatch", Damaged, 1,
         "compare the note and its objects with a mirror";

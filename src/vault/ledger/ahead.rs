@@ -39,9 +39,11 @@ fn proven_by_newest(auditor: &Auditor, key: &VerificationKey, size: u64) -> Opti
     let mut log = empty_log(signer);
     for (seq, leaf) in (0..).zip(read) {
         let step = Step { auditor, key, seq, before: &log.frontier };
-        let (event, frontier) = step.append(&leaf?).ok()?;
+        let leaf = leaf?;
+        let (event, frontier) = step.append(&leaf).ok()?;
         check_delegation(auditor.note(), &event, ObjectKey::LedgerEvent(signer, seq)).ok()?;
         log.frontier = frontier;
+        log.hashes.append(&leaf);
         log.events.push(event);
     }
     let last = Step { auditor, key, seq: size - 1, before: &log.frontier };
