@@ -270,7 +270,7 @@ fn check_object(
     signed: &SignedObject,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    let read = auditor.versions().named(*key, |view: &Arc<dyn store::Store>| {
+    let check = |view: &Arc<dyn store::Store>| {
         let (found, len) = hash_stored(view.as_ref(), key)?;
         collector.saw(0, len);
         if found == signed.sha256 {
@@ -278,7 +278,13 @@ fn check_object(
         }
         let (found, expected) = (found.to_string(), signed.sha256.to_string());
         Err(vault::Error::Altered { key: *key, found, expected })
-    });
+    };
+    let versions = auditor.versions();
+    let read = match key.pack() {
+        // What was put over a pack may be archived, and stay so (T-11).
+        Some(id) => versions.of_pack(*key, id).and_then(|(view, _)| check(&view)),
+        None => versions.named(*key, check),
+    };
     match read {
         Ok(()) => Ok(()),
         // The words of the finding by its size, so that it is one; a store may say two things.

@@ -46,8 +46,9 @@ struct Version {
 
 /// A page of versions, and where the next begins.
 #[derive(Default, Clone, PartialEq, Eq)]
-struct Marker {
-    key: Option<String>,
+pub struct Marker {
+    /// The name that was listed last.
+    pub key: Option<String>,
     version: Option<String>,
 }
 
@@ -126,7 +127,8 @@ impl S3Store {
         Ok(Some(found.into_iter().map(|(_, version)| version).collect()))
     }
 
-    fn version_page(
+    /// Gets a page of versions.
+    pub(super) fn version_page(
         &self,
         prefix: &str,
         place: &str,
@@ -165,16 +167,31 @@ impl S3Store {
     }
 }
 
-const LIST_RIGHT: &str = "s3:ListBucketVersions";
+/// The right that listing versions takes.
+pub const LIST_RIGHT: &str = "s3:ListBucketVersions";
 
 /// Returns where the next page begins; none after the last, an error if it does not move on.
-fn next_marker(page: &ListObjectVersionsOutput, last: &Marker) -> Option<Result<Marker, ()>> {
+pub fn next_marker(page: &ListObjectVersionsOutput, last: &Marker) -> Option<Result<Marker, ()>> {
     if !page.is_truncated().unwrap_or(false) {
         return None;
     }
     let key = page.next_key_marker().map(str::to_owned);
     let next = Marker { key, version: page.next_version_id_marker().map(str::to_owned) };
     Some(if next == *last || next.key.is_none() { Err(()) } else { Ok(next) })
+}
+
+/// Returns what a listing tells of a version.
+pub fn stat_of(version: &ObjectVersion) -> Stat {
+    let class = version.storage_class().map(|class| class.as_str());
+    let class = class.and_then(StorageClass::parse).unwrap_or_default();
+    Stat {
+        len: version.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
+        modified: version.last_modified().and_then(time_of).unwrap_or_default(),
+        class,
+        readiness: readiness_of(class, version.restore_status()),
+        checksum: None,
+        lock: None,
+    }
 }
 
 /// The objects of a folder by their versions: each once, also where none is to be seen.
@@ -259,17 +276,7 @@ impl VersionPages {
         }
         self.last.clear();
         self.last.push_str(full);
-        let class = version.storage_class().map(|class| class.as_str());
-        let class = class.and_then(StorageClass::parse).unwrap_or_default();
-        let stat = Stat {
-            len: version.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
-            modified: version.last_modified().and_then(time_of).unwrap_or_default(),
-            class,
-            readiness: readiness_of(class, version.restore_status()),
-            checksum: None,
-            lock: None,
-        };
-        self.rows.extend(name_of(&self.store, full, stat));
+        self.rows.extend(name_of(&self.store, full, stat_of(version)));
     }
 
     /// Keeps what was found unusual, for `versions`.

@@ -1,8 +1,10 @@
 //! What is wrong between the program and a bucket is said, and never looks like an empty store.
 
-use idswyft_vault::base::{Code, Coded};
+use std::collections::BTreeMap;
+
+use idswyft_vault::base::{Code, Coded, PackId};
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Error, S3Settings, Store, open_with};
+use idswyft_vault::store::{Content, Error, Listed, S3Settings, Store, Versioned, open_with};
 
 use crate::support::sha256;
 use crate::support_s3::Server;
@@ -181,4 +183,27 @@ fn what_was_put_over_an_s3_object_and_what_hides_it_is_shown_oldest_first() {
     let seen: Vec<_> = store.versions(&KEY).unwrap();
     let seen: Vec<_> = seen.iter().map(|version| version.get(&KEY, 100).unwrap()).collect();
     assert_eq!(seen, [b"note".to_vec(), b"forged".to_vec()]);
+}
+
+/// C18
+#[test]
+fn packs_of_s3_are_listed_with_their_versions_and_with_what_is_hidden() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let store = open(&place, &place.settings("auditor"));
+    let key = |number| ObjectKey::Pack(PackId::from_bytes([number; 32]));
+    for number in 1..=4 {
+        place.plant(&key(number).to_string(), b"a pack");
+    }
+    place.plant(&key(2).to_string(), b"put over it");
+    place.hide(&key(3).to_string());
+    let listed = store.list_versions(Folder::Packs).unwrap().expect("it lists versions");
+    let listed = listed.map(|row| {
+        let Versioned { listed, version_count, is_hidden } = row.unwrap();
+        let Listed::Object(key, stat) = listed else { panic!("{listed:?}") };
+        (key, (stat.len, version_count, is_hidden))
+    });
+    let expected =
+        [(1, (6, 1, false)), (2, (11, 2, false)), (3, (6, 1, true)), (4, (6, 1, false))];
+    let expected = expected.map(|(number, row)| (key(number), row));
+    assert_eq!(listed.collect::<BTreeMap<_, _>>(), BTreeMap::from(expected));
 }
