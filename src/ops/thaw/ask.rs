@@ -124,12 +124,16 @@ impl Thaw {
     ) -> Result<Vec<(ObjectKey, store::Error)>, Error> {
         let answers: Mutex<Answers> = Mutex::default();
         // The first refusal ends it: the next would be refused as well.
-        let refused = each_at_once(self.store.calls_at_once(), packs, |Pack { key, view, .. }| {
-            let answer = view.thaw(key, tier, self.days);
-            let is_refused = answer.as_ref().is_err_and(|error| !is_passing(error));
-            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((*key, answer));
-            if is_refused { Err(()) } else { Ok(()) }
-        });
+        let refused =
+            each_at_once(self.store.calls_at_once(), packs, |Pack { key, view, .. }| {
+                let answer = view.thaw(key, tier, self.days);
+                let is_refused = answer.as_ref().is_err_and(|error| !is_passing(error));
+                answers
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .push((*key, answer));
+                if is_refused { Err(()) } else { Ok(()) }
+            });
         let mut failed = Vec::new();
         let mut refusal = None;
         for (key, answer) in answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {

@@ -1,6 +1,7 @@
 //! What a store says of the packs that are needed. Spec: `thaw.md` §1.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -48,6 +49,14 @@ pub struct Pack {
     pub modified: Timestamp,
     /// The store that has the version in its place that is meant.
     pub view: Arc<dyn Store>,
+}
+
+impl fmt::Debug for Pack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Pack");
+        shown.field("key", &self.key).field("state", &self.state).field("class", &self.class);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Pack {

@@ -55,7 +55,8 @@ fn a_restore_that_waits_reads_the_packs_first_that_are_ready() {
     let calls = cold.bucket.calls();
     let is_first = |call: &Call| matches!(call, Call::GetRange(key, ..) if *key == ready);
     let first_read = calls.iter().position(is_first);
-    let last_poll = calls.iter().rposition(|call| matches!(call, Call::ListVersions(_) | Call::Stat(_)));
+    let last_poll =
+        calls.iter().rposition(|call| matches!(call, Call::ListVersions(_) | Call::Stat(_)));
     assert_eq!(read.first(), Some(&ready));
     assert!(first_read < last_poll, "it did not wait for the others before");
     assert!(cold.waiter.waits().len() > waits);
