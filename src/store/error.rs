@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 use super::{Fault, StorageClass};
@@ -197,6 +198,19 @@ pub enum Error {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
+}
+
+impl Error {
+    /// Tells whether the operating system says that this very file cannot be read, and will say so
+    /// the next time: a bad sector, a damaged file system, a file of somebody else's.
+    pub fn is_of_the_medium(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        let cause = source.downcast_ref::<std::io::Error>().and_then(Errno::from_io_error);
+        let lasting = [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::REMOTEIO, Errno::NODATA];
+        cause.is_some_and(|cause| {
+            lasting.contains(&cause) || matches!(cause, Errno::ACCESS | Errno::PERM)
+        })
+    }
 }
 
 impl Coded for Error {
