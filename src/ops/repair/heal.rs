@@ -172,7 +172,7 @@ fn find_sound(
     let mut reasons = Vec::new();
     for source in request.sources {
         let name = source.name();
-        let fetched = match fetch(source, key, Some(expected), path) {
+        let fetched = match fetch(source, key, expected, path) {
             Err(Error::Vault(vault::Error::Store(error))) if may_pass(source.as_ref(), &error) => {
                 let why = with_causes(&error);
                 reasons.push(format!("in store {name} it could not be read now: {why}; run again"));
