@@ -61,6 +61,8 @@ pub struct Pace {
     pub attempt: Duration,
     /// Longest wait for the next bytes of an answer.
     pub stall: Duration,
+    /// Bytes a second that an answer must at least bring, once it has had its first wait.
+    pub speed_min: u64,
     /// Wait before the second try; it doubles.
     pub backoff: Duration,
     /// Tries of one call.
@@ -70,7 +72,8 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         let (attempt, stall) = (ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT);
-        Self { attempt, stall, backoff: Duration::from_secs(1), attempts: ATTEMPTS }
+        let (speed_min, backoff) = (SPEED_MIN, Duration::from_secs(1));
+        Self { attempt, stall, speed_min, backoff, attempts: ATTEMPTS }
     }
 }
 
@@ -79,8 +82,8 @@ impl Pace {
     pub fn timeouts(&self, len: u64, settings: &S3Settings) -> TimeoutConfig {
         let speed = match settings.upload_limit {
             // All uploads in flight share the rate.
-            Some(limit) => SPEED_MIN.min(limit / (2 * u64::from(settings.in_flight()))).max(1),
-            None => SPEED_MIN,
+            Some(limit) => self.speed_min.min(limit / (2 * u64::from(settings.in_flight()))).max(1),
+            None => self.speed_min,
         };
         let attempt = self.attempt + Duration::from_secs(len / speed);
         let whole = attempt.saturating_mul(self.attempts) + self.backoff * 20;
@@ -90,6 +93,15 @@ impl Pace {
             .operation_attempt_timeout(attempt)
             .operation_timeout(whole)
             .build()
+    }
+}
+
+impl Pace {
+    /// Returns how long the next bytes of an answer may take that brought so many in so much time:
+    /// none, if it is too slow. The time in which nobody asked for bytes does not count.
+    pub fn patience(&self, received: u64, waited: Duration) -> Option<Duration> {
+        let allowed = self.stall + Duration::from_secs(received / self.speed_min.max(1));
+        allowed.checked_sub(waited).filter(|left| !left.is_zero()).map(|left| left.min(self.stall))
     }
 }
 
@@ -269,5 +281,23 @@ impl ClassifyRetry for Conflicts {
 
     fn name(&self) -> &'static str {
         "conditional request conflicts"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B-18
+    #[test]
+    fn an_answer_that_drips_is_given_up_and_one_that_is_slow_is_not() {
+        let pace = Pace::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(pace.patience(0, Duration::ZERO), Some(pace.stall));
+        // A byte a second, forever.
+        assert_eq!(pace.patience(59, seconds(59)), Some(seconds(1)));
+        assert_eq!(pace.patience(61, seconds(61)), None);
+        // Twice the least speed, for an hour.
+        assert_eq!(pace.patience(2 * SPEED_MIN * 3600, seconds(3600)), Some(pace.stall));
     }
 }

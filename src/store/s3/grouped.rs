@@ -1,8 +1,8 @@
 //! Packs and trees with the number of their versions, and with what is hidden (C18). Spec:
 //! `stores.md` §3.
 //!
-//! Versions and delete markers of a name come together, though apart from each other in a page. So a
-//! name is told once a page after its own has begun: no more than a page of them waits.
+//! Versions and delete markers of a name come together, though apart from each other in a page. So
+//! a name is told once a page has gone beyond it: no more than a page of them waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -10,9 +10,9 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::S3Store;
-use super::list::{EMPTY_PAGES_MAX, is_unlisted, name_of, not_turning};
+use super::list::{EMPTY_PAGES_MAX, Repeats, grows, is_unlisted, name_of, not_turning};
 use super::said::Failure;
-use super::versions::{LIST_RIGHT, Marker, next_marker, stat_of};
+use super::versions::{LIST_RIGHT, Marker, names_in, next_marker, stat_of};
 use crate::format::Folder;
 use crate::store::{Error, Stat, VersionListing, Versioned};
 
@@ -30,10 +30,8 @@ impl S3Store {
         let mut names = GroupedPages::new(self.clone(), folder);
         match names.turn() {
             Ok(()) => Ok(Some(Box::new(names))),
-            Err(failure) if is_unlisted(&failure) => {
-                self.inner.versions_hidden.store(true, Ordering::Relaxed);
-                Ok(None)
-            }
+            // Who may not list these versions may list those of notes.
+            Err(failure) if is_unlisted(&failure) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -55,6 +53,8 @@ struct GroupedPages {
     groups: BTreeMap<String, Group>,
     rows: VecDeque<Versioned>,
     marker: Marker,
+    // The greatest name of the pages before.
+    greatest: String,
     is_last: bool,
 }
 
@@ -67,6 +67,7 @@ impl GroupedPages {
             groups: BTreeMap::new(),
             rows: VecDeque::new(),
             marker: Marker::default(),
+            greatest: String::new(),
             is_last: false,
         }
     }
@@ -76,6 +77,9 @@ impl GroupedPages {
         for _ in 0..EMPTY_PAGES_MAX {
             let page = self.store.version_page(&self.prefix, &self.place, &self.marker)?;
             self.store.inner.bucket_seen.store(true, Ordering::Relaxed);
+            if !grows(&mut self.greatest, names_in(&page), Repeats::Allowed) {
+                break;
+            }
             for version in page.versions() {
                 let Some(full) = version.key() else { continue };
                 let (group, stat) = (self.groups.entry(full.to_owned()), stat_of(version));

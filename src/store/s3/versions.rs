@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError};
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::{ObjectVersion, OptionalObjectAttributes};
 
-use super::list::{EMPTY_PAGES_MAX, is_unlisted, name_of, not_turning, readiness_of};
+use super::list::{
+    EMPTY_PAGES_MAX, Repeats, grows, is_unlisted, name_of, not_turning, readiness_of,
+};
 use super::said::Failure;
 use super::{S3Store, time_of};
 use crate::format::{Folder, ObjectKey};
@@ -180,6 +182,12 @@ pub fn next_marker(page: &ListObjectVersionsOutput, last: &Marker) -> Option<Res
     Some(if next == *last || next.key.is_none() { Err(()) } else { Ok(next) })
 }
 
+/// Returns every name in a page of versions.
+pub fn names_in(page: &ListObjectVersionsOutput) -> impl Iterator<Item = &str> {
+    let versions = page.versions().iter().filter_map(|version| version.key());
+    versions.chain(page.delete_markers().iter().filter_map(|marker| marker.key()))
+}
+
 /// Returns what a listing tells of a version.
 pub fn stat_of(version: &ObjectVersion) -> Stat {
     let class = version.storage_class().map(|class| class.as_str());
@@ -202,8 +210,9 @@ pub struct VersionPages {
     rows: VecDeque<Listed>,
     marker: Marker,
     is_last: bool,
-    // The name that was listed last, and those with several versions.
+    // The name that was listed last, the greatest of them, and those with several versions.
     last: String,
+    greatest: String,
     several: HashSet<String>,
     anomalies: Anomalies,
 }
@@ -219,6 +228,7 @@ impl VersionPages {
             marker: Marker::default(),
             is_last: false,
             last: String::new(),
+            greatest: String::new(),
             several: HashSet::new(),
             anomalies: Anomalies::default(),
         }
@@ -238,6 +248,9 @@ impl VersionPages {
         for _ in 0..EMPTY_PAGES_MAX {
             let page = self.store.version_page(&prefix, &self.place, &self.marker)?;
             self.store.inner.bucket_seen.store(true, Ordering::Relaxed);
+            if !grows(&mut self.greatest, names_in(&page), Repeats::Allowed) {
+                return Err(stuck(&self.store, &self.place));
+            }
             for version in page.versions() {
                 self.add(version);
             }
