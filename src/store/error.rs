@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::{Fault, StorageClass};
+use super::{Fault, StorageClass, ThawTier};
 use crate::base::{Code, Coded, Digest};
 use crate::format::ObjectKey;
 
@@ -162,6 +162,16 @@ pub enum Error {
         /// Why not, in words.
         reason: &'static str,
     },
+    /// No thaw of this tier can be had now.
+    #[error("thaw {key} in store {store}: it has no room for {} thaws now", tier.name())]
+    TierBusy {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+        /// The tier.
+        tier: ThawTier,
+    },
     /// The credentials do not allow a call.
     #[error("{action} {place} in store {store}: the credentials do not allow it")]
     Denied {
@@ -229,6 +239,7 @@ impl Coded for Error {
             | Self::NoExclusiveCreate { .. } => Code::StoreUnavailable,
             Self::Archived { .. } => Code::ObjectArchived,
             Self::NotThawable { .. } => Code::UsageInvalid,
+            Self::TierBusy { .. } => Code::TierUnavailable,
             Self::Denied { .. } => Code::StoreDenied,
             Self::Server { fault, .. } => fault.code(),
             Self::UrlInvalid { .. } => Code::ConfigInvalid,
