@@ -46,6 +46,23 @@ fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
 }
 
 #[test]
+fn no_vault_is_made_where_a_later_one_has_a_store_that_cannot_be_used() {
+    let (vault, store) = ("[[vault]]\nkeep_daily = 30\nname = ", "[[vault.store]]\nname = ");
+    let bucket = "url = \"s3://bucket/prefix\"\nendpoint = \"http://127.0.0.1:9\"\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}\"first\"\n{store}\"disk\"\nurl = \"file://DIR/first\"\n\
+         {vault}\"second\"\n{store}\"bucket\"\n{bucket}"
+    ));
+    let mut command = install.command(["init", "--kit", "kit"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    outcome.fails(1, "store-unavailable", &["bucket"]);
+    for name in ["first", "state/first"] {
+        assert!(!install.path(name).exists(), "{name} was made");
+    }
+}
+
+#[test]
 fn a_vault_in_s3_alone_is_taken_verified_and_restored_here_and_elsewhere() {
     let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
     let install = Install::with_vaults(&in_bucket(&place, "operator", None));
