@@ -63,6 +63,32 @@ fn no_vault_is_made_where_a_later_one_has_a_store_that_cannot_be_used() {
 }
 
 #[test]
+fn a_lock_that_is_asked_for_is_listed_as_one_only_if_it_was_seen() {
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nurl = \"s3://bucket/prefix\"\n\
+         object_lock = \"governance\"\n"
+    ));
+    let listed = || {
+        let store = install.run(["store", "list", "--json"]).json(0)["stores"][0].clone();
+        (store["object_lock"].clone(), store["lock_seen"].clone())
+    };
+    assert_eq!(listed(), ("governance".into(), false.into()));
+    let text = || install.run(["store", "list"]).exits(0).out;
+    assert!(text().contains("asked, not seen"), "{}", text());
+    let all = ["versioning", "lock-configuration", "version-id", "lock"];
+    let seen = all.map(|name| format!("{name:?}:{{\"verdict\":\"yes\",\"detail\":\"seen\"}}"));
+    let record = format!(
+        "{{\"url\":\"s3://bucket/prefix\",\"time\":\"2026-11-22T02:30:00Z\",\"seen\":{{{}}},\
+         \"left\":[]}}\n",
+        seen.join(",")
+    );
+    install.write("state/nightly/stores/bucket.json", record.as_bytes());
+    assert_eq!(listed(), ("governance".into(), true.into()));
+    assert!(!text().contains("asked") && text().contains("governance"), "{}", text());
+}
+
+#[test]
 fn a_vault_in_s3_alone_is_taken_verified_and_restored_here_and_elsewhere() {
     let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
     let install = Install::with_vaults(&in_bucket(&place, "operator", None));
