@@ -146,6 +146,9 @@ fn check_size(
     signed: &SignedObject,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
+    if collector.is_known_barred(key) {
+        return Ok(());
+    }
     collector.saw(1, 0);
     let stat = match auditor.store().stat(key) {
         Ok(stat) => stat,
@@ -200,7 +203,17 @@ fn find_unreferenced(
     let (mut count, mut len) = (0u64, 0u64);
     let contains = |key: &ObjectKey| scope.needed.contains(key).map_err(vault::Error::from);
     for folder in Folder::ALL {
-        for listed in listing(auditor, folder)? {
+        let listing = match listing(auditor, folder) {
+            Err(Error::Vault(vault::Error::Store(store::Error::Denied { .. }))) => {
+                let name = folder.name();
+                collector.leave_out(format!(
+                    "what else is in {name}/: these credentials may not list it"
+                ));
+                continue;
+            }
+            other => other?,
+        };
+        for listed in listing {
             let Versioned { listed, version_count, is_hidden } = match listed {
                 Ok(versioned) => versioned,
                 Err(error) => {
