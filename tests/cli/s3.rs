@@ -4,6 +4,10 @@ mod faults;
 mod put_only;
 mod thaw;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
 use crate::support::{Install, tree_of};
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place};
@@ -43,6 +47,38 @@ fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
     restored.remove("facts.json").unwrap();
     assert_eq!(restored, tree_of(&install.path("kept").join(id)));
     run(&["verify", "--level", "contents"]).exits(0);
+}
+
+#[test]
+fn a_bucket_is_reached_through_the_proxy_that_the_environment_names() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = vec![0; 4096];
+            let len = stream.read(&mut head).unwrap_or(0);
+            seen.lock().unwrap().push(String::from_utf8_lossy(&head[..len]).into_owned());
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let store = "url = \"s3://bucket/prefix\"\nendpoint = \"https://store.invalid\"\n";
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nregion = \"eu-central-1\"\n{store}"
+    ));
+    let mut command = install.command(["store", "check"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command.env("HTTPS_PROXY", format!("http://user:password@127.0.0.1:{port}"));
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    assert!(outcome.err.contains("hint: ") && !outcome.err.contains("password"), "{outcome}");
+    let heads = heads.lock().unwrap();
+    assert!(
+        heads.iter().all(|head| head.starts_with("CONNECT bucket.store.invalid:443 ")),
+        "{heads:?}"
+    );
+    assert!(heads[0].to_lowercase().contains("\r\nproxy-authorization: basic "), "{heads:?}");
 }
 
 #[test]
