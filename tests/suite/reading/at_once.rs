@@ -13,7 +13,7 @@ use super::shelf::Shelf;
 use crate::support::forward::forward;
 
 /// A bucket far away: each read takes a while, and several may be under way.
-struct Distant {
+pub struct Distant {
     inner: Arc<dyn Store>,
     calls_at_once: usize,
     reading: AtomicUsize,
@@ -21,7 +21,7 @@ struct Distant {
 }
 
 impl Distant {
-    fn new(inner: Arc<dyn Store>, calls_at_once: usize) -> Arc<Self> {
+    pub fn new(inner: Arc<dyn Store>, calls_at_once: usize) -> Arc<Self> {
         let (reading, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self { inner, calls_at_once, reading, most })
     }
