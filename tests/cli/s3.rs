@@ -112,11 +112,11 @@ fn a_lock_that_is_asked_for_is_listed_as_one_only_if_it_was_seen() {
     assert_eq!(listed(), ("governance".into(), false.into()));
     let text = || install.run(["store", "list"]).exits(0).out;
     assert!(text().contains("asked, not seen"), "{}", text());
-    let all = ["versioning", "lock-configuration", "version-id", "lock"];
+    let all = ["versioning", "version-id", "lock-configuration", "lock"];
     let seen = all.map(|name| format!("{name:?}:{{\"verdict\":\"yes\",\"detail\":\"seen\"}}"));
     let record = format!(
-        "{{\"url\":\"s3://bucket/prefix\",\"time\":\"2026-11-22T02:30:00Z\",\"seen\":{{{}}},\
-         \"left\":[]}}\n",
+        "{{\"v\":1,\"requires\":[],\"url\":\"s3://bucket/prefix\",\
+         \"time\":\"2026-11-22T02:30:00Z\",\"seen\":{{{}}},\"left\":[]}}\n",
         seen.join(",")
     );
     install.write("state/nightly/stores/bucket.json", record.as_bytes());
