@@ -24,6 +24,7 @@ use super::{
     VersionListing,
 };
 use crate::base::Digest;
+use crate::base::entropy::process_tag;
 use crate::base::limits::{CACHE_LEN_MAX, CACHED_LEN_MAX};
 use crate::format::{Folder, ObjectKey};
 
@@ -87,7 +88,7 @@ impl CachedStore {
             return;
         }
         let number = STAGED_COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{STAGING_PREFIX}{}-{number}", std::process::id());
+        let name = format!("{STAGING_PREFIX}{}-{number}", process_tag());
         let staged = self.directory.join(name);
         let write = || -> io::Result<()> {
             let mut options = File::options();

@@ -4,6 +4,10 @@ mod faults;
 mod put_only;
 mod thaw;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
 use crate::support::{Install, tree_of};
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place};
@@ -43,6 +47,81 @@ fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
     restored.remove("facts.json").unwrap();
     assert_eq!(restored, tree_of(&install.path("kept").join(id)));
     run(&["verify", "--level", "contents"]).exits(0);
+}
+
+#[test]
+fn a_bucket_is_reached_through_the_proxy_that_the_environment_names() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = vec![0; 4096];
+            let len = stream.read(&mut head).unwrap_or(0);
+            seen.lock().unwrap().push(String::from_utf8_lossy(&head[..len]).into_owned());
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let store = "url = \"s3://bucket/prefix\"\nendpoint = \"https://store.invalid\"\n";
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nregion = \"eu-central-1\"\n{store}"
+    ));
+    let mut command = install.command(["store", "check"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command.env("HTTPS_PROXY", format!("http://user:password@127.0.0.1:{port}"));
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    assert!(outcome.err.contains("hint: ") && !outcome.err.contains("password"), "{outcome}");
+    let heads = heads.lock().unwrap();
+    assert!(
+        heads.iter().all(|head| head.starts_with("CONNECT bucket.store.invalid:443 ")),
+        "{heads:?}"
+    );
+    assert!(heads[0].to_lowercase().contains("\r\nproxy-authorization: basic "), "{heads:?}");
+}
+
+#[test]
+fn no_vault_is_made_where_a_later_one_has_a_store_that_cannot_be_used() {
+    let (vault, store) = ("[[vault]]\nkeep_daily = 30\nname = ", "[[vault.store]]\nname = ");
+    let bucket = "url = \"s3://bucket/prefix\"\nendpoint = \"http://127.0.0.1:9\"\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}\"first\"\n{store}\"disk\"\nurl = \"file://DIR/first\"\n\
+         {vault}\"second\"\n{store}\"bucket\"\n{bucket}"
+    ));
+    let mut command = install.command(["init", "--kit", "kit"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    outcome.fails(1, "store-unavailable", &["bucket"]);
+    for name in ["first", "state/first"] {
+        assert!(!install.path(name).exists(), "{name} was made");
+    }
+}
+
+#[test]
+fn a_lock_that_is_asked_for_is_listed_as_one_only_if_it_was_seen() {
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nurl = \"s3://bucket/prefix\"\n\
+         object_lock = \"governance\"\n"
+    ));
+    let listed = || {
+        let store = install.run(["store", "list", "--json"]).json(0)["stores"][0].clone();
+        (store["object_lock"].clone(), store["lock_seen"].clone())
+    };
+    assert_eq!(listed(), ("governance".into(), false.into()));
+    let text = || install.run(["store", "list"]).exits(0).out;
+    assert!(text().contains("asked, not seen"), "{}", text());
+    let all = ["versioning", "version-id", "lock-configuration", "lock"];
+    let seen = all.map(|name| format!("{name:?}:{{\"verdict\":\"yes\",\"detail\":\"seen\"}}"));
+    let record = format!(
+        "{{\"v\":1,\"requires\":[],\"url\":\"s3://bucket/prefix\",\
+         \"time\":\"2026-11-22T02:30:00Z\",\"seen\":{{{}}},\"left\":[]}}\n",
+        seen.join(",")
+    );
+    install.write("state/nightly/stores/bucket.json", record.as_bytes());
+    assert_eq!(listed(), ("governance".into(), true.into()));
+    assert!(!text().contains("asked") && text().contains("governance"), "{}", text());
 }
 
 #[test]

@@ -194,6 +194,9 @@ codes! {
     /// What is needed is being thawed.
     ThawWaiting = "thaw-waiting", Unavailable, 8,
         "nothing needs to be asked for again; run the same command later, or add --wait";
+    /// A store has no room for thaws of a tier now.
+    TierUnavailable = "tier-unavailable", Unavailable, 8,
+        "nothing is lost, and what was asked for stands; choose another tier, or try again later";
     /// A store refuses a call that the credentials do not allow.
     StoreDenied = "store-denied", Refused, 1,
         "nothing was changed; compare the credentials with spec/policies, or run without put_only";

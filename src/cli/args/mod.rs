@@ -214,8 +214,7 @@ pub enum Command {
     Generation(GenerationArgs),
     /// Run the nights: install, show or remove the schedule
     ///
-    /// What is scheduled needs no identity: it takes a snapshot, applies what it may of the
-    /// retention policy, and verifies keylessly.
+    /// What is scheduled needs no identity: it takes a snapshot and verifies keylessly.
     Schedule(ScheduleArgs),
     /// Tell whether the nights do what they should
     ///

@@ -178,6 +178,12 @@ impl Probe {
         self.verdict(capability) == Verdict::Yes
     }
 
+    /// Tells whether anything was put: not into a bucket that would lock it (K-7).
+    pub fn is_tried(&self) -> bool {
+        self.verdict(Capability::NoDefaultRetention) != Verdict::No
+            || self.seen.contains_key(&Capability::BytesKept)
+    }
+
     /// Returns what has to be worked around.
     pub fn quirks(&self) -> Quirks {
         let lacks = |capability| self.verdict(capability) == Verdict::No;

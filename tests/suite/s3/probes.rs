@@ -8,9 +8,11 @@ use idswyft_vault::store::{LockMode, S3Settings, S3Store, StorageClass, Store};
 use idswyft_vault::vault::Outside;
 use std::sync::Arc;
 
+use crate::support::vault::FixedClock;
 use crate::support_s3::Server;
+use crate::support_s3::fake::Fake;
 use crate::support_s3::place::{Keeping, Place, wait};
-use crate::support_s3::proxy::Proxy;
+use crate::support_s3::proxy::{Act, Proxy};
 
 const PACK_LEN: u64 = 5 * 1024 * 1024;
 
@@ -88,6 +90,33 @@ fn what_a_probe_may_not_delete_in_s3_is_told_and_locked_for_a_day_at_most() {
         locked += 1;
     }
     assert_eq!(locked, 1);
+}
+
+/// K-7
+#[test]
+fn nothing_is_put_into_an_s3_bucket_that_locks_by_default() {
+    let fake = Fake::start(FixedClock::new());
+    let proxy = Proxy::before(&fake.url());
+    let place = Place::make(&proxy.url(), None, Keeping::Newest);
+    for mode in ["COMPLIANCE", "GOVERNANCE"] {
+        proxy.forget();
+        proxy.meddle(move |request| match request.operation().as_str() {
+            "GET Bucket object-lock" => {
+                let body = format!(
+                    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>\
+                     <DefaultRetention><Mode>{mode}</Mode><Days>1</Days></DefaultRetention></Rule>\
+                     </ObjectLockConfiguration>"
+                );
+                Act::Answer(200, "application/xml", body)
+            }
+            _ => Act::Pass,
+        });
+        let probe = probe_of(&place, place.settings("admin")).unwrap();
+        assert!(!probe.is_tried() && probe.left.is_empty(), "{probe:#?}");
+        assert!(probe.seen[&Capability::NoDefaultRetention].detail.contains(mode), "{probe:#?}");
+        let seen = proxy.seen();
+        assert!(!seen.is_empty() && seen.iter().all(|request| request.method == "GET"), "{seen:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod assurance;
 pub mod bucket;
 pub mod crash;
 mod faulty;
+pub mod forward;
 pub mod image;
 pub mod invariants;
 pub mod loopback;
