@@ -125,3 +125,26 @@ fn an_s3_store_that_may_only_be_put_to_is_not_probed() {
     let store = S3Store::open(&place.url(), "x", place.settings("nobody")).unwrap();
     assert!(store.prepare().is_err());
 }
+
+/// K-3
+#[test]
+fn every_lie_of_an_s3_server_is_caught() {
+    let Some(place) = Place::on(Server::Rclone, Keeping::Newest) else { return };
+    let probe = probe_of(&place, place.settings("admin")).unwrap();
+    for capability in [
+        Capability::PutNew,
+        Capability::PutNewAtOnce,
+        Capability::ChecksumChecked,
+        Capability::Versioning,
+        Capability::LockConfiguration,
+        Capability::Lock,
+    ] {
+        assert_eq!(probe.verdict(capability), Verdict::No, "{capability}: {probe:#?}");
+    }
+    assert!(!probe.can_lock() && !probe.has(Capability::VersionId));
+    let quirks = probe.quirks();
+    assert!(quirks.ignores_if_none_match && quirks.ignores_checksum);
+    let wanted = Wanted { object_lock: Some(LockMode::Compliance), ..Wanted::default() };
+    let error = probing::refuse("liar", &probe.shortfalls(&wanted)).unwrap_err();
+    assert!(error.to_string().contains("object_lock is configured"), "{error}");
+}
