@@ -58,6 +58,13 @@ impl Gate {
         self
     }
 
+    /// The same gate, without the bucket's own document.
+    #[must_use]
+    pub fn without_bucket(self) -> Self {
+        let none = "{\"Version\": \"2012-10-17\", \"Statement\": []}";
+        Self { of_bucket: Arc::new(Policy::parse(none)), ..self }
+    }
+
     /// The same gate, for who comes without TLS.
     #[must_use]
     pub fn without_tls(self) -> Self {

@@ -167,6 +167,21 @@ fn no_role_overwrites_shortens_a_lock_or_locks_beyond_the_bound_in_s3() {
 }
 
 #[test]
+fn a_host_is_bound_by_its_own_document_where_the_bucket_has_none() {
+    let Some(gated) = Gated::start() else { return };
+    Gate::of(&gated.place).without_bucket().stand_in(&gated.proxy);
+    for role in ["host-strict", "host"] {
+        let client = gated.client(role);
+        let key = gated.place.key(&format!("packs/aa/{role}"));
+        assert!(gated.may(&client, "put a new one, locked as a vault does", &key));
+        let refused = "put a new one, locked beyond the bound";
+        for deed in [refused, "lock it beyond the bound", "lock it for less", "delete it"] {
+            assert!(!gated.may(&client, deed, &key), "{role}: {deed}");
+        }
+    }
+}
+
+#[test]
 fn without_tls_no_role_does_anything_in_s3() {
     let Some(gated) = Gated::start() else { return };
     Gate::of(&gated.place).without_tls().stand_in(&gated.proxy);
