@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::Error;
 use crate::base::{GenerationId, Profile, SnapshotId};
+use crate::format::body::Body;
 use crate::format::recipe::Piece;
 use crate::format::tree::{FileContent, Lines};
 use crate::format::{Kind, TreeEntry};
@@ -41,12 +42,25 @@ pub fn cat_database(
 pub fn visit_tree(
     unlocked: &Unlocked,
     snapshot: SnapshotId,
-    mut visit: impl FnMut(TreeEntry) -> Result<(), Error>,
+    visit: impl FnMut(TreeEntry) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let body = unlocked.body(&unlocked.auditor().snapshot(snapshot)?)?;
+    let reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+    visit_tree_in(reader, &body, visit)
+}
+
+/// Visits every entry of the uploads tree of an opened snapshot, in order.
+///
+/// # Errors
+/// As [`visit_tree`].
+pub fn visit_tree_in(
+    mut reader: PieceReader<'_>,
+    body: &Body,
+    mut visit: impl FnMut(TreeEntry) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let snapshot = body.snapshot;
     let missing = || Error::NotInSnapshot { what: "uploads".to_owned(), snapshot };
     let uploads = body.uploads.as_ref().ok_or_else(missing)?;
-    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
     let mut lines = Lines::new();
     read_stream::<Error>(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
         lines.push(bytes, |line| visit(TreeEntry::parse_line(line)?))

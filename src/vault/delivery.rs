@@ -207,15 +207,29 @@ pub fn hash_stored(store: &dyn Store, key: &ObjectKey) -> Result<(Digest, u64), 
 
 /// Reads an object into a file; returns the SHA-256 of its bytes.
 fn fetch(source: &dyn Store, key: &ObjectKey, path: &Path) -> Result<Digest, Error> {
-    let failed = |cause| Error::state("write", path, cause);
-    let mut file = File::create(path).map_err(failed)?;
+    let file = File::create(path).map_err(|cause| Error::state("write", path, cause))?;
+    Ok(copy_to(source, key, file, path)?.0)
+}
+
+/// Reads an object into an open file; returns the SHA-256 and the number of its bytes.
+///
+/// # Errors
+/// If it is missing or cannot be read, or the file in `place` cannot be written.
+pub(super) fn copy_to(
+    source: &dyn Store,
+    key: &ObjectKey,
+    mut file: impl Write,
+    place: &Path,
+) -> Result<(Digest, u64), Error> {
+    let failed = |cause| Error::state("write", place, cause);
     let mut reader = source.open(key)?;
     let mut hasher = Sha256Hasher::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
         let len = reader.read(&mut buffer).map_err(|cause| unreadable(source, key, cause))?;
         if len == 0 {
-            return Ok(hasher.finish());
+            let len = hasher.len();
+            return Ok((hasher.finish(), len));
         }
         hasher.write_all(&buffer[..len]).map_err(failed)?;
         file.write_all(&buffer[..len]).map_err(failed)?;

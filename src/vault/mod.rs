@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod directories;
 pub mod error;
 pub mod escrow;
+pub mod fetching;
 pub mod generation;
 pub mod genesis;
 pub mod journal;

@@ -1,6 +1,8 @@
 //! Reading a pack: its directory, and any blocks by the pieces that hold them. Spec: §4.
 
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -16,21 +18,29 @@ use crate::format::{FormatError, ObjectKey};
 use crate::store::Store;
 
 /// Plaintext read from a pack's end at first: the whole directory of most packs.
-const TAIL_LEN: u64 = 4 * SEALED_PIECE_LEN as u64;
+pub(super) const TAIL_LEN: u64 = 4 * SEALED_PIECE_LEN as u64;
 
-/// The store that a pack is read from.
+/// Where a pack is read from.
 pub enum Source<'a> {
-    /// Somebody else's.
+    /// Somebody else's store.
     Lent(&'a dyn Store),
-    /// One that has a version of the pack in its place.
+    /// A store that has a version of the pack in its place.
     Shared(Arc<dyn Store>),
+    /// A copy of the pack on this machine.
+    Copied(File),
 }
 
 impl Source<'_> {
-    fn store(&self) -> &dyn Store {
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
         match self {
-            Self::Lent(store) => *store,
-            Self::Shared(store) => store.as_ref(),
+            Self::Lent(store) => Ok(store.get_range(key, offset, len)?),
+            Self::Shared(store) => Ok(store.get_range(key, offset, len)?),
+            Self::Copied(file) => {
+                let mut bytes = vec![0; len];
+                let read = file.read_exact_at(&mut bytes, offset);
+                read.map_err(|cause| Error::state("read the copy of", key.to_string(), cause))?;
+                Ok(bytes)
+            }
         }
     }
 }
@@ -76,22 +86,17 @@ impl<'a> OpenPack<'a> {
         identity: &GenerationIdentity,
         owner: PackOwner,
     ) -> Result<Self, Error> {
-        let store = source.store();
         let plain_len = plain_len_of(&key, stored_len)?;
-        let header = store.get_range(&key, 0, SEALED_HEADER_LEN)?;
+        let get = |offset, len| source.get_range(&key, offset, len);
+        let header = get(0, SEALED_HEADER_LEN)?;
         let payload = seal::open_header(&key.to_string(), &header, identity)?;
-        let mut tail = read_plain(
-            store,
-            &key,
-            &payload,
-            plain_len,
-            plain_len.saturating_sub(TAIL_LEN)..plain_len,
-        )?;
+        let tail_start = plain_len.saturating_sub(TAIL_LEN);
+        let mut tail = read_plain(get, &key, &payload, plain_len, tail_start..plain_len)?;
         let footer = Footer::parse(&tail, plain_len).map_err(|e| Error::format(key, e))?;
         check_owner(&key, &owner, &footer.owner)?;
         let need = footer.blocks_from_end() as u64;
         if tail.len() < footer.blocks_from_end() {
-            tail = read_plain(store, &key, &payload, plain_len, plain_len - need..plain_len)?;
+            tail = read_plain(get, &key, &payload, plain_len, plain_len - need..plain_len)?;
         }
         let blocks = Blocks::parse(&footer, &tail).map_err(|e| Error::format(key, e))?;
         let whole = (plain_len <= TAIL_LEN).then_some(tail);
@@ -144,7 +149,8 @@ impl<'a> OpenPack<'a> {
             let at = |offset: u64| usize::try_from(offset).expect("it is in memory");
             return Ok(whole[at(range.start)..at(range.end)].to_vec());
         }
-        read_plain(self.source.store(), &self.key, &self.payload, self.plain_len, range)
+        let get = |offset, len| self.source.get_range(&self.key, offset, len);
+        read_plain(get, &self.key, &self.payload, self.plain_len, range)
     }
 }
 

@@ -47,7 +47,8 @@ impl<'a> SealedReader<'a> {
     fn refill(&mut self) -> Result<(), Error> {
         let end = self.plain_len.min(self.opened_len + BATCH_LEN);
         let range = self.opened_len..end;
-        let plain = read_plain(self.store, &self.key, &self.payload, self.plain_len, range)?;
+        let get = |offset, len| Ok(self.store.get_range(&self.key, offset, len)?);
+        let plain = read_plain(get, &self.key, &self.payload, self.plain_len, range)?;
         self.opened_len = end;
         self.batch = io::Cursor::new(plain);
         Ok(())
@@ -67,7 +68,7 @@ impl Read for SealedReader<'_> {
 
 /// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
 pub(super) fn read_plain(
-    store: &dyn Store,
+    get: impl FnOnce(u64, usize) -> Result<Vec<u8>, Error>,
     key: &ObjectKey,
     payload: &PayloadKey,
     plain_len: u64,
@@ -82,8 +83,7 @@ pub(super) fn read_plain(
     let plain_end = (end * piece).min(plain_len);
     let sealed_len = plain_end - first * piece + (end - first) * SEALED_TAG_LEN as u64;
     let in_memory = "a run of pieces fits the memory it is read to";
-    let sealed = store.get_range(
-        key,
+    let sealed = get(
         SEALED_HEADER_LEN as u64 + first * sealed_piece,
         usize::try_from(sealed_len).expect(in_memory),
     )?;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Error;
+use super::fetching::Fetching;
 use super::pack_reader::OpenPack;
 use super::unlocked::Unlocked;
 use super::writer::pack_key;
@@ -26,6 +27,7 @@ pub struct PieceReader<'a> {
     generation: GenerationId,
     profile: Profile,
     packs: &'a [PackId],
+    fetching: Option<&'a Fetching>,
     open: VecDeque<(u32, Arc<OpenPack<'a>>)>,
     blocks: VecDeque<CachedBlock>,
 }
@@ -39,7 +41,13 @@ impl<'a> PieceReader<'a> {
         packs: &'a [PackId],
     ) -> Self {
         let (open, blocks) = (VecDeque::new(), VecDeque::new());
-        Self { unlocked, generation, profile, packs, open, blocks }
+        Self { unlocked, generation, profile, packs, fetching: None, open, blocks }
+    }
+
+    /// Returns the same reader, which copies packs of a store that is far away.
+    #[must_use]
+    pub fn fetching(self, fetching: &'a Fetching) -> Self {
+        Self { fetching: Some(fetching), ..self }
     }
 
     /// Gives every byte of a piece to `take`, in order.
@@ -76,7 +84,13 @@ impl<'a> PieceReader<'a> {
             self.open.push_back(entry);
         } else {
             let id = self.packs[number as usize];
-            let pack = self.unlocked.pack(self.generation, self.profile, id)?;
+            let (generation, profile) = (self.generation, self.profile);
+            let pack = match self.fetching {
+                Some(fetching) => {
+                    fetching.pack(self.unlocked, generation, profile, id, u64::MAX)?
+                }
+                None => self.unlocked.pack(generation, profile, id)?,
+            };
             self.open.push_back((number, Arc::new(pack)));
             if self.open.len() > OPEN_PACKS_MAX {
                 self.open.pop_front();

@@ -237,11 +237,25 @@ impl Unlocked {
         profile: Profile,
         id: PackId,
     ) -> Result<OpenPack<'_>, Error> {
+        let (view, len) = self.auditor.versions().of_pack(pack_key(profile, id), id)?;
+        self.pack_in(Source::Shared(view), len, generation, profile, id)
+    }
+
+    /// Opens a pack of a stored length in one place, as [`Self::pack`] does.
+    ///
+    /// # Errors
+    /// As [`Self::pack`].
+    pub fn pack_in<'a>(
+        &self,
+        source: Source<'a>,
+        len: u64,
+        generation: GenerationId,
+        profile: Profile,
+        id: PackId,
+    ) -> Result<OpenPack<'a>, Error> {
         let secrets = self.generation(generation)?;
         let owner = PackOwner { vault: self.auditor.vault(), generation, profile };
-        let key = pack_key(profile, id);
-        let (view, len) = self.auditor.versions().of_pack(key, id)?;
-        OpenPack::open_in(Source::Shared(view), key, len, &secrets.identity, owner)
+        OpenPack::open_in(source, pack_key(profile, id), len, &secrets.identity, owner)
     }
 
     /// Returns why what was read from packs does not have its digest: the first of them that is not

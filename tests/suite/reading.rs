@@ -2,6 +2,7 @@
 
 mod alone;
 mod at_once;
+mod far;
 mod hostile;
 mod shelf;
 mod stored;

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::scatter::{self, Job, Scatter};
-use super::{Damage, Loss, RestoreReport};
+use super::{Damage, Loss, Opened, RestoreReport};
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Digest, Event, Observer, Profile};
-use crate::format::body::{Body, DatabaseStream, Stream};
+use crate::format::body::{DatabaseStream, Stream};
 use crate::ops::Error;
-use crate::vault::{self, Unlocked};
+use crate::vault;
 
 const NAME: &str = "db.sql";
 
@@ -39,8 +39,7 @@ impl Scatter for DumpFile<'_> {
 
 /// Writes the dump and checks it against its digest; a damaged one is left out.
 pub fn restore(
-    unlocked: &Unlocked,
-    body: &Body,
+    opened: &Opened<'_>,
     database: &DatabaseStream,
     staging: &Path,
     report: &mut RestoreReport,
@@ -53,7 +52,8 @@ pub fn restore(
     file.set_len(database.stream.len).map_err(wrap)?;
     let dump = DumpFile { file, path: &path, loss: Mutex::new(None), observer };
     let jobs = jobs_of(&database.stream);
-    scatter::run(unlocked, body.generation, Profile::Stream, &body.packs, jobs, &dump)?;
+    let Opened { unlocked, body, .. } = opened;
+    scatter::run(opened, Profile::Stream, &body.packs, jobs, &dump)?;
     let mut loss = dump.loss.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     if loss.is_none()
         && let Some(error) = check(&dump.file, &database.stream).map_err(wrap)?

@@ -18,9 +18,11 @@ use serde_json::{Value, json};
 
 use super::rows::{self, RowsReport};
 use super::{Error, read};
-use crate::base::{Code, Coded, Event, Observer, SnapshotId};
+use crate::base::{Code, Coded, Event, Observer, Profile, SnapshotId};
 use crate::format::TreeEntry;
 use crate::format::body::Body;
+use crate::vault::fetching::Fetching;
+use crate::vault::stream::PieceReader;
 use crate::vault::{self, Unlocked};
 
 pub use crate::source::target::Existing;
@@ -131,6 +133,21 @@ pub struct RestoreReport {
     pub rows: Option<RowsReport>,
 }
 
+/// A snapshot that opened, and how its packs are read.
+struct Opened<'a> {
+    unlocked: &'a Unlocked,
+    body: Body,
+    fetching: Fetching,
+}
+
+impl Opened<'_> {
+    fn tree_reader(&self) -> PieceReader<'_> {
+        let Self { unlocked, body, fetching } = self;
+        let reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+        reader.fetching(fetching)
+    }
+}
+
 /// Restores a snapshot.
 ///
 /// # Errors
@@ -144,17 +161,20 @@ pub fn restore(
     let note = unlocked.auditor().snapshot(request.snapshot)?;
     let body = unlocked.body(&note)?;
     let staging = Staging::make(request)?;
+    let fetching = Fetching::new(unlocked, &note, &staging.path);
+    let opened = Opened { unlocked, body, fetching };
+    let body = &opened.body;
     let mut report = RestoreReport::default();
     let wants = |part| request.only.is_none_or(|only| only == part);
     if let Some(database) = body.database.as_ref().filter(|_| wants(Part::Database)) {
         phase(observer, "database", database.stream.len, || {
-            database::restore(unlocked, &body, database, &staging.path, &mut report, observer)
+            database::restore(&opened, database, &staging.path, &mut report, observer)
         })?;
     }
     if let Some(uploads) = body.uploads.as_ref().filter(|_| wants(Part::Uploads)) {
         phase(observer, "uploads", uploads.content_len, || {
             let filter = request.paths;
-            uploads::restore(unlocked, &body, uploads, filter, &staging, &mut report, observer)
+            uploads::restore(&opened, uploads, filter, &staging, &mut report, observer)
         })?;
         if request.paths.is_some() && report.file_count == 0 && report.losses.is_empty() {
             let what = "any file that matches".to_owned();
@@ -162,10 +182,10 @@ pub fn restore(
         }
     }
     if request.only.is_none() && request.paths.is_none() {
-        check_rows(unlocked, &body, &staging.path, &mut report, observer);
+        check_rows(&opened, &staging.path, &mut report, observer);
     }
     let facts = staging.path.join("facts.json");
-    write_private(&facts, &format!("{:#}\n", facts_of(&body)))
+    write_private(&facts, &format!("{:#}\n", facts_of(body)))
         .map_err(|cause| Error::file("write", &facts, cause))?;
     staging.settle(request.target, request.existing)?;
     Ok(report)
@@ -173,18 +193,18 @@ pub fn restore(
 
 /// Compares the restored dump's rows with the tree; whatever fails here is a warning.
 fn check_rows(
-    unlocked: &Unlocked,
-    body: &Body,
+    opened: &Opened<'_>,
     staging: &Path,
     report: &mut RestoreReport,
     observer: &dyn Observer,
 ) {
+    let body = &opened.body;
     let has_tree =
         body.uploads.is_some() && report.losses.iter().all(|loss| loss.what != "uploads");
     let Some(dump) = File::open(staging.join("db.sql")).ok().filter(|_| has_tree) else { return };
     let warn = |code, detail| observer.observe(Event::Warning { code, detail });
     let tree = |visit: &mut dyn FnMut(&TreeEntry) -> Result<(), Error>| {
-        read::visit_tree(unlocked, body.snapshot, |entry| visit(&entry))
+        read::visit_tree_in(opened.tree_reader(), body, |entry| visit(&entry))
     };
     match rows::check(rows::all_of(dump), tree, body, staging) {
         Ok(found) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::Damage;
-use crate::base::{GenerationId, PackId, Profile};
+use super::{Damage, Opened};
+use crate::base::{PackId, Profile};
 use crate::format::ObjectKey;
 use crate::ops::readers::read_ready;
 use crate::vault::pack_reader::OpenPack;
@@ -41,13 +41,13 @@ pub trait Scatter: Sync {
 
 /// Runs every job: packs side by side, blocks of each in order.
 pub fn run(
-    unlocked: &Unlocked,
-    generation: GenerationId,
+    opened: &Opened<'_>,
     profile: Profile,
     packs: &[PackId],
     mut jobs: Vec<Job>,
     target: &impl Scatter,
 ) -> Result<(), crate::ops::Error> {
+    let Opened { unlocked, body, fetching } = opened;
     jobs.par_sort_unstable_by_key(|job| (job.pack, job.offset));
     let by_pack: Vec<&[Job]> = jobs.chunk_by(|a, b| a.pack == b.pack).collect();
     let id_of = |jobs: &[Job]| packs[jobs[0].pack as usize];
@@ -55,8 +55,7 @@ pub fn run(
     let key = |jobs: &&[Job]| pack_key(profile, id_of(jobs));
     read_ready(store, by_pack, key, |jobs| {
         let id = id_of(jobs);
-        let opened = unlocked.pack(generation, profile, id);
-        match opened {
+        match fetching.pack(unlocked, body.generation, profile, id, len_of(jobs)) {
             Ok(pack) => run_pack(unlocked, &pack, pack_key(profile, id), jobs, target),
             Err(error) => {
                 let loss = Damage::of(unlocked, error)?;
@@ -65,6 +64,17 @@ pub fn run(
             }
         }
     })
+}
+
+/// Returns how many bytes of a pack jobs need, which are in the order of their offsets.
+fn len_of(jobs: &[Job]) -> u64 {
+    let (mut len, mut end) = (0, 0);
+    for job in jobs {
+        let job_end = job.offset.saturating_add(job.len);
+        len += job_end.saturating_sub(end.max(job.offset));
+        end = end.max(job_end);
+    }
+    len
 }
 
 fn run_pack(

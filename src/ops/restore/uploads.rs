@@ -10,17 +10,17 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::scatter::{self, Job, Scatter};
-use super::{Damage, Loss, PathFilter, RestoreReport, Staging};
+use super::{Damage, Loss, Opened, PathFilter, RestoreReport, Staging};
 use crate::base::limits::WINDOW_LEN;
 use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Profile};
-use crate::format::body::{Body, UploadsTree};
+use crate::format::body::UploadsTree;
 use crate::format::tree::{TreeError, check_line_len};
 use crate::format::{Kind, TreeEntry, tree};
 use crate::ops::Error;
 use crate::ops::misread::Misread;
 use crate::source::Target;
 use crate::source::target::{Existing, NotRestored, TargetError};
-use crate::vault::stream::{PieceReader, read_stream};
+use crate::vault::stream::read_stream;
 use crate::vault::{self, Unlocked};
 
 /// Where a line of the spooled tree is.
@@ -48,15 +48,15 @@ impl Spool {
 
 /// Restores the entries that `filter` chooses.
 pub fn restore(
-    unlocked: &Unlocked,
-    body: &Body,
+    opened: &Opened<'_>,
     uploads: &UploadsTree,
     filter: Option<&PathFilter>,
     staging: &Staging,
     report: &mut RestoreReport,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let (mut spool, lines) = match spool_tree(unlocked, body, uploads, &staging.path) {
+    let unlocked = opened.unlocked;
+    let (mut spool, lines) = match spool_tree(opened, uploads, &staging.path) {
         Ok(spooled) => spooled,
         // V-148: a dump does not need the tree.
         Err(Error::Vault(error)) => {
@@ -77,8 +77,7 @@ pub fn restore(
         observer,
     };
     plan.misfits.iter().try_for_each(|file| files.lose_misfit(*file))?;
-    let generation = body.generation;
-    scatter::run(unlocked, generation, Profile::File, &plan.packs, plan.jobs, &files)?;
+    scatter::run(opened, Profile::File, &plan.packs, plan.jobs, &files)?;
     let problems = (0..spool.files.len())
         .into_par_iter()
         .map(|index| files.prove(index))
@@ -102,8 +101,7 @@ fn warn(problem: &NotRestored, observer: &dyn Observer) {
 
 /// Reads the tree stream, proven, into a spool.
 fn spool_tree(
-    unlocked: &Unlocked,
-    body: &Body,
+    opened: &Opened<'_>,
     uploads: &UploadsTree,
     staging: &Path,
 ) -> Result<(Spool, Vec<Line>), Error> {
@@ -111,7 +109,7 @@ fn spool_tree(
     let lines = tempfile::tempfile_in(staging).map_err(wrap)?;
     let mut out = std::io::BufWriter::new(&lines);
     let (mut index, mut start, mut at) = (Vec::new(), 0u64, 0u64);
-    let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
+    let mut reader = opened.tree_reader();
     read_stream::<Error>(&mut reader, &uploads.tree, "the tree of the uploads", |bytes| {
         for (position, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
             let end = at + position as u64 + 1;

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::shelf::Shelf;
 
 /// A bucket far away: each read takes a while, and several may be under way.
-struct Distant {
+pub struct Distant {
     inner: Arc<dyn Store>,
     calls_at_once: usize,
     reading: AtomicUsize,
@@ -26,7 +26,7 @@ struct Distant {
 }
 
 impl Distant {
-    fn new(inner: Arc<dyn Store>, calls_at_once: usize) -> Arc<Self> {
+    pub fn new(inner: Arc<dyn Store>, calls_at_once: usize) -> Arc<Self> {
         let (reading, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self { inner, calls_at_once, reading, most })
     }

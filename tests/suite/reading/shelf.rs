@@ -70,8 +70,13 @@ impl Shelf {
 
     /// Restores the newest snapshot and compares every byte with the sources.
     pub fn assert_restores(&self) {
+        self.assert_restores_from(&self.vault.stores[0]);
+    }
+
+    /// Restores it from a store that stands before the bucket.
+    pub fn assert_restores_from(&self, store: &Arc<dyn Store>) {
         let target = tempfile::tempdir().unwrap();
-        let report = self.vault.try_restore(self.newest, target.path()).unwrap();
+        let report = self.vault.try_restore_from(store, self.newest, target.path()).unwrap();
         assert_eq!(report.losses, [], "nothing is lost");
         assert_same_tree(&self.vault.path("uploads"), &target.path().join("uploads"));
         let dump = fs::read(target.path().join("db.sql")).unwrap();

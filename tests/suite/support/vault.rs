@@ -248,6 +248,17 @@ impl TestVault {
         snapshot: SnapshotId,
         target: &Path,
     ) -> Result<RestoreReport, ops::Error> {
+        self.try_restore_from(&self.stores[0], snapshot, target)
+    }
+
+    /// Restores a snapshot whole from a store.
+    pub fn try_restore_from(
+        &self,
+        store: &Arc<dyn Store>,
+        snapshot: SnapshotId,
+        target: &Path,
+    ) -> Result<RestoreReport, ops::Error> {
+        let unlocked = Unlocked::new(self.auditor(store), self.identities()).unwrap();
         let request = RestoreRequest {
             snapshot,
             target,
@@ -255,7 +266,7 @@ impl TestVault {
             paths: None,
             existing: Existing::Refuse,
         };
-        restore::restore(&self.unlocked(), &request, self.events.as_ref())
+        restore::restore(&unlocked, &request, self.events.as_ref())
     }
 
     /// Verifies the primary store; the reference reader has to say the same of its contents.

@@ -1,9 +1,11 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod ahead;
 
-use super::at_once::map_at_once;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::ahead::{Ahead, read_by_newest};
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
@@ -41,6 +43,13 @@ pub struct SignerLog {
 /// # Errors
 /// If the store cannot be listed.
 pub fn read_all(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
+    read_each(auditor, read_log)
+}
+
+/// What reads one log of a size; without a key nothing in it can be believed.
+type ReadLog = fn(&Auditor, SignerId, u64, Option<&VerificationKey>) -> SignerLog;
+
+fn read_each(auditor: &Auditor, read: ReadLog) -> Result<Vec<SignerLog>, Error> {
     let mut sizes: BTreeMap<SignerId, u64> = BTreeMap::new();
     for key in auditor.versions().list(Folder::Ledger)? {
         if let ObjectKey::LedgerEvent(signer, seq) | ObjectKey::LedgerCheckpoint(signer, seq) = key
@@ -56,8 +65,20 @@ pub fn read_all(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     let key_of = |signer| keys.iter().find(|key| key.signer_id() == signer);
     Ok(sizes
         .into_iter()
-        .map(|(signer, size)| read_log(auditor, signer, size, key_of(signer)))
+        .map(|(signer, size)| read(auditor, signer, size, key_of(signer)))
         .collect())
+}
+
+fn empty_log(signer: SignerId) -> SignerLog {
+    SignerLog {
+        signer,
+        events: Vec::new(),
+        head: Frontier::empty().head(),
+        frontier: Frontier::empty(),
+        checkpoint: None,
+        pending: None,
+        problems: Vec::new(),
+    }
 }
 
 fn read_log(
@@ -66,15 +87,7 @@ fn read_log(
     size: u64,
     key: Option<&VerificationKey>,
 ) -> SignerLog {
-    let mut log = SignerLog {
-        signer,
-        events: Vec::new(),
-        head: Frontier::empty().head(),
-        frontier: Frontier::empty(),
-        checkpoint: None,
-        pending: None,
-        problems: Vec::new(),
-    };
+    let mut log = empty_log(signer);
     let Some(key) = key else {
         if size > 0 {
             let reason = format!("the vault note delegates nothing to signer {signer}");
@@ -221,51 +234,6 @@ fn ledger_error(key: ObjectKey, error: crate::store::Error) -> Error {
     }
 }
 
-/// Events and checkpoints that are read before their turn, where a store takes several calls at a
-/// time. What is wrong with one of them is for its turn to say.
-struct Ahead<'a> {
-    auditor: &'a Auditor,
-    signer: SignerId,
-    size: u64,
-    read: VecDeque<(u64, Option<Pair>)>,
-}
-
-/// The bytes of an event and of the checkpoint after it.
-type Pair = (Vec<u8>, Vec<u8>);
-
-impl<'a> Ahead<'a> {
-    const fn new(auditor: &'a Auditor, signer: SignerId, size: u64) -> Self {
-        Self { auditor, signer, size, read: VecDeque::new() }
-    }
-
-    /// Returns the event and the checkpoint of a number, if they were there and have one version.
-    fn take(&mut self, seq: u64) -> Option<Pair> {
-        let at_once = self.auditor.store().calls_at_once();
-        if at_once < 2 {
-            return None;
-        }
-        if self.read.is_empty() {
-            let end = self.size.min(seq.saturating_add(at_once as u64));
-            let seqs: Vec<u64> = (seq..end).collect();
-            let read = map_at_once(at_once, &seqs, |seq| self.pair(*seq));
-            self.read = seqs.into_iter().zip(read).collect();
-        }
-        self.read.pop_front().filter(|(read, _)| *read == seq).and_then(|(_, pair)| pair)
-    }
-
-    fn pair(&self, seq: u64) -> Option<Pair> {
-        let event = ObjectKey::LedgerEvent(self.signer, seq);
-        let checkpoint = ObjectKey::LedgerCheckpoint(self.signer, seq);
-        let versions = self.auditor.versions();
-        if versions.is_rewritten(event) || versions.is_rewritten(checkpoint) {
-            return None;
-        }
-        let store = self.auditor.store();
-        let leaf = store.get(&event, LEDGER_EVENT_LEN_MAX).ok()?;
-        Some((leaf, store.get(&checkpoint, NOTE_LEN_MAX).ok()?))
-    }
-}
-
 /// Checks that an event's signer was allowed to append it.
 ///
 /// # Errors
@@ -289,12 +257,13 @@ pub(super) fn check_delegation(
     }
 }
 
-/// Reads every log as [`read_all`] does, for who leans on what they say.
+/// Reads every log for who leans on what they say: by the newest checkpoint of each, where that
+/// proves all of it, else as [`read_all`] does.
 ///
 /// # Errors
 /// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
 pub fn read_answered(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
-    let mut logs = read_all(auditor)?;
+    let mut logs = read_each(auditor, read_by_newest)?;
     let silent = |(_, error): &(ObjectKey, Error)| auditor.damage(error).is_none();
     for log in &mut logs {
         if let Some(at) = log.problems.iter().position(silent) {
