@@ -180,3 +180,37 @@ fn plant_and_hide(role: &'static str) {
         hosted.assert_named(level, "object-hidden", &names);
     }
 }
+
+/// I8
+#[test]
+fn a_history_that_a_host_of_s3_signs_anew_over_its_own_does_not_count() {
+    let role = "role-host-strict";
+    let Some(mut hosted) = Hosted::by(role) else { return };
+    let copy = |from: &str, to: &str| {
+        let paths = [from, to].map(|name| hosted.install.text(name));
+        let copied = std::process::Command::new("cp").arg("-a").args(paths).status().unwrap();
+        assert!(copied.success());
+    };
+    copy("state", "before");
+    hosted.night(3);
+    let (show, stored) = (["ledger", "show", "--json"], ["verify", "--json"]);
+    let shown = hosted.seen_by("role-auditor").run(&show).json(0);
+    hosted.seen_by("role-auditor").run(&stored).json(0);
+    // The same host, as it was before that night, takes another snapshot, to another place.
+    let elsewhere = Place::on(Server::SeaweedFs, Keeping::Versions).unwrap();
+    std::fs::rename(hosted.install.path("state"), hosted.install.path("after")).unwrap();
+    std::fs::rename(hosted.install.path("before"), hosted.install.path("state")).unwrap();
+    hosted.install.write_config(&(in_bucket(&elsewhere, role, None) + "put_only = true\n"));
+    hosted.install.write("uploads/documents/3.jpg", &noise(33, 20_000));
+    hosted.install.run(["snapshot"]).exits(0);
+    let there = hosted.place.names();
+    let anew = elsewhere.names().into_iter().filter(|name| there.contains(name));
+    let anew: Vec<String> = anew.collect();
+    assert!(anew.iter().any(|name| name.ends_with(".checkpoint")), "{anew:?}");
+    for name in &anew {
+        assert!(hosted.put(name, &elsewhere.get(name)), "{name}");
+    }
+    assert_eq!(hosted.seen_by("role-auditor").run(&show).json(0), shown);
+    hosted.assert_all_is_read();
+    hosted.assert_named("stored", "object-overwritten", &anew);
+}
