@@ -115,7 +115,8 @@ fn each_role_does_its_job_in_a_locked_s3_bucket_by_the_documents_alone() {
         match role {
             "host-strict" => assert_puts_alone(&gated.proxy, "gated-host-strict"),
             _ => {
-                let listed = install.run(["snapshots", "--json"]).json(0);
+                let words = ["snapshots", "--json", "--store", "bucket"];
+                let listed = install.run(words).json(0);
                 assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
             }
         }
