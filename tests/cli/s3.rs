@@ -8,7 +8,7 @@ mod put_only;
 mod roles;
 mod thaw;
 
-use crate::support::{Install, Outcome, tree_of};
+use crate::support::{Install, tree_of};
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place};
 use crate::support_s3::proxy::Proxy;
@@ -40,14 +40,14 @@ impl<'a> Elsewhere<'a> {
     }
 
     /// Runs the program there.
-    fn run(&self, words: &[&str]) -> Outcome {
+    fn run(&self, words: &[&str]) -> crate::support::Outcome {
         let key = vault_key(self.install);
         let there = ["--store", &self.store, "--vault-key", &key];
         let mut command = self.install.command(words.iter().chain(&there));
         command.current_dir(self.dir.path()).env("HOME", self.dir.path());
         command.env_remove("IDSWYFT_VAULT_CONFIG");
         command.env("IDSWYFT_VAULT_IDENTITY", self.install.text("operator.key"));
-        Outcome::of(command.output().unwrap())
+        crate::support::Outcome::of(command.output().unwrap())
     }
 
     /// Returns the ids of the snapshots that are seen there.

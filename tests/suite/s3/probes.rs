@@ -9,7 +9,6 @@ use idswyft_vault::store::{Content, LockMode, Quirks, S3Settings, S3Store, Stora
 use idswyft_vault::vault::Outside;
 use std::sync::Arc;
 
-use crate::support::sha256;
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place, wait};
 use crate::support_s3::proxy::Proxy;
@@ -159,12 +158,12 @@ fn every_lie_of_an_s3_server_is_caught() {
         let settings = S3Settings { quirks, ..place.settings("admin") };
         S3Store::open(&place.url(), "liar", settings).unwrap()
     };
-    let (key, bytes) = (ObjectKey::Vault(1), b"note");
-    let receipt = store(quirks).put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
+    let (key, sha256) = (ObjectKey::Vault(1), crate::support::sha256(b"note"));
+    let receipt = store(quirks).put_new(&key, Content::Bytes(b"note"), &sha256).unwrap();
     assert_eq!(receipt.checksum, None);
     assert_eq!(store(quirks).stat(&key).unwrap().unwrap().checksum, None);
     let told = store(Quirks::default()).stat(&key).unwrap().unwrap().checksum;
-    assert_eq!(told, Some(sha256(bytes)), "it has something to tell");
+    assert_eq!(told, Some(sha256), "it has something to tell");
     let wanted = Wanted { object_lock: Some(LockMode::Compliance), ..Wanted::default() };
     let error = probing::refuse("liar", &probe.shortfalls(&wanted)).unwrap_err();
     assert!(error.to_string().contains("object_lock is configured"), "{error}");
