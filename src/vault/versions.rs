@@ -80,6 +80,13 @@ impl Versions {
         self.known().rewritten.contains_key(&key)
     }
 
+    /// Tells whether an object may have several versions, or be hidden: where no listing told, its
+    /// versions are asked for.
+    pub fn may_be_rewritten(&self, key: ObjectKey) -> bool {
+        let is_told = self.known().listed.contains(&key.folder());
+        self.is_rewritten(key) || !is_told && !self.views(key).is_ok_and(|views| views.is_empty())
+    }
+
     /// Tells whether the store has versions that these credentials may not list.
     pub fn is_denied(&self) -> bool {
         self.is_denied.load(Ordering::Relaxed)

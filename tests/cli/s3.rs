@@ -1,7 +1,11 @@
 //! The real program and a real server of S3, with a proxy between that sees every request.
 
 mod faults;
+mod hostile;
+mod liar;
+mod nights;
 mod put_only;
+mod roles;
 mod thaw;
 
 use std::io::{Read, Write};
@@ -27,26 +31,66 @@ fn vault_key(install: &Install) -> String {
     install.text(&format!("kit/{name}"))
 }
 
+/// A machine that has nothing but an identity, the root verification key and the words for a store.
+struct Elsewhere<'a> {
+    install: &'a Install,
+    dir: tempfile::TempDir,
+    store: String,
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(install: &'a Install, store: String) -> Self {
+        Self { install, dir: tempfile::tempdir().unwrap(), store }
+    }
+
+    /// Runs the program there.
+    fn run(&self, words: &[&str]) -> crate::support::Outcome {
+        let key = vault_key(self.install);
+        let there = ["--store", &self.store, "--vault-key", &key];
+        let mut command = self.install.command(words.iter().chain(&there));
+        command.current_dir(self.dir.path()).env("HOME", self.dir.path());
+        command.env_remove("IDSWYFT_VAULT_CONFIG");
+        command.env("IDSWYFT_VAULT_IDENTITY", self.install.text("operator.key"));
+        crate::support::Outcome::of(command.output().unwrap())
+    }
+
+    /// Returns the ids of the snapshots that are seen there.
+    fn snapshots(&self) -> Vec<String> {
+        let listed = self.run(&["snapshots", "--json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+        let rows = listed["snapshots"].as_array().unwrap();
+        rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Asserts that a snapshot is listed and restores byte for byte.
+    #[track_caller]
+    fn assert_restores(&self, id: &str) {
+        assert!(self.snapshots().iter().any(|listed| listed == id), "{id} is not listed");
+        self.run(&["restore", id, "--target", id]).exits(0);
+        let mut restored = tree_of(&self.dir.path().join(id));
+        restored.remove("facts.json").unwrap();
+        assert_eq!(restored, tree_of(&self.install.path("kept").join(id)));
+    }
+}
+
 /// Asserts that a snapshot restores byte for byte on a machine that has nothing but these words.
 #[track_caller]
 fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
-    let elsewhere = tempfile::tempdir().unwrap();
-    let (key, identity) = (vault_key(install), install.text("operator.key"));
-    let there = ["--store", store, "--vault-key", &key];
-    let run = |words: &[&str]| {
-        let mut command = install.command(words.iter().chain(&there));
-        command.current_dir(elsewhere.path()).env("HOME", elsewhere.path());
-        command.env_remove("IDSWYFT_VAULT_CONFIG").env("IDSWYFT_VAULT_IDENTITY", &identity);
-        crate::support::Outcome::of(command.output().unwrap())
-    };
-    let listed = run(&["snapshots", "--json"]).json(0);
-    let listed = listed["snapshots"].as_array().unwrap();
-    assert!(listed.iter().any(|row| row["id"] == id), "{listed:?}");
-    run(&["restore", id, "--target", "out"]).exits(0);
-    let mut restored = tree_of(&elsewhere.path().join("out"));
-    restored.remove("facts.json").unwrap();
-    assert_eq!(restored, tree_of(&install.path("kept").join(id)));
-    run(&["verify", "--level", "contents"]).exits(0);
+    let elsewhere = Elsewhere::new(install, store.to_owned());
+    elsewhere.assert_restores(id);
+    elsewhere.run(&["verify", "--level", "contents"]).exits(0);
+}
+
+/// Asserts that the host, with these credentials, did nothing but put, and that no PUT was refused.
+#[track_caller]
+fn assert_puts_alone(proxy: &Proxy, principal: &str) {
+    let seen = proxy.seen();
+    assert!(seen.iter().any(|request| request.is_below("packs")), "{seen:?}");
+    for request in &seen {
+        assert_eq!(request.operation(), "PutObject", "{request:?}");
+        assert!([0, 200].contains(&request.status), "{request:?}");
+        assert_eq!(request.principal, format!("{}KEY", principal.to_uppercase()));
+    }
 }
 
 #[test]

@@ -35,7 +35,12 @@ impl S3Store {
             Ok(output) if output.e_tag().is_none() => {
                 Err(self.inner.not_s3(call, "the answer to a HEAD has no ETag"))
             }
-            Ok(output) => Ok(Some(stat_of(&output))),
+            Ok(output) => {
+                let mut stat = stat_of(&output);
+                stat.checksum =
+                    stat.checksum.filter(|_| !self.inner.settings.quirks.echoes_checksum);
+                Ok(Some(stat))
+            }
             Err(failure) if is_missing(&failure) => {
                 self.inner.check_bucket()?;
                 Ok(None)

@@ -2,9 +2,10 @@
 
 use aws_sdk_s3::types::ObjectLockRetentionMode;
 use idswyft_vault::base::{Clock as _, SystemClock, SystemEntropy};
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops::probing;
 use idswyft_vault::store::probe::{Capability, Probe, Verdict, Wanted, Weight};
-use idswyft_vault::store::{LockMode, S3Settings, S3Store, StorageClass, Store};
+use idswyft_vault::store::{Content, LockMode, Quirks, S3Settings, S3Store, StorageClass, Store};
 use idswyft_vault::vault::Outside;
 use std::sync::Arc;
 
@@ -153,4 +154,46 @@ fn an_s3_store_that_may_only_be_put_to_is_not_probed() {
     assert!(place.names().is_empty());
     let store = S3Store::open(&place.url(), "x", place.settings("nobody")).unwrap();
     assert!(store.prepare().is_err());
+}
+
+/// K-3
+#[test]
+fn every_lie_of_an_s3_server_is_caught() {
+    let Some(place) = Place::on(Server::Rclone, Keeping::Newest) else { return };
+    let probe = probe_of(&place, place.settings("admin")).unwrap();
+    let lies = [
+        Capability::PutNew,
+        Capability::PutNewAtOnce,
+        Capability::ChecksumChecked,
+        // It tells what was sent along.
+        Capability::ChecksumReturned,
+        Capability::Versioning,
+        Capability::VersionId,
+        Capability::ListVersions,
+        Capability::PutOverRefused,
+        Capability::LockConfiguration,
+        Capability::Lock,
+        Capability::RetentionBounded,
+    ];
+    assert_eq!(lacking(&probe), lies, "{probe:#?}");
+    for capability in lies {
+        assert_eq!(probe.verdict(capability), Verdict::No, "{capability}: {probe:#?}");
+    }
+    assert!(!probe.can_lock() && probe.left.is_empty() && place.names().is_empty());
+    let quirks = probe.quirks();
+    assert!(quirks.ignores_if_none_match && quirks.ignores_checksum && quirks.echoes_checksum);
+    // What it says of an object counts only as far as it was seen to be so.
+    let store = |quirks| {
+        let settings = S3Settings { quirks, ..place.settings("admin") };
+        S3Store::open(&place.url(), "liar", settings).unwrap()
+    };
+    let (key, sha256) = (ObjectKey::Vault(1), crate::support::sha256(b"note"));
+    let receipt = store(quirks).put_new(&key, Content::Bytes(b"note"), &sha256).unwrap();
+    assert_eq!(receipt.checksum, None);
+    assert_eq!(store(quirks).stat(&key).unwrap().unwrap().checksum, None);
+    let told = store(Quirks::default()).stat(&key).unwrap().unwrap().checksum;
+    assert_eq!(told, Some(sha256), "it has something to tell");
+    let wanted = Wanted { object_lock: Some(LockMode::Compliance), ..Wanted::default() };
+    let error = probing::refuse("liar", &probe.shortfalls(&wanted)).unwrap_err();
+    assert!(error.to_string().contains("object_lock is configured"), "{error}");
 }

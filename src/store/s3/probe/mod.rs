@@ -3,6 +3,7 @@
 mod kept;
 mod locks;
 
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -140,11 +141,7 @@ impl Run<'_> {
     }
 
     fn read_back(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let head = self.store.inner.send(self.call("look at", "s3:GetObject"), |live| {
-            let request = live.client.head_object().bucket(self.bucket()).key(self.full("a"));
-            request.checksum_mode(ChecksumMode::Enabled).send()
-        });
-        match head {
+        match self.head("a") {
             Ok(head) => {
                 let right = BASE64.encode(digest_of(bytes).as_bytes());
                 let told = head.checksum_sha256();
@@ -163,6 +160,13 @@ impl Run<'_> {
             Err(failure) => self.judge(Capability::BytesKept, failure)?,
         }
         Ok(())
+    }
+
+    fn head(&self, name: &str) -> Result<HeadObjectOutput, Failure> {
+        self.store.inner.send(self.call("look at", "s3:GetObject"), |live| {
+            let request = live.client.head_object().bucket(self.bucket()).key(self.full(name));
+            request.checksum_mode(ChecksumMode::Enabled).send()
+        })
     }
 
     fn get(&self, name: &str, version: Option<String>) -> Result<Vec<u8>, Failure> {
@@ -232,6 +236,10 @@ impl Run<'_> {
                 self.keep("c", &put);
                 let detail = "bytes were taken that do not have the SHA-256 sent with them";
                 self.saw(Capability::ChecksumChecked, false, detail);
+                if self.head("c").is_ok_and(|head| head.checksum_sha256() == Some(&other)) {
+                    let detail = "HEAD tells the SHA-256 that was sent, and the bytes have another";
+                    self.saw(Capability::ChecksumReturned, false, detail);
+                }
             }
             Err(failure) if (400..500).contains(&failure.status()) && failure.status() != 403 => {
                 let detail = format!("refused with {} {}", failure.status(), failure.code());
