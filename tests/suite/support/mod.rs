@@ -40,6 +40,7 @@ pub enum Call {
     Stat(ObjectKey),
     List(Folder),
     Delete(ObjectKey),
+    SetAside(ObjectKey),
     CleanStaging,
     Versions(ObjectKey),
     ListVersions(Folder),
@@ -56,6 +57,7 @@ impl Call {
             | Self::Open(key)
             | Self::Stat(key)
             | Self::Delete(key)
+            | Self::SetAside(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,
