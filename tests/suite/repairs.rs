@@ -315,6 +315,24 @@ fn copy_tree(source: &std::path::Path, target: &std::path::Path) {
     }
 }
 
+/// H-1
+#[test]
+fn an_event_is_healed_from_a_mirror_that_has_not_got_its_checkpoint_yet() {
+    let vault = vault();
+    let (store, mirror) = (&vault.stores[0], memory(&vault, "mirror"));
+    let mirror_store: Arc<dyn Store> = mirror.clone();
+    copy(&vault, store, &mirror_store);
+    let ledger = keys_in(store.as_ref(), Folder::Ledger);
+    let last =
+        |is_meant: fn(&ObjectKey) -> bool| *ledger.iter().rfind(|key| is_meant(key)).unwrap();
+    let event = last(|key| matches!(key, ObjectKey::LedgerEvent(..)));
+    mirror.delete(&last(|key| matches!(key, ObjectKey::LedgerCheckpoint(..)))).unwrap();
+    fs::remove_file(vault.path("store").join(event.to_string())).unwrap();
+    let report = mend(&vault, store, &[mirror_store], Depth::Stored, Remedy::Heal);
+    assert_eq!((report.case_count, report.unhealed_count), (1, 0), "{report:?}");
+    assert_whole(&vault, store);
+}
+
 /// H-9
 #[test]
 fn what_is_set_aside_stays_and_no_reader_sees_it() {

@@ -41,6 +41,7 @@ pub enum Call {
     Stat(ObjectKey),
     List(Folder),
     Delete(ObjectKey),
+    SetAside(ObjectKey),
     CleanStaging,
     Versions(ObjectKey),
     ListVersions(Folder),
@@ -57,6 +58,7 @@ impl Call {
             | Self::Open(key)
             | Self::Stat(key)
             | Self::Delete(key)
+            | Self::SetAside(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,
