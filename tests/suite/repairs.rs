@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use idswyft_vault::base::{Clock, Silent};
 use idswyft_vault::format::{Folder, ObjectKey};
@@ -253,6 +254,43 @@ impl Store for Rotten {
         let rotten = |inner| -> Arc<dyn Store> { Arc::new(Self { inner, key: self.key }) };
         Ok(self.inner.versions(key)?.into_iter().map(rotten).collect())
     }
+}
+
+/// A bucket that answers once with other bytes than it has.
+struct TornOnce {
+    inner: Arc<dyn Store>,
+    key: ObjectKey,
+    was_read: AtomicBool,
+}
+
+impl Store for TornOnce {
+    forward!(inner:
+        name url prepare put_new get get_range stat list delete staging_dir clean_staging
+        list_versions versions
+    );
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, store::Error> {
+        match *key == self.key && !self.was_read.swap(true, Ordering::SeqCst) {
+            true => Ok(Box::new(&b"torn"[..])),
+            false => self.inner.open(key),
+        }
+    }
+}
+
+/// H-17
+#[test]
+fn what_is_sound_when_read_again_is_not_deleted() {
+    let vault = vault();
+    let bucket = Bucket::new("bucket", vault.clock.clone(), StorageClass::Standard);
+    copy(&vault, &vault.stores[0], &(Arc::new(bucket.clone()) as Arc<dyn Store>));
+    let key = keys_in(&bucket, Folder::Packs)[0];
+    let (inner, was_read) = (Arc::new(bucket.clone()), AtomicBool::new(false));
+    let torn: Arc<dyn Store> = Arc::new(TornOnce { inner, key, was_read });
+    let sources = [vault.stores[0].clone()];
+    let report = mend(&vault, &torn, &sources, Depth::Bytes, Remedy::Replace);
+    let Outcome::Unhealed { reason } = &report.cases[0].outcome else { panic!("{report:?}") };
+    assert!(reason.contains("run `repair` again"), "{reason}");
+    assert!(!bucket.calls().iter().any(|call| matches!(call, Call::Delete(_))));
 }
 
 /// H-12

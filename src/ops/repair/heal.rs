@@ -51,7 +51,7 @@ pub fn heal(
         _ => request.target.set_aside(key)?,
     };
     if aside.is_none() && *state != State::Missing {
-        return replace(request, key, from, put);
+        return replace(request, key, expected, from, put);
     }
     put()?;
     Ok(Outcome::Healed { from, aside })
@@ -61,6 +61,7 @@ pub fn heal(
 fn replace(
     request: &Repair<'_>,
     key: &ObjectKey,
+    expected: &Expected,
     from: String,
     put: impl FnOnce() -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
@@ -70,6 +71,12 @@ fn replace(
              place: with the right to delete, `repair --replace` deletes that and puts the copy"
         );
         return Ok(Outcome::Unhealed { reason });
+    }
+    // One torn answer must not cost a sound object.
+    match look_at(request, request.target.as_ref(), key, expected) {
+        Ok(Found::Sound) => return Ok(run_again()),
+        Err(error) if may_pass(request.target.as_ref(), &error) => return Ok(run_again()),
+        _ => {}
     }
     match request.target.delete(key) {
         Ok(()) | Err(store::Error::Missing { .. }) => {}

@@ -1,6 +1,6 @@
 //! Steps that give one store what another has. Spec: `repair.md` §2.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops::Error;
-use idswyft_vault::ops::replicate::{self, Replicated, Replication, Settling, Unsigned};
+use idswyft_vault::ops::replicate::{self, Replicated, Replication, Settling};
 use idswyft_vault::store::{Receipt, Store};
 use idswyft_vault::vault::signed::Signed;
 
@@ -119,7 +119,7 @@ impl Copies {
             source: &source,
             target: &target,
             signed: &signed,
-            unsigned: Unsigned::Leave,
+            begun: &BTreeMap::new(),
             scratch: &scratch,
             now: world.clock.now(),
             settle: &|key, receipt| settle(settling.as_ref(), target.as_ref(), key, receipt),
