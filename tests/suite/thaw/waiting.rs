@@ -155,18 +155,24 @@ fn a_restore_that_meets_an_expired_copy_ends_and_leaves_nothing_that_looks_done(
 /// T-11
 #[test]
 fn what_is_thawed_and_read_is_the_version_that_something_was_put_over_or_that_is_hidden() {
+    // From a store that is far away packs are copied whole.
+    [1, 4].into_iter().for_each(restores_what_was_rewritten);
+}
+
+fn restores_what_was_rewritten(calls_at_once: usize) {
     let cold = ColdVault::new(StorageClass::Glacier);
     let need = cold.need(cold.last());
     let names: Vec<String> = need.iter().map(ToString::to_string).collect();
     let by_file: Vec<String> = cold.need_of("a.jpg").iter().map(ToString::to_string).collect();
     cold.bucket.plant(&by_file[0], b"something else");
     names.iter().filter(|name| **name != by_file[0]).for_each(|name| cold.bucket.hide(name));
-    let report = restore_waiting(&cold, cold.thaw_on("host", Some(ThawTier::Bulk))).unwrap();
-    assert_restored(&cold, &report);
+    let store = || Arc::new(cold.bucket.taking(calls_at_once));
+    let thaw = cold.thaw_of(store(), "host", Some(ThawTier::Bulk));
+    assert_restored(&cold, &restore_waiting(&cold, thaw).unwrap());
     assert_eq!(cold.asked().len(), need.len(), "each was asked for once");
     // A copy of an older version that has expired is asked for again as well.
     cold.clock.pass_hours(8 * 24);
-    let thaw = cold.thaw_on("host", Some(ThawTier::Standard));
+    let thaw = cold.thaw_of(store(), "host", Some(ThawTier::Standard));
     let unlocked = cold.vault.unlocked().through(Arc::new(WaitingStore::new(thaw, need)));
     let mut bytes = Vec::new();
     read::cat_file(&unlocked, cold.last(), b"a.jpg", &mut bytes).unwrap();

@@ -74,6 +74,7 @@ struct Inner {
 pub struct Bucket {
     inner: Arc<Inner>,
     rights: Rights,
+    calls_at_once: usize,
     lock_until: Option<Timestamp>,
     pinned: Option<(ObjectKey, String)>,
 }
@@ -94,7 +95,7 @@ impl Bucket {
         let contents = Mutex::default();
         let inner = Inner { name: name.to_owned(), clock, contents, pack_class, lock_mode };
         let (rights, lock_until, pinned) = (Rights::ALL, None, None);
-        Self { inner: Arc::new(inner), rights, lock_until, pinned }
+        Self { inner: Arc::new(inner), rights, calls_at_once: 1, lock_until, pinned }
     }
 
     /// Returns the same bucket as a principal with these rights sees it.
@@ -319,6 +320,10 @@ impl Store for Bucket {
         }
         contents.names.remove(&name);
         Ok(())
+    }
+
+    fn calls_at_once(&self) -> usize {
+        self.calls_at_once
     }
 
     fn staging_dir(&self) -> Option<PathBuf> {
