@@ -98,6 +98,11 @@ impl Bucket {
         Self { inner: Arc::new(inner), rights, calls_at_once: 1, lock_until, pinned }
     }
 
+    /// Returns the same bucket as one that is far away, and takes so many calls at a time.
+    pub fn taking(&self, calls_at_once: usize) -> Self {
+        Self { calls_at_once, ..self.clone() }
+    }
+
     /// Returns the same bucket as a principal with these rights sees it.
     pub fn seen_by(&self, rights: Rights) -> Self {
         Self { rights, ..self.clone() }
