@@ -69,11 +69,42 @@ pub struct Since {
     pub problem: Option<String>,
 }
 
-/// Compares the logs with a checkpoint that somebody kept.
+/// Compares the logs with checkpoints that somebody kept, one after the other in a file.
 ///
 /// # Errors
-/// If no signer of this vault signed the checkpoint.
-pub fn check_since(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result<Since, Error> {
+/// If no signer of this vault signed one of them, or there is none.
+pub fn check_since(
+    auditor: &Auditor,
+    logs: &[SignerLog],
+    kept: &[u8],
+) -> Result<Vec<Since>, Error> {
+    let notes = split_notes(kept);
+    if notes.is_empty() {
+        return Err(Error::Checkpoint { reason: "the file is empty".to_owned() });
+    }
+    notes.iter().map(|note| check_one(auditor, logs, note)).collect()
+}
+
+/// Splits what `ledger checkpoint` prints of several logs: each ends with its signatures.
+fn split_notes(kept: &[u8]) -> Vec<Vec<u8>> {
+    let (mut notes, mut note, mut is_signed) = (Vec::new(), Vec::new(), false);
+    for line in kept.split_inclusive(|byte| *byte == b'\n') {
+        let is_signature = line.starts_with("— ".as_bytes());
+        if is_signed && !is_signature {
+            notes.push(std::mem::take(&mut note));
+            is_signed = false;
+            if line == b"\n" {
+                continue;
+            }
+        }
+        is_signed |= is_signature;
+        note.extend_from_slice(line);
+    }
+    notes.extend((!note.is_empty()).then_some(note));
+    notes
+}
+
+fn check_one(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result<Since, Error> {
     let keys = notes::signer_keys(auditor.note())?;
     let known: Vec<_> = keys.iter().collect();
     let not_ours = |error: SigningError| Error::Checkpoint { reason: error.to_string() };
@@ -89,4 +120,20 @@ pub fn check_since(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result
         Some(log) => log.hashes.check_extends(&then).err().map(|error| error.to_string()),
     };
     Ok(Since { signer, then, now, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_of_several_logs_are_told_apart() {
+        let (one, two) = ("a\n1\nroot\n\n— a sig\n— witness sig\n", "b\n2\nroot\n\n— b sig\n");
+        let split = |text: &str| split_notes(text.as_bytes());
+        assert_eq!(split(one), [one.as_bytes()]);
+        assert_eq!(split(&format!("{one}\n{two}")), [one.as_bytes(), two.as_bytes()]);
+        assert_eq!(split(&format!("{one}{two}")), [one.as_bytes(), two.as_bytes()]);
+        assert_eq!(split("no checkpoint"), [b"no checkpoint"]);
+        assert!(split("").is_empty());
+    }
 }

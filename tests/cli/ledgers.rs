@@ -36,7 +36,7 @@ fn a_proof_needs_nothing_but_the_key_of_the_signer() {
     let event: Value = serde_json::from_slice(&proof.leaf).unwrap();
     assert_eq!((&event["event"], &event["snapshot"]), (&"snapshot.taken".into(), &Value::from(id)));
     let signers = install.run(["signer", "list", "--json"]).json(0);
-    let signers = signers["vaults"][0]["signers"].as_array().unwrap();
+    let signers = signers["signers"].as_array().unwrap();
     let signer = signers.iter().find(|signer| signer["id"] == event["signer"]).unwrap();
     let key: VerificationKey = signer["key"].as_str().unwrap().parse().unwrap();
     let text = verify(&proof.checkpoint, &[&key]).unwrap();
@@ -64,6 +64,13 @@ fn a_log_that_only_grew_extends_every_checkpoint_that_was_kept() {
     let checked = install.run(words).exits(0);
     assert_eq!(checked.out.matches("extends it").count(), 2, "{checked}");
     install.run(["ledger", "check"]).exits(0);
+    // What is printed of several logs is taken as it is.
+    let second = install.keygen("second.key");
+    install.unlock(["recipients", "add", &second, "--kit", "kit"]).exits(0);
+    let printed = install.run(["ledger", "checkpoint"]).exits(0).out;
+    install.write("both", printed.as_bytes());
+    let checked = install.run(["ledger", "check", "--since", "both"]).exits(0);
+    assert_eq!(checked.out.matches("extends it").count(), 2, "{checked}");
 }
 
 /// V-210, V-122
@@ -76,7 +83,7 @@ fn a_store_that_was_rolled_back_or_rewritten_is_found_by_a_kept_checkpoint() {
     }
     install.write("uploads/new.jpg", b"one history");
     install.snapshot();
-    keep_checkpoint(&install, "kept");
+    keep_checkpoint(&install, "kept.checkpoint");
     let roll_back = || {
         for place in places {
             fs::remove_dir_all(install.path(place)).unwrap();
@@ -85,14 +92,14 @@ fn a_store_that_was_rolled_back_or_rewritten_is_found_by_a_kept_checkpoint() {
     };
     roll_back();
     install.run(["verify", "--level", "ledger"]).exits(0);
-    let words = ["ledger", "check", "--since", "kept"];
+    let words = ["ledger", "check", "--since", "kept.checkpoint"];
     let found = install.run(words).exits(3);
     assert!(found.out.contains("was rewritten"), "{found}");
     install.write("uploads/new.jpg", b"another history");
     install.snapshot();
     install.snapshot();
     install.run(["verify", "--level", "ledger"]).exits(0);
-    let found = install.run(["ledger", "check", "--since", "kept", "--json"]).json(3);
+    let found = install.run(["ledger", "check", "--since", "kept.checkpoint", "--json"]).json(3);
     let problem = found["since"][0]["problem"].as_str().unwrap();
     assert!(problem.contains("root"), "{problem}");
 }
@@ -102,10 +109,10 @@ fn a_store_that_was_rolled_back_or_rewritten_is_found_by_a_kept_checkpoint() {
 fn a_checkpoint_of_somebody_else_is_refused() {
     let (install, _) = Install::with_snapshot();
     let (other, _) = Install::with_snapshot();
-    keep_checkpoint(&other, "kept");
-    install.write("foreign", &fs::read(other.path("kept")).unwrap());
-    keep_checkpoint(&install, "own");
-    let own = fs::read_to_string(install.path("own")).unwrap();
+    keep_checkpoint(&other, "kept.checkpoint");
+    install.write("foreign", &fs::read(other.path("kept.checkpoint")).unwrap());
+    keep_checkpoint(&install, "own.checkpoint");
+    let own = fs::read_to_string(install.path("own.checkpoint")).unwrap();
     let forged = own.replacen("\n", "\n1", 1);
     install.write("forged", forged.as_bytes());
     install.write("noise", b"no checkpoint at all");

@@ -72,7 +72,7 @@ Example:
     /// Check that each log is whole, and extends a checkpoint that was kept
     #[command(after_help = "\
 Example:
-  idswyft-vault ledger check --since 2026-11.checkpoint --store s3://bucket/prefix --vault-key KEY")]
+  idswyft-vault ledger check --since 2026-11.checkpoint --store s3://bucket/x --vault-key KEY")]
     Check {
         /// A checkpoint that was kept; may be given several times
         #[arg(long, value_name = "FILE")]

@@ -109,7 +109,8 @@ fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<En
     let mut compared = Vec::new();
     for path in since {
         let kept = read_checkpoint(path)?;
-        compared.push((path, history::check_since(&auditor, &logs, &kept)?));
+        let found = history::check_since(&auditor, &logs, &kept)?;
+        compared.extend(found.into_iter().map(|since| (path, since)));
     }
     let is_extended = compared.iter().all(|(_, since)| since.problem.is_none());
     let object = json!({
