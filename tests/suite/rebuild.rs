@@ -252,7 +252,7 @@ fn the_longest_log_counts_and_every_store_gets_what_it_lacks() {
 /// H-5
 #[test]
 fn what_somebody_planted_in_one_store_is_not_spread_by_a_rebuild() {
-    let (_dir, stores, mut vault) = with_a_lagging_mirror();
+    let (dir, stores, mut vault) = with_a_lagging_mirror();
     vault.stores = stores.to_vec();
     let before = crate::support::names_in(stores[0].as_ref());
     let (generation, other) = (vault.writer().generation().id, SignerId::from_bytes([9; 8]));
