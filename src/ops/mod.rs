@@ -9,6 +9,7 @@ pub mod erase;
 pub mod error;
 pub mod escrow;
 pub mod generations;
+pub mod history;
 pub mod init;
 pub mod kit;
 pub mod last_run;

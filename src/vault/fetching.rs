@@ -5,6 +5,7 @@
 //! name before anything is opened.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -12,9 +13,10 @@ use super::delivery::copy_to;
 use super::pack_reader::{OpenPack, Source, TAIL_LEN};
 use super::unlocked::Unlocked;
 use super::writer::pack_key;
-use crate::base::{Digest, GenerationId, PackId, Profile};
+use crate::base::{GenerationId, PackId, Profile};
 use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
+use crate::store::Store;
 
 /// Decides which packs of a snapshot are copied, and copies them.
 pub struct Fetching {
@@ -66,20 +68,25 @@ impl Fetching {
         id: PackId,
     ) -> Result<OpenPack<'a>, Error> {
         let key = pack_key(profile, id);
-        let expected = Digest::from_bytes(*id.as_bytes());
         let (file, len) = unlocked.auditor().versions().named(key, |view| {
-            let file = tempfile::tempfile_in(&self.scratch)
-                .map_err(|cause| Error::state("write", &self.scratch, cause))?;
-            let (found, len) = copy_to(view.as_ref(), &key, &file, &self.scratch)?;
-            match found == expected {
-                true => Ok((file, len)),
-                false => {
-                    let (found, expected) = (found.to_string(), expected.to_string());
-                    Err(Error::Altered { key, found, expected })
-                }
+            match self.copy(view.as_ref(), key, id) {
+                // What a network altered is as it was when it is read again.
+                Err(Error::Altered { .. }) => self.copy(view.as_ref(), key, id),
+                copied => copied,
             }
         })?;
         unlocked.pack_in(Source::Copied(file), len, generation, profile, id)
+    }
+
+    /// Copies a pack, and returns the copy if it is the one that its name says, and its length.
+    fn copy(&self, store: &dyn Store, key: ObjectKey, id: PackId) -> Result<(File, u64), Error> {
+        let file = tempfile::tempfile_in(&self.scratch)
+            .map_err(|cause| Error::state("write", &self.scratch, cause))?;
+        let (found, len) = copy_to(store, &key, &file, &self.scratch)?;
+        if found.as_bytes() == id.as_bytes() {
+            return Ok((file, len));
+        }
+        Err(Error::Altered { key, found: found.to_string(), expected: id.to_string() })
     }
 }
 

@@ -41,8 +41,9 @@ impl WaitingStore {
         key: &ObjectKey,
         read: impl Fn(&dyn Store) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let mut place = Arc::clone(&self.thaw.store);
         for attempt in 1.. {
-            let archived = match read(self.inner()) {
+            let archived = match read(place.as_ref()) {
                 Err(error @ Error::Archived { .. })
                     if self.need.contains(key) && attempt < READS_MAX =>
                 {
@@ -59,8 +60,15 @@ impl WaitingStore {
                 // A pack that cannot be thawed now is archived still, and no more damaged by it.
                 Err(_) => return Err(archived),
             }
+            place = self.standing(key);
         }
-        read(self.inner())
+        read(place.as_ref())
+    }
+
+    /// Returns the store that has the version of a pack in its place that was asked for (T-11).
+    fn standing(&self, key: &ObjectKey) -> Arc<dyn Store> {
+        let packs = self.thaw.survey(&BTreeSet::from([*key])).unwrap_or_default();
+        packs.first().map_or_else(|| Arc::clone(&self.thaw.store), |pack| Arc::clone(&pack.view))
     }
 
     /// Makes an error of a store of what went wrong while waiting.
@@ -141,7 +149,13 @@ impl Store for WaitingStore {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        self.inner().versions(key)
+        let views = self.inner().versions(key)?;
+        // The copy of an older version expires as well.
+        let waiting = |view| -> Arc<dyn Store> {
+            let thaw = Thaw { store: view, ..self.thaw.clone() };
+            Arc::new(Self { thaw, need: self.need.clone() })
+        };
+        Ok(views.into_iter().map(waiting).collect())
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {

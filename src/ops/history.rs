@@ -1,0 +1,139 @@
+//! What the ledgers prove to somebody who does not trust this host. Spec: §8.7.
+
+use crate::base::limits::LEDGER_EVENT_LEN_MAX;
+use crate::base::{SignerId, SnapshotId};
+use crate::crypto::checkpoint::TreeHead;
+use crate::crypto::merkle::check_inclusion;
+use crate::crypto::signing::{SigningError, verify};
+use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
+use crate::format::proof::LogProof;
+use crate::ops::Error;
+use crate::vault::ledger::SignerLog;
+use crate::vault::{self, Auditor, notes};
+
+/// Proves that the taking of a snapshot stands in the log of who took it, as it is now; nothing, if
+/// no log records it.
+///
+/// # Errors
+/// If the event cannot be read, or is not the one in the log.
+pub fn prove(
+    auditor: &Auditor,
+    logs: &[SignerLog],
+    snapshot: SnapshotId,
+) -> Result<Option<LogProof>, Error> {
+    let takes = |payload: &EventPayload| match payload {
+        EventPayload::SnapshotTaken(taken) => taken.snapshot == snapshot,
+        _ => false,
+    };
+    for log in logs {
+        let Some(event) = log.events.iter().find(|event| takes(&event.payload)) else { continue };
+        let Some(checkpoint) = log.checkpoint.clone() else { continue };
+        let key = ObjectKey::LedgerEvent(log.signer, event.seq);
+        let wrong = |error: crate::crypto::merkle::MerkleError| {
+            Error::from(vault::Error::Ledger { key, reason: error.to_string() })
+        };
+        let hashes = log.hashes.prove_included(event.seq).map_err(wrong)?;
+        let leaf = auditor.versions().signed(key, |view| {
+            let leaf = view.get(&key, LEDGER_EVENT_LEN_MAX)?;
+            let included = check_inclusion(&log.head, event.seq, &leaf, &hashes);
+            let reason = |error: crate::crypto::merkle::MerkleError| error.to_string();
+            included.map_err(|error| vault::Error::Ledger { key, reason: reason(error) })?;
+            Ok(leaf)
+        })?;
+        return Ok(Some(LogProof { leaf, index: event.seq, hashes, checkpoint }));
+    }
+    Ok(None)
+}
+
+/// Returns the snapshots whose taking a log records, forgotten ones too.
+pub fn taken(logs: &[SignerLog]) -> Vec<SnapshotId> {
+    let events = logs.iter().flat_map(|log| &log.events);
+    let taken = events.filter_map(|event| match &event.payload {
+        EventPayload::SnapshotTaken(taken) => Some(taken.snapshot),
+        _ => None,
+    });
+    taken.collect()
+}
+
+/// What became of the log that an earlier checkpoint signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// Whose log.
+    pub signer: SignerId,
+    /// What was signed then.
+    pub then: TreeHead,
+    /// What the log is now.
+    pub now: TreeHead,
+    /// What is wrong, if the log does not extend what it was.
+    pub problem: Option<String>,
+}
+
+/// Compares the logs with checkpoints that somebody kept, one after the other in a file.
+///
+/// # Errors
+/// If no signer of this vault signed one of them, or there is none.
+pub fn check_since(
+    auditor: &Auditor,
+    logs: &[SignerLog],
+    kept: &[u8],
+) -> Result<Vec<Since>, Error> {
+    let notes = split_notes(kept);
+    if notes.is_empty() {
+        return Err(Error::Checkpoint { reason: "the file is empty".to_owned() });
+    }
+    notes.iter().map(|note| check_one(auditor, logs, note)).collect()
+}
+
+/// Splits what `ledger checkpoint` prints of several logs: each ends with its signatures.
+fn split_notes(kept: &[u8]) -> Vec<Vec<u8>> {
+    let (mut notes, mut note, mut is_signed) = (Vec::new(), Vec::new(), false);
+    for line in kept.split_inclusive(|byte| *byte == b'\n') {
+        let is_signature = line.starts_with("— ".as_bytes());
+        if is_signed && !is_signature {
+            notes.push(std::mem::take(&mut note));
+            is_signed = false;
+            if line == b"\n" {
+                continue;
+            }
+        }
+        is_signed |= is_signature;
+        note.extend_from_slice(line);
+    }
+    notes.extend((!note.is_empty()).then_some(note));
+    notes
+}
+
+fn check_one(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result<Since, Error> {
+    let keys = notes::signer_keys(auditor.note())?;
+    let known: Vec<_> = keys.iter().collect();
+    let not_ours = |error: SigningError| Error::Checkpoint { reason: error.to_string() };
+    let text = verify(kept, &known).map_err(not_ours)?;
+    let signer = text.key().signer_id();
+    let then = TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)
+        .map_err(|error| Error::Checkpoint { reason: error.to_string() })?;
+    let log = logs.iter().find(|log| log.signer == signer);
+    let empty = TreeHead { size: 0, root: crate::crypto::merkle::Frontier::empty().head().root };
+    let now = log.map_or(empty, |log| log.head);
+    let problem = match log {
+        None => Some("the log is gone".to_owned()),
+        Some(log) => log.hashes.check_extends(&then).err().map(|error| error.to_string()),
+    };
+    Ok(Since { signer, then, now, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_of_several_logs_are_told_apart() {
+        let (one, two) = ("a\n1\nroot\n\n— a sig\n— witness sig\n", "b\n2\nroot\n\n— b sig\n");
+        let split = |text: &str| split_notes(text.as_bytes());
+        assert_eq!(split(one), [one.as_bytes()]);
+        assert_eq!(split(&format!("{one}\n{two}")), [one.as_bytes(), two.as_bytes()]);
+        assert_eq!(split(&format!("{one}{two}")), [one.as_bytes(), two.as_bytes()]);
+        assert_eq!(split("no checkpoint"), [b"no checkpoint"]);
+        assert!(split("").is_empty());
+    }
+}
