@@ -7,7 +7,7 @@ use super::args::UsageError;
 use super::config::{Config, DatabaseConfig, UploadsConfig};
 use super::report::Failure;
 use crate::ops::places::{PlaceFacts, VaultPlaces};
-use crate::ops::schedule::{NightJob, SourcePrograms};
+use crate::ops::schedule::{NightCheck, NightJob, SourcePrograms};
 use crate::source::docker::{Docker, Selector, Stack, UploadsVolume};
 use crate::store;
 
@@ -66,6 +66,9 @@ pub fn night_job(config: &Config) -> Result<NightJob, Failure> {
     }
     if job.programs == SourcePrograms::Foreign {
         job.docker_host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    }
+    if !config.vaults.iter().flat_map(|vault| &vault.stores).any(|store| store.is_readable()) {
+        job.check = NightCheck::Nothing;
     }
     let ours = rustix::process::geteuid().as_raw();
     let is_others = |path: &PathBuf| path.metadata().is_ok_and(|found| found.uid() != ours);

@@ -61,6 +61,14 @@ pub enum MerkleError {
         /// The size of the later one.
         later: u64,
     },
+    /// An inclusion proof does not hold.
+    #[error("prove that event {index} stands in the log of size {size}")]
+    Inclusion {
+        /// The number of the event.
+        index: u64,
+        /// The size of the log.
+        size: u64,
+    },
 }
 
 impl Coded for MerkleError {
@@ -68,7 +76,10 @@ impl Coded for MerkleError {
         match self {
             Self::Checkpoint(_) | Self::Frontier { .. } => Code::FormatInvalid,
             Self::Foreign { .. } => Code::ObjectForeign,
-            Self::Root { .. } | Self::Size { .. } | Self::Consistency { .. } => Code::LedgerBroken,
+            Self::Root { .. }
+            | Self::Size { .. }
+            | Self::Consistency { .. }
+            | Self::Inclusion { .. } => Code::LedgerBroken,
         }
     }
 }

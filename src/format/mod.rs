@@ -15,6 +15,7 @@ pub mod note;
 pub mod pack;
 pub mod padme;
 pub mod parameters;
+pub mod proof;
 pub mod recipe;
 pub mod role;
 pub mod segment;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Error;
+use super::{Error, scratch};
 use crate::format::ObjectKey;
 
 const SCHEMA: &str = "
@@ -29,23 +29,7 @@ impl Inventory {
     /// # Errors
     /// If no file can be made there.
     pub fn create(dir: &Path) -> Result<Self, Error> {
-        let made = tempfile::Builder::new().prefix(PREFIX).tempfile_in(dir);
-        let file = made.map_err(|cause| {
-            let (path, action) = (dir.to_owned(), "create a scratch file for");
-            Error::File { path, action, cause }
-        })?;
-        let prepare = || {
-            let connection = Connection::open(file.path())?;
-            connection.pragma_update(None, "journal_mode", "OFF")?;
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-            connection.pragma_update(None, "cache_size", -16 * 1024)?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        };
-        let connection = prepare().map_err(|cause| Error::new(dir, "prepare", cause))?;
-        // From here on it ends with the connection, whatever ends that.
-        drop(file);
+        let connection = scratch::create(dir, PREFIX, 16 * 1024, SCHEMA)?;
         Ok(Self { connection, dir: dir.to_owned() })
     }
 

@@ -12,6 +12,7 @@ mod needed;
 mod outbox;
 mod packs;
 mod references;
+mod scratch;
 mod snapshots;
 mod view;
 

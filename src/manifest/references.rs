@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::Error;
+use super::{Error, scratch};
 
 const SCHEMA: &str = "
     CREATE TABLE reference (
@@ -54,23 +54,7 @@ impl References {
     /// # Errors
     /// If no file can be made there.
     pub fn create(dir: &Path) -> Result<Self, Error> {
-        let made = tempfile::Builder::new().prefix(PREFIX).tempfile_in(dir);
-        let file = made.map_err(|cause| {
-            let (path, action) = (dir.to_owned(), "create a scratch file for");
-            Error::File { path, action, cause }
-        })?;
-        let prepare = || {
-            let connection = Connection::open(file.path())?;
-            connection.pragma_update(None, "journal_mode", "OFF")?;
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-            connection.pragma_update(None, "cache_size", -32 * 1024)?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        };
-        let connection = prepare().map_err(|cause| Error::new(dir, "prepare", cause))?;
-        // From here on it ends with the connection, whatever ends that.
-        drop(file);
+        let connection = scratch::create(dir, PREFIX, 32 * 1024, SCHEMA)?;
         let dir = dir.to_owned();
         Ok(Self { connection, dir, count: 0, batch: Vec::new(), batch_len: 0 })
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use crate::base::entropy::process_tag;
 use crate::base::{Digest, with_causes};
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::ObjectKey;
@@ -37,26 +38,25 @@ pub enum Fetched {
 
 /// Returns the scratch file of a worker.
 pub fn scratch_file(scratch: &Path, worker: usize) -> PathBuf {
-    scratch.join(format!("{STAGING_PREFIX}copy-{}-{worker}", std::process::id()))
+    scratch.join(format!("{STAGING_PREFIX}copy-{}-{worker}", process_tag()))
 }
 
 /// Fetches an object into a file: as it is there, else its oldest version that is the signed one.
-/// Without `expected`, whatever is there.
 ///
 /// # Errors
 /// If the store does not answer or the file cannot be written.
 pub fn fetch(
     source: &Arc<dyn Store>,
     key: &ObjectKey,
-    expected: Option<&Expected>,
+    expected: &Expected,
     path: &Path,
 ) -> Result<Fetched, Error> {
     let first = fetch_version(source.as_ref(), key, expected, path)?;
-    let Some(expected) = expected.filter(|_| !matches!(first, Fetched::Sound { .. })) else {
+    if matches!(first, Fetched::Sound { .. }) {
         return Ok(first);
-    };
+    }
     for version in versions_of(source, key)? {
-        let fetched = fetch_version(version.as_ref(), key, Some(expected), path)?;
+        let fetched = fetch_version(version.as_ref(), key, expected, path)?;
         if matches!(fetched, Fetched::Sound { .. }) {
             return Ok(fetched);
         }
@@ -67,7 +67,7 @@ pub fn fetch(
 fn fetch_version(
     source: &dyn Store,
     key: &ObjectKey,
-    expected: Option<&Expected>,
+    expected: &Expected,
     path: &Path,
 ) -> Result<Fetched, Error> {
     let wrap = |cause| Error::file("write", path, cause);
@@ -101,11 +101,9 @@ fn fetch_version(
     }
     let len = hasher.len();
     let sha256 = hasher.finish();
-    match expected {
-        Some(expected) if !expected.is_met(&sha256, len) => {
-            Ok(Fetched::Damaged(format!("it has {len} bytes with the SHA-256 {sha256}")))
-        }
-        _ => Ok(Fetched::Sound { sha256, len }),
+    match expected.is_met(&sha256, len) {
+        true => Ok(Fetched::Sound { sha256, len }),
+        false => Ok(Fetched::Damaged(format!("it has {len} bytes with the SHA-256 {sha256}"))),
     }
 }
 

@@ -106,6 +106,12 @@ pub enum Error {
         /// Objects that wait, counted for each store.
         count: u64,
     },
+    /// A checkpoint that was kept is not one of this vault's.
+    #[error("accept the checkpoint: {reason}")]
+    Checkpoint {
+        /// Why not.
+        reason: String,
+    },
     /// The snapshot does not hold what was asked for.
     #[error("find {what} in snapshot {snapshot}")]
     NotInSnapshot {
@@ -189,6 +195,7 @@ impl Coded for Error {
             Self::StateThere { .. } => Code::VaultExists,
             Self::Scratch { .. } => Code::ScratchUnavailable,
             Self::NotDelivered { .. } => Code::DeliveryPending,
+            Self::Checkpoint { .. } => Code::CheckpointInvalid,
             Self::NotInSnapshot { .. } => Code::PathUnknown,
             Self::Pattern { .. } => Code::UsageInvalid,
             Self::KitPlace { .. } => Code::KitPlaceRefused,

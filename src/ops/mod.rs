@@ -10,6 +10,7 @@ pub mod error;
 pub mod escrow;
 pub mod generations;
 pub mod holds;
+pub mod history;
 pub mod init;
 pub mod kit;
 pub mod last_run;

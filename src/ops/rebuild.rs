@@ -3,13 +3,13 @@
 //! The new manifest is made beside the old one and takes its place in one step, with everything
 //! that is still to be signed in its journal: a crash leaves the old state or the new one.
 
+mod stores;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::Error;
-use super::replicate::{self, Replicated, Replication, Unsigned};
+use super::replicate::Replicated;
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, LEDGER_EVENT_LEN_MAX};
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::crypto::digest::sha256;
@@ -29,7 +29,6 @@ use crate::vault::journal::{FRONTIER, Journal};
 use crate::vault::ledger::{self, SignerLog};
 use crate::vault::notes::newest_vault_note;
 use crate::vault::rebuild::{Replay, Replayed};
-use crate::vault::signed::Signed;
 use crate::vault::state::{GenerationSlot, OpenGeneration, StateDir};
 use crate::vault::{self, Auditor, Outside, Unlocked, Writer};
 
@@ -75,12 +74,14 @@ pub fn rebuild(
     let Rebuild { state, stores, recipients, identities } = request;
     refuse_to_forget(&state, &stores)?;
     let known = Known::read(&state, &stores)?;
-    let replicated = complete_stores(&known, &stores, &state, outside.clock.now(), observer)?;
+    let auditor = known.auditor()?;
+    let pending = known.log.pending.map(|seq| provable(&known, &auditor, seq)).transpose()?;
+    let begun = pending.as_ref().map(stores::begun_by).unwrap_or_default();
+    let replicated = stores::complete(&known, &begun, &stores, &state, outside, observer)?;
     let unlocked = match identities {
         Some(identities) => Some(Unlocked::new(known.auditor()?, identities)?),
         None => None,
     };
-    let auditor = known.auditor()?;
     let staged = state.file("manifest.rebuilt.sqlite");
     manifest::remove(&staged, state.gate())?;
     let mut manifest = Manifest::create(&staged, state.gate())?;
@@ -94,7 +95,7 @@ pub fn rebuild(
     for store in &stores {
         manifest.keep_found(store.name(), &found_in(store.as_ref())?)?;
     }
-    let recorded = journal_lost(&known, &auditor, &stores, outside, &mut manifest)?;
+    let recorded = journal_lost(&known, pending, &auditor, &stores, outside, &mut manifest)?;
     manifest.replace(&state.file("manifest.sqlite"))?;
     let mut writer = Writer::open(state, stores, outside.clone())?;
     let mut opened = None;
@@ -207,46 +208,6 @@ fn longest_log(
     })
 }
 
-fn complete_stores(
-    known: &Known,
-    stores: &[Arc<dyn Store>],
-    state: &StateDir,
-    now: Timestamp,
-    observer: &dyn Observer,
-) -> Result<Replicated, Error> {
-    let mut sum = Replicated::default();
-    let signed = Signed::gather(std::slice::from_ref(&known.store), &known.root)?;
-    for store in stores.iter().filter(|store| store.name() != known.store.name()) {
-        let request = Replication {
-            source: &known.store,
-            target: store,
-            signed: &signed,
-            // What this host had begun is not recorded yet.
-            unsigned: Unsigned::Copy,
-            scratch: &state.spool()?,
-            now,
-            settle: &|_, _| Ok(()),
-        };
-        let copied = replicate::replicate(&request, observer)?;
-        for finding in copied.damaged {
-            let detail = format!("{}: {}", finding.object, finding.detail);
-            observer.observe(Event::Warning { code: finding.code, detail });
-        }
-        if copied.archived_count > 0 {
-            let detail = format!(
-                "store {} lacks {} packs that are archived in store {}: `replicate` copies them",
-                store.name(),
-                copied.archived_count,
-                known.store.name()
-            );
-            observer.observe(Event::Warning { code: Code::ObjectArchived, detail });
-        }
-        sum.object_count += copied.object_count;
-        sum.stored_len += copied.stored_len;
-    }
-    Ok(sum)
-}
-
 fn found_in(store: &dyn Store) -> Result<Vec<(ObjectKey, i64)>, Error> {
     let mut found = Vec::new();
     for folder in Folder::ALL {
@@ -262,6 +223,7 @@ fn found_in(store: &dyn Store) -> Result<Vec<(ObjectKey, i64)>, Error> {
 /// Journals what the lost journal would have recorded of what is there; returns the snapshots.
 fn journal_lost(
     known: &Known,
+    pending: Option<(LedgerEvent, Vec<u8>)>,
     auditor: &Auditor,
     stores: &[Arc<dyn Store>],
     outside: &Outside,
@@ -274,8 +236,7 @@ fn journal_lost(
     recorded.extend(known.log.events.iter().filter_map(|event| taken(&event.payload)));
     let (mut opened, mut closed) = (known.opened.clone(), known.closed.clone());
     let sound = auditor.sound_snapshots()?;
-    if let Some(seq) = known.log.pending {
-        let (event, leaf) = provable(known, auditor, seq)?;
+    if let Some((event, leaf)) = pending {
         match &event.payload {
             EventPayload::GenerationOpened(event) => drop(opened.insert(event.generation)),
             EventPayload::GenerationClosed(event) => drop(closed.insert(event.generation)),

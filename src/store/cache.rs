@@ -24,6 +24,7 @@ use super::{
     VersionListing,
 };
 use crate::base::Digest;
+use crate::base::entropy::process_tag;
 use crate::base::limits::{CACHE_LEN_MAX, CACHED_LEN_MAX};
 use crate::format::{Folder, ObjectKey};
 
@@ -87,7 +88,7 @@ impl CachedStore {
             return;
         }
         let number = STAGED_COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{STAGING_PREFIX}{}-{number}", std::process::id());
+        let name = format!("{STAGING_PREFIX}{}-{number}", process_tag());
         let staged = self.directory.join(name);
         let write = || -> io::Result<()> {
             let mut options = File::options();
@@ -243,7 +244,7 @@ impl Store for CachedStore {
         let mut served = self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let was_served = served.remove(key);
         drop(served);
-        if is_kept(key) {
+        if was_served && is_kept(key) {
             // Who asks was not content with what is kept.
             drop(fs::remove_file(self.path(key)));
         }

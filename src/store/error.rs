@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
-use super::{Fault, StorageClass};
+use super::{Fault, StorageClass, ThawTier};
 use crate::base::{Code, Coded, Digest};
 use crate::format::ObjectKey;
 
@@ -161,6 +162,16 @@ pub enum Error {
         /// Why not, in words.
         reason: &'static str,
     },
+    /// No thaw of this tier can be had now.
+    #[error("thaw {key} in store {store}: it has no room for {} thaws now", tier.name())]
+    TierBusy {
+        /// The store's name.
+        store: String,
+        /// The object.
+        key: ObjectKey,
+        /// The tier.
+        tier: ThawTier,
+    },
     /// The credentials do not allow a call.
     #[error("{action} {place} in store {store}: the credentials do not allow it")]
     Denied {
@@ -199,6 +210,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Tells whether the operating system says that this very file cannot be read, and will say so
+    /// the next time: a bad sector, a damaged file system, a file of somebody else's.
+    pub fn is_of_the_medium(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        let cause = source.downcast_ref::<std::io::Error>().and_then(Errno::from_io_error);
+        let lasting = [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::REMOTEIO, Errno::NODATA];
+        cause.is_some_and(|cause| {
+            lasting.contains(&cause) || matches!(cause, Errno::ACCESS | Errno::PERM)
+        })
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> Code {
         match self {
@@ -215,6 +239,7 @@ impl Coded for Error {
             | Self::NoExclusiveCreate { .. } => Code::StoreUnavailable,
             Self::Archived { .. } => Code::ObjectArchived,
             Self::NotThawable { .. } => Code::UsageInvalid,
+            Self::TierBusy { .. } => Code::TierUnavailable,
             Self::Denied { .. } => Code::StoreDenied,
             Self::Server { fault, .. } => fault.code(),
             Self::UrlInvalid { .. } => Code::ConfigInvalid,

@@ -27,9 +27,9 @@
 //! - C17 `versions` shows every version of an object that something was put over, or that a delete
 //!   marker hides, the oldest first.
 //! - C18 `list_versions` shows every name of a folder once, in bounded memory, with the number of
-//!   its versions; also what `list` does not show because a delete marker hides it. A store that
-//!   lists by versions anyway need not have it, and answers `versions` from that listing. `delete`,
-//!   of who may, leaves no version of an object.
+//!   its versions; also what `list` does not show because a delete marker hides it. A folder that
+//!   is listed by versions anyway need not have it, and `versions` is answered from that listing.
+//!   `delete`, of who may, leaves no version of an object.
 
 mod cache;
 pub mod class;
@@ -94,6 +94,11 @@ impl Stat {
     pub const fn plain(len: u64, modified: Timestamp) -> Self {
         let (class, readiness) = (StorageClass::Standard, Readiness::Ready);
         Self { len, modified, class, readiness, checksum: None, lock: None }
+    }
+
+    /// Tells whether it must be thawed before it can be read.
+    pub const fn is_cold(&self) -> bool {
+        matches!(self.readiness, Readiness::Frozen | Readiness::Thawing)
     }
 }
 

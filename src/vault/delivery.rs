@@ -88,16 +88,12 @@ impl Parcel {
     ) -> Result<Taken, Error> {
         let mut failure = None;
         for source in sources {
-            match fetch(source.as_ref(), &self.key, path) {
-                Ok(found) if found == self.sha256 => {
+            match self.fetch(source.as_ref(), path) {
+                Ok(()) => {
                     let content = Content::File(path);
                     let taken = take_once(store, &self.key, content, &self.sha256);
                     remove_file(path)?;
                     return taken;
-                }
-                Ok(found) => {
-                    let (found, expected) = (found.to_string(), self.sha256.to_string());
-                    failure = Some(Error::Altered { key: self.key, found, expected });
                 }
                 Err(error) => failure = Some(error),
             }
@@ -108,6 +104,31 @@ impl Parcel {
         }
         let owed = || Error::Owed { store: store.name().to_owned(), key: self.key };
         Err(failure.unwrap_or_else(owed))
+    }
+
+    /// Reads its bytes into a file: those that are there, else those of its oldest version that has
+    /// them, whatever was put over it or hides it (I8).
+    fn fetch(&self, source: &dyn Store, path: &Path) -> Result<(), Error> {
+        let first = match self.fetch_version(source, path) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // Where versions may not be listed, what is there is all that there is.
+        for version in source.versions(&self.key).unwrap_or_default() {
+            if self.fetch_version(version.as_ref(), path).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(first)
+    }
+
+    fn fetch_version(&self, source: &dyn Store, path: &Path) -> Result<(), Error> {
+        let found = fetch(source, &self.key, path)?;
+        if found == self.sha256 {
+            return Ok(());
+        }
+        let (found, expected) = (found.to_string(), self.sha256.to_string());
+        Err(Error::Altered { key: self.key, found, expected })
     }
 }
 
@@ -172,7 +193,22 @@ enum Seen {
     Unseen,
 }
 
+/// Looks at what is under a name; the same bytes are there too in a version that something was put
+/// over since, and readers take that (I8).
 fn look(store: &dyn Store, key: &ObjectKey, sha256: &Digest) -> Result<Seen, Error> {
+    let seen = look_at(store, key, sha256)?;
+    if !matches!(seen, Seen::Other) {
+        return Ok(seen);
+    }
+    for version in store.versions(key).unwrap_or_default() {
+        if let same @ Seen::Same(_) = look_at(version.as_ref(), key, sha256)? {
+            return Ok(same);
+        }
+    }
+    Ok(seen)
+}
+
+fn look_at(store: &dyn Store, key: &ObjectKey, sha256: &Digest) -> Result<Seen, Error> {
     let stat = match store.stat(key) {
         Err(store::Error::Denied { .. }) => return Ok(Seen::Unseen),
         other => other?,

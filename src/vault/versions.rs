@@ -14,7 +14,7 @@ use super::delivery::hash_stored;
 use crate::base::limits::VERSIONS_READ_MAX;
 use crate::base::{Code, Coded, Digest, Family, PackId};
 use crate::format::{Folder, ObjectKey};
-use crate::store::{self, Listed, Store, Versioned};
+use crate::store::{self, Listed, Stat, Store, Versioned};
 
 /// Packs of which a version is remembered; the others are looked for again.
 const PINNED_MAX: usize = 1000;
@@ -43,8 +43,15 @@ struct Known {
     pinned: BTreeMap<ObjectKey, Arc<dyn Store>>,
 }
 
-/// The same store with one version of an object in its place, and the object's length.
-type View = (Arc<dyn Store>, u64);
+/// The version of a pack that is read.
+pub struct Standing {
+    /// The store that has it in the pack's place.
+    pub view: Arc<dyn Store>,
+    /// What the store says of it.
+    pub stat: Stat,
+    /// Whether it is one of several, and known to be the right one.
+    is_right_version: bool,
+}
 
 impl Versions {
     /// Makes the reader of a store; nothing is read yet.
@@ -71,6 +78,13 @@ impl Versions {
     /// Tells whether something was put over an object or hides it, as far as it was met so far.
     pub fn is_rewritten(&self, key: ObjectKey) -> bool {
         self.known().rewritten.contains_key(&key)
+    }
+
+    /// Tells whether an object may have several versions, or be hidden: where no listing told, its
+    /// versions are asked for.
+    pub fn may_be_rewritten(&self, key: ObjectKey) -> bool {
+        let is_told = self.known().listed.contains(&key.folder());
+        self.is_rewritten(key) || !is_told && !self.views(key).is_ok_and(|views| views.is_empty())
     }
 
     /// Tells whether the store has versions that these credentials may not list.
@@ -187,42 +201,62 @@ impl Versions {
             let stat = pinned.stat(&key)?;
             return Ok((pinned, stat.map_or(0, |stat| stat.len)));
         }
-        let expected = Digest::from_bytes(*id.as_bytes());
-        let stat = self.store.stat(&key)?;
-        if stat.is_none_or(|stat| stat.checksum != Some(expected))
-            && let Some((view, len)) = self.view_of(key, &expected)?
-        {
+        let Some(standing) = self.standing(key, id)? else {
+            return Err(store::Error::Missing { store: self.store.name().to_owned(), key }.into());
+        };
+        if standing.is_right_version {
             let mut known = self.known();
             if known.pinned.len() >= PINNED_MAX {
                 known.pinned.clear();
             }
-            known.pinned.insert(key, Arc::clone(&view));
-            return Ok((view, len));
+            known.pinned.insert(key, Arc::clone(&standing.view));
         }
-        let missing = || store::Error::Missing { store: self.store.name().to_owned(), key };
-        Ok((Arc::clone(&self.store), stat.ok_or_else(missing)?.len))
+        Ok((standing.view, standing.stat.len))
     }
 
-    /// Returns the oldest version of an object that has a SHA-256, and its length.
-    fn view_of(&self, key: ObjectKey, expected: &Digest) -> Result<Option<View>, Error> {
+    /// Returns the version of a pack that is read, or thawed to be read, and what the store says of
+    /// it; none, if there is no version at all (T-11).
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn standing(&self, key: ObjectKey, id: PackId) -> Result<Option<Standing>, Error> {
+        let expected = Digest::from_bytes(*id.as_bytes());
+        let seen = self.store.stat(&key)?;
+        if seen.is_none_or(|stat| stat.checksum != Some(expected))
+            && let Some(standing) = self.right_version(key, &expected)?
+        {
+            return Ok(Some(standing));
+        }
+        let view = Arc::clone(&self.store);
+        Ok(seen.map(|stat| Standing { view, stat, is_right_version: false }))
+    }
+
+    /// Returns the oldest version of an object that has a SHA-256. Where none is known to have it,
+    /// the oldest of those that cannot be read yet and of which the store tells none.
+    fn right_version(&self, key: ObjectKey, expected: &Digest) -> Result<Option<Standing>, Error> {
+        let mut unread = None;
         for view in self.views(key)? {
             let Some(stat) = view.stat(&key)? else { continue };
             let found = match stat.checksum {
                 Some(checksum) => Ok(checksum),
-                None => hash_stored(view.as_ref(), &key).map(|(found, _)| found),
+                None if stat.is_cold() => Err(None),
+                None => hash_stored(view.as_ref(), &key).map(|(found, _)| found).map_err(Some),
             };
             match found {
-                Ok(found) if found == *expected => return Ok(Some((view, stat.len))),
+                Ok(found) if found == *expected => {
+                    return Ok(Some(Standing { view, stat, is_right_version: true }));
+                }
                 Ok(_) => {}
-                // Another version may be one that can be read now.
-                Err(error) if error.code() == Code::ObjectArchived => {}
-                Err(error) if error.code().family() == Family::Unavailable => {
+                Err(error) if error.as_ref().is_none_or(|it| it.code() == Code::ObjectArchived) => {
+                    unread.get_or_insert(Standing { view, stat, is_right_version: false });
+                }
+                Err(Some(error)) if error.code().family() == Family::Unavailable => {
                     return Err(error.into());
                 }
                 Err(_) => {}
             }
         }
-        Ok(None)
+        Ok(unread)
     }
 
     /// Returns the versions of an object that are tried, the oldest first; none, if it has one at

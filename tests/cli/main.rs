@@ -11,6 +11,7 @@ mod choices;
 mod damage;
 mod drills;
 mod escrow;
+mod ledgers;
 mod lost;
 mod mirrors;
 mod nights;

@@ -72,6 +72,19 @@ fn a_dry_run_shows_everything_and_writes_nothing() {
     assert_eq!(tree_of(&install.path("root")), before);
 }
 
+/// N-8
+#[test]
+fn where_no_store_may_be_read_nothing_is_verified_and_installing_says_so() {
+    let install = with_systemd();
+    install.write_config(
+        "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n[[vault.store]]\nname = \"bucket\"\n\
+         url = \"s3://bucket/prefix\"\nput_only = true\n",
+    );
+    let shown = install.run(["schedule", "install", "--dry-run", "--root", "root"]).exits(0);
+    assert!(shown.out.contains("nothing is verified at night"), "{shown}");
+    assert!(!shown.out.contains("verify --level"), "{shown}");
+}
+
 /// N-2
 #[test]
 fn a_time_at_which_the_stack_works_is_refused_and_nothing_is_written() {

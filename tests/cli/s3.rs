@@ -1,8 +1,16 @@
 //! The real program and a real server of S3, with a proxy between that sees every request.
 
 mod faults;
+mod hostile;
+mod liar;
+mod nights;
 mod put_only;
+mod roles;
 mod thaw;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 use crate::support::{Install, tree_of};
 use crate::support_s3::Server;
@@ -23,26 +31,141 @@ fn vault_key(install: &Install) -> String {
     install.text(&format!("kit/{name}"))
 }
 
+/// A machine that has nothing but an identity, the root verification key and the words for a store.
+struct Elsewhere<'a> {
+    install: &'a Install,
+    dir: tempfile::TempDir,
+    store: String,
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(install: &'a Install, store: String) -> Self {
+        Self { install, dir: tempfile::tempdir().unwrap(), store }
+    }
+
+    /// Runs the program there.
+    fn run(&self, words: &[&str]) -> crate::support::Outcome {
+        let key = vault_key(self.install);
+        let there = ["--store", &self.store, "--vault-key", &key];
+        let mut command = self.install.command(words.iter().chain(&there));
+        command.current_dir(self.dir.path()).env("HOME", self.dir.path());
+        command.env_remove("IDSWYFT_VAULT_CONFIG");
+        command.env("IDSWYFT_VAULT_IDENTITY", self.install.text("operator.key"));
+        crate::support::Outcome::of(command.output().unwrap())
+    }
+
+    /// Returns the ids of the snapshots that are seen there.
+    fn snapshots(&self) -> Vec<String> {
+        let listed = self.run(&["snapshots", "--json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+        let rows = listed["snapshots"].as_array().unwrap();
+        rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Asserts that a snapshot is listed and restores byte for byte.
+    #[track_caller]
+    fn assert_restores(&self, id: &str) {
+        assert!(self.snapshots().iter().any(|listed| listed == id), "{id} is not listed");
+        self.run(&["restore", id, "--target", id]).exits(0);
+        let mut restored = tree_of(&self.dir.path().join(id));
+        restored.remove("facts.json").unwrap();
+        assert_eq!(restored, tree_of(&self.install.path("kept").join(id)));
+    }
+}
+
 /// Asserts that a snapshot restores byte for byte on a machine that has nothing but these words.
 #[track_caller]
 fn assert_restores_elsewhere(install: &Install, id: &str, store: &str) {
-    let elsewhere = tempfile::tempdir().unwrap();
-    let (key, identity) = (vault_key(install), install.text("operator.key"));
-    let there = ["--store", store, "--vault-key", &key];
-    let run = |words: &[&str]| {
-        let mut command = install.command(words.iter().chain(&there));
-        command.current_dir(elsewhere.path()).env("HOME", elsewhere.path());
-        command.env_remove("IDSWYFT_VAULT_CONFIG").env("IDSWYFT_VAULT_IDENTITY", &identity);
-        crate::support::Outcome::of(command.output().unwrap())
+    let elsewhere = Elsewhere::new(install, store.to_owned());
+    elsewhere.assert_restores(id);
+    elsewhere.run(&["verify", "--level", "contents"]).exits(0);
+}
+
+/// Asserts that the host, with these credentials, did nothing but put, and that no PUT was refused.
+#[track_caller]
+fn assert_puts_alone(proxy: &Proxy, principal: &str) {
+    let seen = proxy.seen();
+    assert!(seen.iter().any(|request| request.is_below("packs")), "{seen:?}");
+    for request in &seen {
+        assert_eq!(request.operation(), "PutObject", "{request:?}");
+        assert!([0, 200].contains(&request.status), "{request:?}");
+        assert_eq!(request.principal, format!("{}KEY", principal.to_uppercase()));
+    }
+}
+
+#[test]
+fn a_bucket_is_reached_through_the_proxy_that_the_environment_names() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = vec![0; 4096];
+            let len = stream.read(&mut head).unwrap_or(0);
+            seen.lock().unwrap().push(String::from_utf8_lossy(&head[..len]).into_owned());
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let store = "url = \"s3://bucket/prefix\"\nendpoint = \"https://store.invalid\"\n";
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nregion = \"eu-central-1\"\n{store}"
+    ));
+    let mut command = install.command(["store", "check"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command.env("HTTPS_PROXY", format!("http://user:password@127.0.0.1:{port}"));
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    assert!(outcome.err.contains("hint: ") && !outcome.err.contains("password"), "{outcome}");
+    let heads = heads.lock().unwrap();
+    assert!(
+        heads.iter().all(|head| head.starts_with("CONNECT bucket.store.invalid:443 ")),
+        "{heads:?}"
+    );
+    assert!(heads[0].to_lowercase().contains("\r\nproxy-authorization: basic "), "{heads:?}");
+}
+
+#[test]
+fn no_vault_is_made_where_a_later_one_has_a_store_that_cannot_be_used() {
+    let (vault, store) = ("[[vault]]\nkeep_daily = 30\nname = ", "[[vault.store]]\nname = ");
+    let bucket = "url = \"s3://bucket/prefix\"\nendpoint = \"http://127.0.0.1:9\"\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}\"first\"\n{store}\"disk\"\nurl = \"file://DIR/first\"\n\
+         {vault}\"second\"\n{store}\"bucket\"\n{bucket}"
+    ));
+    let mut command = install.command(["init", "--kit", "kit"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let outcome = crate::support::Outcome::of(command.output().unwrap());
+    outcome.fails(1, "store-unavailable", &["bucket"]);
+    for name in ["first", "state/first"] {
+        assert!(!install.path(name).exists(), "{name} was made");
+    }
+}
+
+#[test]
+fn a_lock_that_is_asked_for_is_listed_as_one_only_if_it_was_seen() {
+    let vault = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n";
+    let install = Install::with_vaults(&format!(
+        "{vault}[[vault.store]]\nname = \"bucket\"\nurl = \"s3://bucket/prefix\"\n\
+         object_lock = \"governance\"\n"
+    ));
+    let listed = || {
+        let store = install.run(["store", "list", "--json"]).json(0)["stores"][0].clone();
+        (store["object_lock"].clone(), store["lock_seen"].clone())
     };
-    let listed = run(&["snapshots", "--json"]).json(0);
-    let listed = listed["snapshots"].as_array().unwrap();
-    assert!(listed.iter().any(|row| row["id"] == id), "{listed:?}");
-    run(&["restore", id, "--target", "out"]).exits(0);
-    let mut restored = tree_of(&elsewhere.path().join("out"));
-    restored.remove("facts.json").unwrap();
-    assert_eq!(restored, tree_of(&install.path("kept").join(id)));
-    run(&["verify", "--level", "contents"]).exits(0);
+    assert_eq!(listed(), ("governance".into(), false.into()));
+    let text = || install.run(["store", "list"]).exits(0).out;
+    assert!(text().contains("asked, not seen"), "{}", text());
+    let all = ["versioning", "version-id", "lock-configuration", "lock"];
+    let seen = all.map(|name| format!("{name:?}:{{\"verdict\":\"yes\",\"detail\":\"seen\"}}"));
+    let record = format!(
+        "{{\"v\":1,\"requires\":[],\"url\":\"s3://bucket/prefix\",\
+         \"time\":\"2026-11-22T02:30:00Z\",\"seen\":{{{}}},\"left\":[]}}\n",
+        seen.join(",")
+    );
+    install.write("state/nightly/stores/bucket.json", record.as_bytes());
+    assert_eq!(listed(), ("governance".into(), true.into()));
+    assert!(!text().contains("asked") && text().contains("governance"), "{}", text());
 }
 
 #[test]

@@ -39,7 +39,8 @@ POLICIES = {
 
 # The policies that operators are given, word for word; a place of the tests is below t….
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "spec" / "policies"
-for role in ("host-strict", "host", "janitor", "operator", "auditor"):
+NAMES = ("host-strict", "host", "janitor", "operator", "auditor")
+for role in NAMES:
     text = (ROLES / f"{role}.json").read_text()
     text = text.replace("BUCKET", "tests-*").replace("PREFIX", "t*")
     POLICIES[f"role-{role}"] = json.loads(text)["Statement"]
@@ -58,5 +59,7 @@ def policy(name, statements):
 everything = ["Admin", "Read", "List", "Tagging", "Write"]
 identities = [identity("admin", actions=everything)]
 identities += [identity(name, actions=[], policyNames=[name]) for name in POLICIES]
+# What these may do, tests/support_s3/gate.rs says: it knows conditions that this server does not.
+identities += [identity(f"gated-{role}", actions=everything) for role in NAMES]
 policies = [policy(name, statements) for name, statements in POLICIES.items()]
 print(json.dumps({"identities": identities, "policies": policies}, indent=1))

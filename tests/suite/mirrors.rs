@@ -3,6 +3,7 @@
 
 mod apart;
 mod catching;
+mod hostile;
 mod locks;
 mod putting;
 mod receipts;

@@ -2,6 +2,7 @@
 
 mod alone;
 mod at_once;
+mod barred;
 mod far;
 mod hostile;
 mod shelf;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded, OpenGate};
+use idswyft_vault::base::{Code, Coded, OpenGate, SignerId};
 use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
@@ -240,6 +240,41 @@ fn the_longest_log_counts_and_every_store_gets_what_it_lacks() {
     vault.snapshot();
     let names = |store: &Arc<dyn Store>| crate::support::names_in(store.as_ref());
     assert_eq!(names(&stores[0]), names(&stores[1]));
+}
+
+/// H-5
+#[test]
+fn what_somebody_planted_in_one_store_is_not_spread_by_a_rebuild() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = ["a", "b"].map(|name| local(&dir.path().join(name), name));
+    let mut vault = TestVault::with(|_| stores.to_vec(), Parameters::initial());
+    fill(&vault, 0);
+    vault.snapshot();
+    let silent = FaultyStore::new(stores[1].clone()).fail_calls(Mode::NotDone, |_| true);
+    vault.stores[1] = Arc::new(silent);
+    fill(&vault, 1);
+    vault.snapshot();
+    vault.stores = stores.to_vec();
+    let before = crate::support::names_in(stores[0].as_ref());
+    let (generation, other) = (vault.writer().generation().id, SignerId::from_bytes([9; 8]));
+    let id = "20261122T023000Z-0badc0de";
+    for name in [
+        "vault/9.note".to_owned(),
+        ObjectKey::Generation(generation, 9).to_string(),
+        format!("generations/{id}/1.age"),
+        format!("snapshots/{id}.note"),
+        format!("snapshots/{id}.age"),
+        format!("segments/{id}"),
+        ObjectKey::LedgerEvent(other, 0).to_string(),
+    ] {
+        name.parse::<ObjectKey>().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let path = dir.path().join("a").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"planted").unwrap();
+    }
+    lose_manifest(&vault);
+    try_rebuild(&vault, false).unwrap();
+    assert_eq!(crate::support::names_in(stores[1].as_ref()), before);
 }
 
 /// V-158

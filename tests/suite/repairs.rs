@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use idswyft_vault::base::{Clock, Silent};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::repair::{self, Depth, Outcome, Remedy, Repair, RepairReport};
-use idswyft_vault::store::{Content, StorageClass, Store};
+use idswyft_vault::store::{self, Content, StorageClass, Store};
 use idswyft_vault::vault::signed::Signed;
 use idswyft_vault::vault::{Auditor, Unlocked};
 
 use crate::replicas::{assert_whole, bytes_in, copy, key, keys_in, memory, vault};
 use crate::support::bucket::{Bucket, Rights};
+use crate::support::forward::forward;
 use crate::support::vault::{FixedClock, TestVault, local};
-use crate::support::{Call, names_in, sha256};
+use crate::support::{Call, FaultyStore, Mode, names_in, sha256};
 
 fn mend(
     vault: &TestVault,
@@ -177,6 +180,138 @@ fn a_bucket_keeps_what_is_damaged_unless_replacing_is_asked_for_and_allowed() {
     assert_eq!(bytes_in(&bucket, &gone), bytes_in(sources[0].as_ref(), &gone));
 }
 
+/// H-15
+#[test]
+fn what_cannot_be_read_for_a_while_is_told_and_never_deleted() {
+    let vault = vault();
+    let bucket = Bucket::new("bucket", vault.clock.clone(), StorageClass::Standard);
+    let target: Arc<dyn Store> = Arc::new(bucket.clone());
+    copy(&vault, &vault.stores[0], &target);
+    let pack = keys_in(&bucket, Folder::Packs)[0];
+    let sources = [vault.stores[0].clone()];
+    // Not at all, cut off, and not even looked at.
+    for (mode, call) in [
+        (Mode::NotDone, Call::Open(pack)),
+        (Mode::DoneButReported, Call::Open(pack)),
+        (Mode::NotDone, Call::Stat(pack)),
+    ] {
+        let busy = FaultyStore::new(target.clone()).fail_calls(mode, move |it| *it == call);
+        let busy: Arc<dyn Store> = Arc::new(busy);
+        let report = mend(&vault, &busy, &sources, Depth::Bytes, Remedy::Replace);
+        let [case] = &report.cases[..] else { panic!("{:?}", report.cases) };
+        let Outcome::Unhealed { reason } = &case.outcome else { panic!("{case:?}") };
+        assert!(reason.contains("run `repair` again"), "{reason}");
+        assert_eq!((case.object.clone(), report.unhealed_count), (pack.to_string(), 1));
+    }
+    // Nor is what is damaged replaced while its older versions are not told.
+    bucket.plant(&pack.to_string(), b"over a sound version");
+    let busy = FaultyStore::new(target.clone())
+        .fail_calls(Mode::NotDone, move |call| *call == Call::Versions(pack));
+    let busy: Arc<dyn Store> = Arc::new(busy);
+    let report = mend(&vault, &busy, &sources, Depth::Bytes, Remedy::Replace);
+    assert!(matches!(report.cases[0].outcome, Outcome::Unhealed { .. }), "{:?}", report.cases);
+    let is_delete = |call: &Call| matches!(call, Call::Delete(_));
+    assert!(!bucket.calls().iter().any(is_delete));
+    assert_eq!(mend(&vault, &target, &sources, Depth::Bytes, Remedy::Heal).unhealed_count, 0);
+}
+
+/// H-15
+#[test]
+fn what_cannot_be_read_for_a_while_in_a_source_is_told_and_not_called_damaged() {
+    let vault = vault();
+    let mirror: Arc<dyn Store> = memory(&vault, "mirror");
+    copy(&vault, &vault.stores[0], &mirror);
+    let pack = keys_in(mirror.as_ref(), Folder::Packs)[0];
+    fs::remove_file(vault.path("store").join(pack.to_string())).unwrap();
+    let busy = FaultyStore::new(mirror)
+        .fail_calls(Mode::DoneButReported, move |call| *call == Call::Open(pack));
+    let sources: [Arc<dyn Store>; 1] = [Arc::new(busy)];
+    let report = mend(&vault, &vault.stores[0], &sources, Depth::Stored, Remedy::Heal);
+    let Outcome::Unhealed { reason } = &report.cases[0].outcome else { panic!() };
+    assert!(reason.contains("could not be read now"), "{reason}");
+}
+
+/// A bucket whose versions of one object have lost bytes that its checksums do not tell of.
+struct Rotten {
+    inner: Arc<dyn Store>,
+    key: ObjectKey,
+}
+
+impl Store for Rotten {
+    forward!(inner:
+        name url prepare put_new get get_range stat list delete staging_dir clean_staging
+        list_versions
+    );
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, store::Error> {
+        match *key == self.key {
+            true => Ok(Box::new(&b"rotten"[..])),
+            false => self.inner.open(key),
+        }
+    }
+
+    fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, store::Error> {
+        let rotten = |inner| -> Arc<dyn Store> { Arc::new(Self { inner, key: self.key }) };
+        Ok(self.inner.versions(key)?.into_iter().map(rotten).collect())
+    }
+}
+
+/// A bucket that answers once with other bytes than it has.
+struct TornOnce {
+    inner: Arc<dyn Store>,
+    key: ObjectKey,
+    was_read: AtomicBool,
+}
+
+impl Store for TornOnce {
+    forward!(inner:
+        name url prepare put_new get get_range stat list delete staging_dir clean_staging
+        list_versions versions
+    );
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, store::Error> {
+        match *key == self.key && !self.was_read.swap(true, Ordering::SeqCst) {
+            true => Ok(Box::new(&b"torn"[..])),
+            false => self.inner.open(key),
+        }
+    }
+}
+
+/// H-17
+#[test]
+fn what_is_sound_when_read_again_is_not_deleted() {
+    let vault = vault();
+    let bucket = Bucket::new("bucket", vault.clock.clone(), StorageClass::Standard);
+    copy(&vault, &vault.stores[0], &(Arc::new(bucket.clone()) as Arc<dyn Store>));
+    let key = keys_in(&bucket, Folder::Packs)[0];
+    let (inner, was_read) = (Arc::new(bucket.clone()), AtomicBool::new(false));
+    let torn: Arc<dyn Store> = Arc::new(TornOnce { inner, key, was_read });
+    let sources = [vault.stores[0].clone()];
+    let report = mend(&vault, &torn, &sources, Depth::Bytes, Remedy::Replace);
+    let Outcome::Unhealed { reason } = &report.cases[0].outcome else { panic!("{report:?}") };
+    assert!(reason.contains("run `repair` again"), "{reason}");
+    assert!(!bucket.calls().iter().any(|call| matches!(call, Call::Delete(_))));
+}
+
+/// H-12
+#[test]
+fn an_older_version_counts_as_sound_only_if_its_bytes_are_where_bytes_are_read() {
+    let vault = vault();
+    let bucket = Bucket::new("bucket", vault.clock.clone(), StorageClass::Standard);
+    let target: Arc<dyn Store> = Arc::new(bucket.clone());
+    copy(&vault, &vault.stores[0], &target);
+    let key = keys_in(&bucket, Folder::Packs)[0];
+    bucket.plant(&key.to_string(), b"over a version that was sound once");
+    let target: Arc<dyn Store> = Arc::new(Rotten { inner: target, key });
+    let sources = [vault.stores[0].clone()];
+    let outcome = |depth| {
+        let report = mend(&vault, &target, &sources, depth, Remedy::Look);
+        report.cases[0].outcome.clone()
+    };
+    assert_eq!(outcome(Depth::Stored), Outcome::OlderVersionCounts);
+    assert_eq!(outcome(Depth::Bytes), Outcome::Healable { from: "local".to_owned() });
+}
+
 /// H-3
 #[test]
 fn where_two_stores_have_different_histories_neither_is_written_over_the_other() {
@@ -216,6 +351,24 @@ fn copy_tree(source: &std::path::Path, target: &std::path::Path) {
             false => drop(fs::copy(entry.path(), place).unwrap()),
         }
     }
+}
+
+/// H-1
+#[test]
+fn an_event_is_healed_from_a_mirror_that_has_not_got_its_checkpoint_yet() {
+    let vault = vault();
+    let (store, mirror) = (&vault.stores[0], memory(&vault, "mirror"));
+    let mirror_store: Arc<dyn Store> = mirror.clone();
+    copy(&vault, store, &mirror_store);
+    let ledger = keys_in(store.as_ref(), Folder::Ledger);
+    let last =
+        |is_meant: fn(&ObjectKey) -> bool| *ledger.iter().rfind(|key| is_meant(key)).unwrap();
+    let event = last(|key| matches!(key, ObjectKey::LedgerEvent(..)));
+    mirror.delete(&last(|key| matches!(key, ObjectKey::LedgerCheckpoint(..)))).unwrap();
+    fs::remove_file(vault.path("store").join(event.to_string())).unwrap();
+    let report = mend(&vault, store, &[mirror_store], Depth::Stored, Remedy::Heal);
+    assert_eq!((report.case_count, report.unhealed_count), (1, 0), "{report:?}");
+    assert_whole(&vault, store);
 }
 
 /// H-9

@@ -1,6 +1,6 @@
 //! Mirrors: one store gets what another has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use idswyft_vault::base::{Clock, PackId, Silent};
 use idswyft_vault::crypto::signing::VerificationKey;
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::ops::replicate::{self, Replicated, Replication, Unsigned};
+use idswyft_vault::ops::replicate::{self, Replicated, Replication};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::{Policy, PolicyFields};
 use idswyft_vault::store::{Listed, LockMode, MemoryStore, StorageClass, Store, ThawTier};
@@ -44,7 +44,7 @@ pub fn copy(vault: &TestVault, source: &Arc<dyn Store>, target: &Arc<dyn Store>)
         source,
         target,
         signed: &signed,
-        unsigned: Unsigned::Leave,
+        begun: &BTreeMap::new(),
         scratch: scratch.path(),
         now: vault.clock.now(),
         settle: &|_, _| Ok(()),
@@ -163,6 +163,32 @@ fn what_is_damaged_or_planted_in_one_store_never_gets_into_another() {
         assert_eq!(bytes_in(target.as_ref(), &key), bytes_in(vault.stores[0].as_ref(), &key));
     }
     assert!(report.damaged_count > 5 && report.unsigned_count >= 2, "{report:?}");
+}
+
+/// H-16
+#[test]
+fn what_a_list_names_and_neither_store_has_is_told_and_what_is_hidden_goes_over() {
+    let vault = vault();
+    let bucket = Bucket::new("source", vault.clock.clone(), StorageClass::Standard);
+    let source: Arc<dyn Store> = Arc::new(bucket.clone());
+    copy(&vault, &vault.stores[0], &source);
+    let packs = keys_in(source.as_ref(), Folder::Packs);
+    let segment = keys_in(source.as_ref(), Folder::Segments)[0];
+    bucket.erase(&packs[0].to_string());
+    bucket.erase(&segment.to_string());
+    bucket.hide(&packs[1].to_string());
+    let target: Arc<dyn Store> = memory(&vault, "target");
+    for _ in 0..2 {
+        let report = copy(&vault, &source, &target);
+        let found: BTreeSet<_> =
+            report.damaged.iter().map(|it| (it.code.text(), it.object.clone())).collect();
+        let lost = [packs[0], segment].map(|key| ("object-missing", key.to_string()));
+        assert_eq!((found, report.damaged_count), (BTreeSet::from(lost), 2));
+        assert!(report.held_back.is_empty());
+    }
+    assert!(target.stat(&packs[1]).unwrap().is_some());
+    // What the target has is not lacking, wherever else it is not.
+    assert_eq!(copy(&vault, &source, &vault.stores[0]).damaged_count, 0);
 }
 
 /// H-7

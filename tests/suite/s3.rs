@@ -2,6 +2,7 @@
 
 mod bad;
 mod means;
+mod policies;
 mod probes;
 mod reading;
 mod refusals;

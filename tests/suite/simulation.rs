@@ -6,12 +6,17 @@
 
 mod change;
 mod check;
+mod cold;
+mod copies;
 mod creation;
 mod defects;
 mod determinism;
 mod dump;
 mod faults;
+mod healing;
+mod hostile;
 mod mirrors;
+mod place;
 mod rebuild;
 mod reference;
 mod restore;

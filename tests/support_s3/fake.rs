@@ -50,7 +50,10 @@ impl Fake {
         let state = State { contents: Arc::default(), refusals: Arc::default(), clock };
         let mut service = S3ServiceBuilder::new(state.clone());
         let mut known = SimpleAuth::new();
-        for principal in ["admin", "host", "operator"] {
+        let gated = super::gate::ROLES.map(|role| format!("gated-{role}"));
+        for principal in
+            ["admin", "host", "operator"].into_iter().chain(gated.iter().map(|it| &**it))
+        {
             let (key, secret) = keys(principal);
             known.register(key, secret.into());
         }

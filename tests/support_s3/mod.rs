@@ -13,8 +13,10 @@
 
 pub mod clocked;
 pub mod fake;
+pub mod gate;
 mod http;
 pub mod place;
+pub mod policy;
 pub mod proxy;
 
 use std::collections::BTreeMap;

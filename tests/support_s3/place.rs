@@ -117,6 +117,11 @@ impl Place {
         client(&self.address, self.ca_file.as_deref(), principal)
     }
 
+    /// Returns the client of another principal, whose calls go through a proxy.
+    pub fn client_through(&self, principal: &str, proxy: &Proxy) -> Client {
+        client(&proxy.url(), None, principal)
+    }
+
     /// Returns the URL of a store there.
     pub fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
@@ -211,6 +216,23 @@ impl Place {
     pub fn hide(&self, name: &str) {
         let request = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
         wait(request.send()).unwrap();
+    }
+
+    /// Returns the id of every version of an object, the newest first.
+    pub fn versions(&self, name: &str) -> Vec<String> {
+        let key = self.key(name);
+        let request = self.client.list_object_versions().bucket(&self.bucket).prefix(&key);
+        let page = wait(request.send()).unwrap();
+        let versions = page.versions().iter().filter(|it| it.key() == Some(&key));
+        versions.map(|it| it.version_id().unwrap().to_owned()).collect()
+    }
+
+    /// Deletes an object with every version of it.
+    pub fn destroy(&self, name: &str) {
+        for version in self.versions(name) {
+            let request = self.client.delete_object().bucket(&self.bucket).key(self.key(name));
+            wait(request.version_id(version).send()).unwrap();
+        }
     }
 
     /// Returns the name of every object of the store.

@@ -2,6 +2,7 @@
 //!
 //! It passes bytes on as they are, so signatures stay true; the client's `Host` reaches the server.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +11,18 @@ use std::thread;
 use std::time::Duration;
 
 use super::http::Message;
+
+/// How the names of the headers begin that say how an object is to be kept.
+const TERMS: [&str; 4] = [
+    "if-none-match",
+    "x-amz-object-lock-",
+    "x-amz-server-side-encryption",
+    "x-amz-bypass-governance-retention",
+];
+
+/// What a request is about, if not an object's bytes, as its query names it.
+const NOUNS: [&str; 7] =
+    ["retention", "legal-hold", "restore", "versioning", "object-lock", "versions", "policy"];
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +43,8 @@ pub enum Act {
     CutAnswer,
     /// One bit of the answer's body is another.
     FlipAnswer,
+    /// It is passed on; what is not there is refused, as whoever may not list is told.
+    RefuseMissing,
 }
 
 impl Act {
@@ -59,6 +74,10 @@ pub struct Request {
     pub principal: String,
     /// Names of its headers, in lowercase.
     pub headers: Vec<String>,
+    /// The headers that say how an object is to be kept, and their values.
+    pub terms: BTreeMap<String, String>,
+    /// What is said of how long it is to be locked, in XML; empty for every other request.
+    pub retention: String,
     /// What the client was answered; 0 if nothing.
     pub status: u16,
     /// Length of its body in bytes.
@@ -70,9 +89,7 @@ impl Request {
     pub fn operation(&self) -> String {
         let has =
             |name: &str| self.query.split('&').any(|part| part.split('=').next() == Some(name));
-        let noun = ["retention", "legal-hold", "restore", "versioning", "object-lock", "versions"]
-            .into_iter()
-            .find(|name| has(name));
+        let noun = NOUNS.into_iter().find(|name| has(name));
         let is_object = self.path.trim_matches('/').contains('/');
         let level = if is_object { "Object" } else { "Bucket" };
         match (self.method.as_str(), noun) {
@@ -188,18 +205,17 @@ impl Inner {
             if self.is_over.load(Ordering::SeqCst) {
                 break;
             }
-            let mut request = self.describe(&message);
+            if message.header("expect").is_some() {
+                (&*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            message.read_request_body(&mut from_client)?;
+            let request = self.describe(&message);
             let meddle = Arc::clone(&self.meddle.lock().unwrap());
             let act = meddle(&request);
             if act == Act::Drop {
                 self.note(request, 0);
                 break;
             }
-            if message.header("expect").is_some() {
-                (&*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-            }
-            message.read_request_body(&mut from_client)?;
-            request.sent_len = message.body.len() as u64;
             if let Act::Answer(status, kind, body) = act {
                 self.note(request, status);
                 (&*client).write_all(&answer(status, kind, &body, message.words()[0] == "HEAD"))?;
@@ -241,6 +257,12 @@ impl Inner {
                 client.write_all(&answer(status, kind, &body, is_head))?;
                 return Ok(true);
             }
+            Act::RefuseMissing if answered.status() == 404 => {
+                let (is_head, body) = (request.method == "HEAD", error_body("AccessDenied"));
+                self.note(request, 403);
+                client.write_all(&answer(403, "application/xml", &body, is_head))?;
+                return Ok(true);
+            }
             Act::CutAnswer if !answered.body.is_empty() => {
                 answered.body.truncate(answered.body.len() / 2);
                 goes_on = false;
@@ -271,7 +293,13 @@ impl Inner {
         let principal = signed.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
         let text = String::from_utf8_lossy(&message.head).to_lowercase();
         let lines = text.split("\r\n").skip(1);
-        let headers = lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+        let headers: Vec<String> =
+            lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+        let says = |name: &&String| TERMS.iter().any(|term| name.starts_with(term));
+        let terms = headers.iter().filter(says);
+        let terms = terms.filter_map(|name| Some((name.clone(), message.header(name)?))).collect();
+        let is_retention = query.split('&').any(|part| part.split('=').next() == Some("retention"));
+        let retention = if is_retention { message.body.as_slice() } else { &[] };
         Request {
             number: self.count.fetch_add(1, Ordering::SeqCst),
             method: word(0),
@@ -279,8 +307,10 @@ impl Inner {
             query: query.to_owned(),
             principal: principal.unwrap_or_default().to_owned(),
             headers,
+            terms,
+            retention: String::from_utf8_lossy(retention).into_owned(),
             status: 0,
-            sent_len: 0,
+            sent_len: message.body.len() as u64,
         }
     }
 

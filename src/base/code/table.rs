@@ -54,6 +54,9 @@ codes! {
     /// A ledger has a gap, a fork or a rewritten event.
     LedgerBroken = "ledger-broken", Damaged, 1,
         "compare with a mirror and with checkpoints you kept; do not prune before that";
+    /// A checkpoint that was given is not one of this vault's.
+    CheckpointInvalid = "checkpoint-invalid", Misuse, 2,
+        "give a checkpoint that `ledger checkpoint` or a status line printed; nothing was changed";
     /// A note says one thing and its objects another.
     NoteMismatch = "note-mismatch", Damaged, 1,
         "compare the note and its objects with a mirror";
@@ -191,6 +194,9 @@ codes! {
     /// What is needed is being thawed.
     ThawWaiting = "thaw-waiting", Unavailable, 8,
         "nothing needs to be asked for again; run the same command later, or add --wait";
+    /// A store has no room for thaws of a tier now.
+    TierUnavailable = "tier-unavailable", Unavailable, 8,
+        "nothing is lost, and what was asked for stands; choose another tier, or try again later";
     /// A store refuses a call that the credentials do not allow.
     StoreDenied = "store-denied", Refused, 1,
         "nothing was changed; compare the credentials with spec/policies, or run without put_only";

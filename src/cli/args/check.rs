@@ -1,8 +1,8 @@
-//! `verify` and `ledger`.
+//! `verify`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use super::ThawingArgs;
 use crate::cli::access::AccessArgs;
@@ -45,39 +45,4 @@ pub struct VerifyArgs {
     /// Tell the `ping` URL of the config if this fails or finds damage
     #[arg(long)]
     pub ping: bool,
-}
-
-/// Arguments of `ledger`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Example:
-  idswyft-vault ledger show --json | jq -r '.events[].event'")]
-pub struct LedgerArgs {
-    /// What to show.
-    #[command(subcommand)]
-    pub command: LedgerCommand,
-}
-
-/// What `ledger` shows.
-#[derive(Debug, Clone, Subcommand)]
-pub enum LedgerCommand {
-    /// Print the vault's root verification key
-    ///
-    /// Keep it, on paper too: with it anyone can check the archive without trusting this host.
-    #[command(after_help = "\
-Example:
-  idswyft-vault ledger key --vault nightly")]
-    Key,
-    /// List events and the latest checkpoint of each log
-    #[command(after_help = "\
-Example:
-  idswyft-vault ledger show --signer 0011223344556677")]
-    Show {
-        /// Only the log of this signer
-        #[arg(long, value_name = "ID")]
-        signer: Option<String>,
-        /// Which copy to read.
-        #[command(flatten)]
-        access: AccessArgs,
-    },
 }

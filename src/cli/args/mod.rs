@@ -11,6 +11,7 @@ mod drill;
 pub mod escrow;
 mod hold;
 mod keys;
+mod ledger;
 mod mirror;
 mod nights;
 mod read;
@@ -29,11 +30,12 @@ pub use archive::{InitArgs, SnapshotArgs};
 pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
-pub use check::{LedgerArgs, LedgerCommand, LevelArg, VerifyArgs};
+pub use check::{LevelArg, VerifyArgs};
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use hold::{HoldArgs, HoldCommand};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
+pub use ledger::{LedgerArgs, LedgerCommand};
 pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
@@ -236,8 +238,7 @@ pub enum Command {
     Hold(HoldArgs),
     /// Run the nights: install, show or remove the schedule
     ///
-    /// What is scheduled needs no identity: it takes a snapshot, applies what it may of the
-    /// retention policy, and verifies keylessly.
+    /// What is scheduled needs no identity: it takes a snapshot and verifies keylessly.
     Schedule(ScheduleArgs),
     /// Tell whether the nights do what they should
     ///
@@ -360,6 +361,9 @@ mod tests {
             &["thaw", "latest", "--only", "database", "--thaw", "bulk", "--days", "3", "--wait"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
+            &["ledger", "checkpoint"],
+            &["ledger", "prove", "latest", "--store", "local"],
+            &["ledger", "check", "--since", "a", "--since", "b"],
             &["recipients", "add", "age1", "--kit", "kit"],
             &["recipients", "remove", "3f2a", "age1", "--kit", "kit"],
             &["signer", "add", "--role", "janitor", "-o", "x", "--event", "verified", "--kit", "k"],

@@ -1,5 +1,6 @@
 //! `init`: vaults, their recovery kits, and a config where there is none yet.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,15 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
     };
     let _lock = StateLock::take(&config.state_dir)?;
     let (mut reports, mut existing) = (Vec::new(), Vec::new());
-    for vault in config.select(session.global.vault.as_deref())? {
+    let vaults = config.select(session.global.vault.as_deref())?;
+    // Before anything is made: what an endpoint cannot do is found out too late otherwise.
+    let mut probes = BTreeMap::new();
+    for vault in &vaults {
+        if !StateDir::new(&config.state_dir, &vault.name).exists() {
+            probes.insert(vault.name.as_str(), probe_stores(vault, session)?);
+        }
+    }
+    for vault in vaults {
         let recipients = DataRecipients::parse(&vault.recipients)?;
         let new = NewVault {
             name: &vault.name,
@@ -77,15 +86,10 @@ pub fn run(args: &InitArgs, session: &Session) -> Result<Ending, Failure> {
         };
         let observer = session.progress.as_ref();
         let outside = session.outside();
-        // Before anything is made: what an endpoint cannot do is found out too late otherwise.
-        let probes = match StateDir::new(&config.state_dir, &vault.name).exists() {
-            true => Vec::new(),
-            false => probe_stores(vault, session)?,
-        };
         match init::create(new, &config.state_dir, &kit, &session.ask, &outside, observer) {
             Ok(report) => {
                 let state = StateDir::new(&config.state_dir, &vault.name);
-                for (store, probe) in &probes {
+                for (store, probe) in probes.get(vault.name.as_str()).into_iter().flatten() {
                     probing::record(&state, store, probe)?;
                 }
                 reports.push(report);

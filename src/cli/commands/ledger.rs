@@ -1,11 +1,20 @@
-//! `ledger`: the verification key, and what the signed logs record.
+//! `ledger`: the verification key, what the signed logs record, and what they prove.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::base::limits::NOTE_LEN_MAX;
 use crate::cli::access::{self, AccessArgs};
-use crate::cli::args::{LedgerArgs, LedgerCommand};
+use crate::cli::args::selection::{SelectError, Selector};
+use crate::cli::args::{LedgerArgs, LedgerCommand, UsageError};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
+use crate::format::ObjectKey;
+use crate::ops::history::{self, Since};
+use crate::vault;
 use crate::vault::ledger::{self, SignerLog};
 
 /// Prints the key or the events.
@@ -16,6 +25,11 @@ pub fn run(args: &LedgerArgs, session: &Session) -> Result<Ending, Failure> {
     match &args.command {
         LedgerCommand::Key => key(session),
         LedgerCommand::Show { signer, access } => show(session, access, signer.as_deref()),
+        LedgerCommand::Checkpoint { signer, access } => {
+            checkpoint(session, access, signer.as_deref())
+        }
+        LedgerCommand::Prove { id, access } => prove(session, access, id),
+        LedgerCommand::Check { since, access } => check(session, access, since),
     }
 }
 
@@ -39,21 +53,114 @@ fn key(session: &Session) -> Result<Ending, Failure> {
     Ok(Ending::Done)
 }
 
-fn show(session: &Session, access: &AccessArgs, signer: Option<&str>) -> Result<Ending, Failure> {
+/// Reads the logs of the vaults that are meant, or of one signer.
+fn logs_of(
+    session: &Session,
+    access: &AccessArgs,
+    signer: Option<&str>,
+) -> Result<Vec<SignerLog>, Failure> {
     let wanted = signer.map(str::parse::<crate::base::SignerId>).transpose()?;
     let mut logs = Vec::new();
     for auditor in access::auditors(session, access)? {
         let all = ledger::read_all(&auditor)?;
         logs.extend(all.into_iter().filter(|log| wanted.is_none_or(|id| id == log.signer)));
     }
+    Ok(logs)
+}
+
+/// Damaged logs end a command in its own way.
+fn ending_of(logs: &[SignerLog]) -> Ending {
+    match logs.iter().any(|log| !log.problems.is_empty()) {
+        true => Ending::Damaged,
+        false => Ending::Done,
+    }
+}
+
+fn checkpoint(
+    session: &Session,
+    access: &AccessArgs,
+    signer: Option<&str>,
+) -> Result<Ending, Failure> {
+    let logs = logs_of(session, access, signer)?;
+    let object = json!({ "ledgers": logs.iter().map(head_of).collect::<Vec<_>>() });
+    session.report.result(object, &session.progress.warnings(), || {
+        let texts = logs.iter().filter_map(|log| log.checkpoint.as_deref());
+        let texts: Vec<_> = texts.map(String::from_utf8_lossy).collect();
+        texts.join("\n")
+    })?;
+    Ok(ending_of(&logs))
+}
+
+fn prove(session: &Session, access: &AccessArgs, id: &str) -> Result<Ending, Failure> {
+    let auditor = access::auditor(session, access)?;
+    let logs = ledger::read_answered(&auditor)?;
+    let snapshot = Selector::parse(id)?.choose(&history::taken(&logs))?;
+    let unknown = || SelectError::Unknown { wanted: id.to_owned(), count: 0 };
+    let proof = history::prove(&auditor, &logs, snapshot)?.ok_or_else(unknown)?;
+    let text = String::from_utf8_lossy(&proof.compose()).into_owned();
+    let object = json!({ "snapshot": snapshot, "index": proof.index, "proof": text });
+    session.report.result(object, &session.progress.warnings(), || text.clone())?;
+    Ok(Ending::Done)
+}
+
+fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<Ending, Failure> {
+    let auditor = access::auditor(session, access)?;
+    let logs = ledger::read_all(&auditor)?;
+    let mut compared = Vec::new();
+    for path in since {
+        let kept = read_checkpoint(path)?;
+        compared.push((path, history::check_since(&auditor, &logs, &kept)?));
+    }
+    let is_extended = compared.iter().all(|(_, since)| since.problem.is_none());
+    let object = json!({
+        "ledgers": logs.iter().map(head_of).collect::<Vec<_>>(),
+        "since": compared.iter().map(|(path, since)| json!({
+            "file": path,
+            "signer": since.signer,
+            "size": since.then.size,
+            "root": since.then.root,
+            "problem": since.problem,
+        })).collect::<Vec<_>>(),
+    });
+    session.report.result(object, &session.progress.warnings(), || {
+        let heads = logs.iter().map(|log| format!("{}{}", problems_of(log), head_text(log)));
+        let compared = compared.iter().map(|(path, since)| {
+            let Since { signer, then, now, problem } = since;
+            let (path, size) = (words::printable(&path.display().to_string()), then.size);
+            match problem {
+                None => {
+                    format!("{path}: log {signer} extends it: {size} events then, {}\n", now.size)
+                }
+                Some(problem) => format!("{path}: log {signer} was rewritten: {problem}\n"),
+            }
+        });
+        heads.chain(compared).collect()
+    })?;
+    Ok(if is_extended { ending_of(&logs) } else { Ending::Damaged })
+}
+
+fn read_checkpoint(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(NOTE_LEN_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => {
+            let reason = format!("{}: {error}", path.display());
+            Err(UsageError::new("read the checkpoint that was kept", reason).into())
+        }
+    }
+}
+
+fn show(session: &Session, access: &AccessArgs, signer: Option<&str>) -> Result<Ending, Failure> {
+    let logs = logs_of(session, access, signer)?;
     let events: Vec<Value> = logs.iter().flat_map(events_of).collect();
     let heads: Vec<Value> = logs.iter().map(head_of).collect();
-    let damaged = logs.iter().any(|log| !log.problems.is_empty());
     let object = json!({ "ledgers": heads, "events": events });
     session.report.result(object, &session.progress.warnings(), || {
         logs.iter().map(text_of).collect::<String>()
     })?;
-    Ok(if damaged { Ending::Damaged } else { Ending::Done })
+    Ok(ending_of(&logs))
 }
 
 fn events_of(log: &SignerLog) -> Vec<Value> {
@@ -93,12 +200,18 @@ fn text_of(log: &SignerLog) -> String {
         let (time, name) = (words::time(event.time), event.payload.name());
         text.push_str(&format!("{} {:>6}  {time}  {name}{payload}\n", log.signer, event.seq));
     }
-    for (key, error) in &log.problems {
-        text.push_str(&words::printable(&format!("problem: {key}: {error}")));
-        text.push('\n');
-    }
-    text.push_str(&format!("{} size {} root {}\n", log.signer, log.head.size, log.head.root));
-    text
+    text + &problems_of(log) + &head_text(log)
+}
+
+fn problems_of(log: &SignerLog) -> String {
+    let line = |(key, error): &(ObjectKey, vault::Error)| {
+        format!("{}\n", words::printable(&format!("problem: {key}: {error}")))
+    };
+    log.problems.iter().map(line).collect()
+}
+
+fn head_text(log: &SignerLog) -> String {
+    format!("{} size {} root {}\n", log.signer, log.head.size, log.head.root)
 }
 
 /// Returns the id that an event is about, for the eye.

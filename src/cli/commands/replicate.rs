@@ -1,5 +1,6 @@
 //! `replicate`: gives one store what another has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use crate::cli::mirrors::{Bench, vaults_with};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::ops::Error;
-use crate::ops::replicate::{self, Replicated, Replication, Unsigned};
+use crate::ops::replicate::{self, Replicated, Replication};
 use crate::store::Store;
 use crate::vault::signed::Signed;
 
@@ -84,7 +85,7 @@ fn copy(
         source,
         target,
         signed: &signed,
-        unsigned: Unsigned::Leave,
+        begun: &BTreeMap::new(),
         scratch: &bench.scratch(target),
         now: session.clock.now(),
         settle: &|key, receipt| bench.settle(target, key, receipt),

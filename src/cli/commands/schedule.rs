@@ -9,7 +9,7 @@ use crate::cli::args::{
 use crate::cli::places;
 use crate::cli::report::{Ending, Failure};
 use crate::cli::session::Session;
-use crate::ops::schedule::{self, Host, Installed, LocalClock, Plan, Scheduler};
+use crate::ops::schedule::{self, Host, Installed, LocalClock, NightCheck, Plan, Scheduler};
 
 /// Installs, shows or removes the schedule.
 ///
@@ -74,7 +74,14 @@ fn summary(plan: &Plan) -> String {
 /// Says when the night begins, and what a change of clocks does to that.
 fn when(plan: &Plan) -> String {
     let Plan { at_utc, at_local, .. } = plan;
-    match plan.scheduler {
+    let check = match plan.check {
+        NightCheck::Verify => "",
+        NightCheck::Nothing => {
+            "nothing is verified at night: the credentials here may read no store (put_only), so \
+             let an auditor run `verify` elsewhere\n"
+        }
+    };
+    let when = match plan.scheduler {
         Scheduler::Systemd => format!(
             "every night at {at_utc} UTC, delayed by up to {} minutes: {at_local} here today, an \
              hour off when the clocks change\n",
@@ -84,7 +91,8 @@ fn when(plan: &Plan) -> String {
             "every night at {at_local} here: {at_utc} UTC today, outside the stack's hours in \
              summer and winter\n"
         ),
-    }
+    };
+    when + check
 }
 
 fn show(args: &ScheduleRootArgs, session: &Session) -> Result<Ending, Failure> {

@@ -84,6 +84,7 @@ fn object_of(line: &Line) -> Value {
         "kind": kind_of(&line.store),
         "pack_class": s3.map(|s3| s3.pack_class),
         "object_lock": lock_of(&line.store),
+        "lock_seen": lock_of(&line.store).map(|_| is_lock_seen(line)),
         "put_only": s3.is_some_and(|s3| s3.put_only),
         "waiting": line.waiting.map(|(count, _)| count),
         "waiting_len": line.waiting.map(|(_, len)| len),
@@ -91,6 +92,20 @@ fn object_of(line: &Line) -> Value {
         "verdict": verdict_of(line),
         "last_receipt": line.last.map(|time| time.to_string()),
     })
+}
+
+/// Tells whether the last probe saw objects locked.
+fn is_lock_seen(line: &Line) -> bool {
+    line.probe.as_ref().is_some_and(Probe::can_lock)
+}
+
+/// Returns how objects are locked, if that was seen and not only asked for.
+fn lock_text(line: &Line) -> &'static str {
+    match lock_of(&line.store) {
+        None => "-",
+        Some(mode) if is_lock_seen(line) => mode,
+        Some(_) => "asked, not seen",
+    }
 }
 
 /// Returns in a word what the last probe found.
@@ -124,7 +139,7 @@ fn text_of(lines: &[Line]) -> String {
             line.vault.clone(),
             line.store.name.clone(),
             class.to_owned(),
-            lock_of(&line.store).unwrap_or("-").to_owned(),
+            lock_text(line).to_owned(),
             waiting,
             line.last.map_or("-".to_owned(), words::time),
             verdict_of(line).to_owned(),

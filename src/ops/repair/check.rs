@@ -4,9 +4,9 @@ use super::{Depth, Repair};
 use crate::base::{Code, Coded, with_causes};
 use crate::format::ObjectKey;
 use crate::ops::Error;
-use crate::store::{self, Readiness, Stat};
+use crate::store::{self, Stat, Store};
 use crate::vault::delivery::hash_stored;
-use crate::vault::signed::{Expected, proves_damage};
+use crate::vault::signed::{Expected, may_pass, proves_damage};
 
 /// How an object was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum State {
     Missing,
     /// Otherwise.
     Damaged(Code, String),
+    /// It could not be read, which may pass.
+    Unread(Code, String),
 }
 
 /// What looking at an object told.
@@ -44,8 +46,7 @@ pub fn look(request: &Repair<'_>, key: &ObjectKey, expected: &Expected) -> Resul
     let stat = match store.stat(key) {
         Ok(Some(stat)) => stat,
         Ok(None) => return Ok(Seen::unread(State::Missing)),
-        Err(error) if proves_damage(store, &error) => return Ok(Seen::unread(damage(&error))),
-        Err(error) => return Err(error.into()),
+        Err(error) => return failed(store, error),
     };
     if let Some(wrong) = wrong_in(&stat, expected) {
         return Ok(Seen::unread(wrong));
@@ -57,7 +58,7 @@ pub fn look(request: &Repair<'_>, key: &ObjectKey, expected: &Expected) -> Resul
     if is_large && request.depth == Depth::Stored {
         return Ok(Seen::unread(State::Sound));
     }
-    if matches!(stat.readiness, Readiness::Frozen | Readiness::Thawing) {
+    if stat.is_cold() {
         return Ok(Seen { is_archived: true, ..Seen::unread(State::Sound) });
     }
     match hash_stored(store, key) {
@@ -73,17 +74,22 @@ pub fn look(request: &Repair<'_>, key: &ObjectKey, expected: &Expected) -> Resul
         Err(store::Error::Archived { .. }) => {
             Ok(Seen { is_archived: true, ..Seen::unread(State::Sound) })
         }
-        Err(error) if proves_damage(store, &error) => Ok(Seen::unread(damage(&error))),
-        Err(error) => Err(error.into()),
+        Err(error) => failed(store, error),
     }
 }
 
-fn damage(error: &store::Error) -> State {
-    let code = match error.code() {
-        Code::StoreUnavailable => Code::ObjectUnreadable,
-        code => code,
-    };
-    State::Damaged(code, with_causes(error))
+/// Says what an error tells of an object.
+fn failed(store: &dyn Store, error: store::Error) -> Result<Seen, Error> {
+    let (code, detail) = (error.code(), with_causes(&error));
+    if proves_damage(store, &error) {
+        let is_unreadable = code == Code::StoreUnavailable;
+        let code = if is_unreadable { Code::ObjectUnreadable } else { code };
+        return Ok(Seen::unread(State::Damaged(code, detail)));
+    }
+    match may_pass(store, &error) {
+        true => Ok(Seen::unread(State::Unread(code, detail))),
+        false => Err(error.into()),
+    }
 }
 
 /// Returns what size and checksum tell against an object.

@@ -290,7 +290,7 @@ impl Run<'_> {
         let (code, detail) = match &seen.state {
             State::Sound => return Ok(()),
             State::Missing => (Code::ObjectMissing, "it is not there".to_owned()),
-            State::Damaged(code, detail) => (*code, detail.clone()),
+            State::Damaged(code, detail) | State::Unread(code, detail) => (*code, detail.clone()),
         };
         let path = scratch_file(self.request.scratch, worker);
         let outcome =

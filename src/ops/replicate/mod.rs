@@ -10,7 +10,7 @@
 mod report;
 mod settling;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -24,21 +24,12 @@ use super::Error;
 use super::carrying::{Fetched, fetch, remove_scratch, scratch_file};
 use super::locks::Locks;
 use super::workers::{count_for, work_each};
-use crate::base::{Event, Observer, SignerId, SnapshotId};
+use crate::base::{Code, Digest, Event, Observer, SignerId, SnapshotId};
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::Inventory;
 use crate::store::{Content, Listed, Receipt, Store};
 use crate::vault::delivery::put_or_recognise;
-use crate::vault::signed::Signed;
-
-/// What becomes of an object that nothing signed names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsigned {
-    /// It stays where it is: a run that was interrupted left it, or somebody planted it.
-    Leave,
-    /// It goes over as it is: a host completes its own stores.
-    Copy,
-}
+use crate::vault::signed::{Expected, Signed};
 
 /// Told of every object that went over, with what the store said.
 pub type Settle<'a> = &'a (dyn Fn(&ObjectKey, &Receipt) -> Result<(), Error> + Sync);
@@ -51,8 +42,8 @@ pub struct Replication<'a> {
     pub target: &'a Arc<dyn Store>,
     /// What they must be.
     pub signed: &'a Signed,
-    /// What becomes of those that nothing signed names.
-    pub unsigned: Unsigned,
+    /// What a host proves besides: objects that it had begun to record, and their SHA-256.
+    pub begun: &'a BTreeMap<ObjectKey, Digest>,
     /// A directory for one object for each worker, and for the listings.
     pub scratch: &'a Path,
     /// The time, for locks.
@@ -100,8 +91,11 @@ impl Run<'_> {
     fn copy_all(&self) -> Result<(), Error> {
         self.copy_named(Folder::Vault, 1, |_| true)?;
         self.copy_named(Folder::Generations, self.workers, |_| true)?;
-        self.copy_listed(Folder::Packs)?;
-        self.copy_listed(Folder::Trees)?;
+        let mut seen = Inventory::create(self.request.scratch)?;
+        self.copy_listed(Folder::Packs, &mut seen)?;
+        self.copy_listed(Folder::Trees, &mut seen)?;
+        self.copy_unlisted(&mut seen)?;
+        drop(seen);
         let held = self.held_back()?;
         let free = |id: &SnapshotId| !held.contains(id);
         self.copy_named(Folder::Segments, self.workers, |key| match key {
@@ -147,31 +141,39 @@ impl Run<'_> {
             Ok(keys)
         };
         let there = names(self.request.target.as_ref())?;
-        let lacking: Vec<ObjectKey> = names(self.request.source.as_ref())?
-            .difference(&there)
-            .map(|(key, last)| unwritten(*key, *last))
-            .collect();
+        let mut meant = names(self.request.source.as_ref())?;
+        // What is signed and not listed is told, or found where a delete marker hides it.
+        let signed = self.request.signed.objects(folder).into_iter();
+        meant.extend(signed.filter(&wanted).map(|key| written(&key)));
+        let lacking: Vec<ObjectKey> =
+            meant.difference(&there).map(|(key, last)| unwritten(*key, *last)).collect();
         self.copy_each(workers, lacking.into_iter().map(Ok))
     }
 
-    /// Copies what is lacking of a folder with any number of names.
-    fn copy_listed(&self, folder: Folder) -> Result<(), Error> {
-        let mut there = Inventory::create(self.request.scratch)?;
+    /// Copies what is lacking of a folder with any number of names; takes note of what is there.
+    fn copy_listed(&self, folder: Folder, seen: &mut Inventory) -> Result<(), Error> {
         for listed in self.request.target.list(folder)? {
             if let Listed::Object(key, _) = listed? {
-                there.add(&key, 0)?;
+                seen.add(&key, 0)?;
             }
         }
         let lacking = self.request.source.list(folder)?.filter_map(|listed| match listed {
-            Ok(Listed::Object(key, _)) => match there.number(&key) {
-                Ok(None) => Some(Ok(key)),
-                Ok(Some(_)) => None,
-                Err(error) => Some(Err(error.into())),
-            },
+            Ok(Listed::Object(key, _)) => fresh(seen, key),
             Ok(Listed::Foreign(_)) => None,
             Err(error) => Some(Err(error.into())),
         });
         self.copy_each(self.workers, lacking)
+    }
+
+    /// Tries to copy the packs and trees that a list names and neither store shows (H-16).
+    fn copy_unlisted(&self, seen: &mut Inventory) -> Result<(), Error> {
+        let both = [Arc::clone(self.request.source), Arc::clone(self.request.target)];
+        for snapshot in self.request.signed.snapshots() {
+            let list = self.request.signed.list(&both, &snapshot.note)?.unwrap_or_default();
+            let lacking = list.iter().filter_map(|entry| fresh(seen, entry.key));
+            self.copy_each(self.workers, lacking)?;
+        }
+        Ok(())
     }
 
     fn copy_each(
@@ -186,13 +188,17 @@ impl Run<'_> {
     }
 
     fn copy(&self, worker: usize, key: &ObjectKey) -> Result<(), Error> {
-        let expected = self.request.signed.expected(key);
-        if expected.is_none() && self.request.unsigned == Unsigned::Leave {
+        let begun = || {
+            let sha256 = vec![*self.request.begun.get(key)?];
+            Some(Expected { sha256, len: None })
+        };
+        // A run that was interrupted left the others, or somebody planted them.
+        let Some(expected) = self.request.signed.expected(key).or_else(begun) else {
             self.tally().unsigned(key);
             return Ok(());
-        }
+        };
         let path = scratch_file(self.request.scratch, worker);
-        match fetch(self.request.source, key, expected.as_ref(), &path)? {
+        match fetch(self.request.source, key, &expected, &path)? {
             Fetched::Sound { sha256, len } => {
                 let target = self.locks.store_for(key)?;
                 let content = Content::File(&path);
@@ -201,9 +207,10 @@ impl Run<'_> {
                 self.observer.observe(Event::Advanced { len });
                 self.tally().copied(len);
             }
-            // It was listed a moment ago: whoever deletes it has good reasons or bad ones.
-            Fetched::Missing => self.tally().damaged(key, "it vanished while it was copied"),
-            Fetched::Damaged(detail) => self.tally().damaged(key, &detail),
+            Fetched::Missing => {
+                self.tally().damaged(Code::ObjectMissing, key, "it is not there".to_owned());
+            }
+            Fetched::Damaged(detail) => self.tally().damaged(Code::ObjectAltered, key, detail),
             Fetched::Archived => self.tally().archived(key),
         }
         Ok(())
@@ -234,6 +241,14 @@ impl Run<'_> {
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Returns an object that was not seen yet.
+fn fresh(seen: &mut Inventory, key: ObjectKey) -> Option<Result<ObjectKey, Error>> {
+    match seen.add(&key, 0) {
+        Ok(is_fresh) => is_fresh.then_some(Ok(key)),
+        Err(error) => Some(Err(error.into())),
     }
 }
 

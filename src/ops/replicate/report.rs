@@ -20,7 +20,8 @@ pub struct Replicated {
     pub stored_len: u64,
     /// Objects at the source that nothing signed names, and that stayed there.
     pub unsigned_count: u64,
-    /// Objects that are not at the source as they were signed; at most the first thousand.
+    /// Objects that are not at the source as they were signed, or in neither store; at most the
+    /// first thousand.
     pub damaged: Vec<Finding>,
     /// How many there are of them.
     pub damaged_count: u64,
@@ -50,11 +51,10 @@ impl Tally {
         self.report.unsigned_count += 1;
     }
 
-    pub fn damaged(&mut self, key: &ObjectKey, detail: &str) {
+    pub fn damaged(&mut self, code: Code, key: &ObjectKey, detail: String) {
         self.report.damaged_count += 1;
         if self.report.damaged.len() < LISTED_COUNT_MAX {
-            let (object, detail) = (key.to_string(), detail.to_owned());
-            self.report.damaged.push(Finding { code: Code::ObjectAltered, object, detail });
+            self.report.damaged.push(Finding { code, object: key.to_string(), detail });
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::NightJob;
 use super::error::ScheduleError;
 use super::time::TimeOfDay;
+use super::{NightCheck, NightJob};
 
 /// First line of what is ours in a crontab.
 pub const BEGIN: &str = "# idswyft-vault: begin; `schedule remove` takes out these lines";
@@ -38,10 +38,11 @@ pub fn line(job: &NightJob, at: TimeOfDay, user: UserField) -> Result<String, Sc
         None => String::new(),
     };
     // A snapshot with warnings ends with 4, and what there is must be verified all the same.
-    let command = format!(
-        "umask 077; export PATH={PATH}; {host}nice -n 10 {run} snapshot; \
-         nice -n 10 {run} verify --level stored --ping"
-    );
+    let check = match job.check {
+        NightCheck::Verify => format!("; nice -n 10 {run} verify --level stored --ping"),
+        NightCheck::Nothing => String::new(),
+    };
+    let command = format!("umask 077; export PATH={PATH}; {host}nice -n 10 {run} snapshot{check}");
     // To cron a percent sign is the end of the line.
     let command = command.replace('%', "\\%");
     Ok(format!("{} {} * * * {user}{command}\n", at.minute_of_hour(), at.hour()))

@@ -32,6 +32,16 @@ pub enum SourcePrograms {
     Foreign,
 }
 
+/// What the night does after the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NightCheck {
+    /// It verifies what the host may look at.
+    Verify,
+    /// Nothing: the host's credentials may read no store.
+    Nothing,
+}
+
 /// What the nightly run works with, in plain paths.
 #[derive(Debug, Clone)]
 pub struct NightJob {
@@ -53,6 +63,8 @@ pub struct NightJob {
     pub writes_for_others: bool,
     /// Where docker is, if the environment says so.
     pub docker_host: Option<String>,
+    /// What it does after the snapshot.
+    pub check: NightCheck,
 }
 
 impl NightJob {
@@ -68,6 +80,7 @@ impl NightJob {
             programs: SourcePrograms::Known,
             writes_for_others: false,
             docker_host: None,
+            check: NightCheck::Verify,
         }
     }
 
@@ -107,6 +120,8 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// Lines for the crontab, if it is one.
     pub lines: Option<String>,
+    /// What it does after the snapshot.
+    pub check: NightCheck,
 }
 
 /// A file to write.
@@ -143,6 +158,7 @@ pub fn plan(
                 file(host::TIMER, unit::timer(utc)),
             ],
             lines: None,
+            check: job.check,
         });
     }
     let local = time::choose_local(at, clock)?;
@@ -154,7 +170,15 @@ pub fn plan(
         _ => (Vec::new(), Some(cron::line(job, local, UserField::None)?)),
     };
     let at_utc = clock.utc(local).to_string();
-    Ok(Plan { scheduler, at_utc, at_local: local.to_string(), delay_s: 0, files, lines })
+    Ok(Plan {
+        scheduler,
+        at_utc,
+        at_local: local.to_string(),
+        delay_s: 0,
+        files,
+        lines,
+        check: job.check,
+    })
 }
 
 /// Returns a path as text that a line of a unit or a crontab can hold.

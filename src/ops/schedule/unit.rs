@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ScheduleError;
 use super::time::{TimeOfDay, delay_s};
-use super::{NightJob, OWN_MARK, SourcePrograms};
+use super::{NightCheck, NightJob, OWN_MARK, SourcePrograms};
 
 /// Directories that `ProtectHome=` hides.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
@@ -40,13 +40,17 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 /// If a path cannot be written in it.
 pub fn service(job: &NightJob) -> Result<String, ScheduleError> {
     let run = format!("{} --config {} --quiet", word(&job.program)?, word(&job.config)?);
+    let check = match job.check {
+        NightCheck::Verify => format!("ExecStart={run} verify --level stored --ping\n"),
+        NightCheck::Nothing => String::new(),
+    };
     let mut text = format!(
         "{OWN_MARK}\n[Unit]\nDescription=Snapshot and check of the Idswyft archive\n\
          Wants=network-online.target\n\
          After=network-online.target docker.service postgresql.service\n\n\
          [Service]\nType=oneshot\n\
          ExecStart={run} snapshot\n\
-         ExecStart={run} verify --level stored --ping\n\
+         {check}\
          # Done with warnings, which `status` tells.\nSuccessExitStatus=4\n\
          UMask=0077\nNice=10\nIOSchedulingClass=best-effort\nIOSchedulingPriority=7\n\
          MemoryMax=2G\n\n{HARDENING}"
@@ -209,6 +213,8 @@ mod tests {
             format!("ExecStart={run} verify --level stored --ping"),
         ];
         assert_eq!(starts, expected);
+        job.check = NightCheck::Nothing;
+        assert!(!service(&job).unwrap().contains("verify"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Asking for packs: on the list first, as many at a time as the store takes. Spec: `thaw.md` §3.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ impl Thaw {
                 return Err(ThawError::TierNotOffered { tier, class, offered }.into());
             }
         }
-        let mut due: Vec<ObjectKey> = frozen.iter().map(|pack| pack.key).collect();
-        due.extend(self.expiring(packs, tier).map(|pack| pack.key));
+        let mut due: Vec<&Pack> = frozen.clone();
+        due.extend(self.expiring(packs, tier));
         if !due.is_empty() {
             self.request(&due, tier)?;
         }
@@ -79,10 +80,10 @@ impl Thaw {
         })
     }
 
-    fn request(&self, due: &[ObjectKey], tier: ThawTier) -> Result<(), Error> {
+    fn request(&self, due: &[&Pack], tier: ThawTier) -> Result<(), Error> {
         let mut list = self.list().ok_or(ThawError::NoPlace)?;
         let now = self.clock.now();
-        due.iter().for_each(|key| list.ask(key, tier, self.days, now));
+        due.iter().for_each(|pack| list.ask(&pack.key, tier, self.days, now));
         list.save()?;
         let mut left = due.to_vec();
         let mut last = None;
@@ -90,14 +91,14 @@ impl Thaw {
             if attempt > 0 {
                 self.waiter.wait(PAUSE * 2_u32.pow(attempt));
             }
-            let mut failed = Vec::new();
+            let mut failed = BTreeSet::new();
             for some in left.chunks(SAVED_COUNT) {
                 for (key, error) in self.request_some(some, tier, &mut list)? {
-                    failed.push(key);
+                    failed.insert(key);
                     last = Some(error);
                 }
             }
-            left = failed;
+            left.retain(|pack| failed.contains(&pack.key));
             if left.is_empty() {
                 return Ok(());
             }
@@ -117,18 +118,22 @@ impl Thaw {
     /// Makes some requests and writes the list; returns those that are worth making again.
     fn request_some(
         &self,
-        keys: &[ObjectKey],
+        packs: &[&Pack],
         tier: ThawTier,
         list: &mut RequestList,
     ) -> Result<Vec<(ObjectKey, store::Error)>, Error> {
         let answers: Mutex<Answers> = Mutex::default();
         // The first refusal ends it: the next would be refused as well.
-        let refused = each_at_once(self.store.calls_at_once(), keys, |key| {
-            let answer = self.store.thaw(key, tier, self.days);
-            let is_refused = answer.as_ref().is_err_and(|error| !is_passing(error));
-            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((*key, answer));
-            if is_refused { Err(()) } else { Ok(()) }
-        });
+        let refused =
+            each_at_once(self.store.calls_at_once(), packs, |Pack { key, view, .. }| {
+                let answer = view.thaw(key, tier, self.days);
+                let is_refused = answer.as_ref().is_err_and(|error| !is_passing(error));
+                answers
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .push((*key, answer));
+                if is_refused { Err(()) } else { Ok(()) }
+            });
         let mut failed = Vec::new();
         let mut refusal = None;
         for (key, answer) in answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {

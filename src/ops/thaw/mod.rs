@@ -60,6 +60,7 @@ impl Waiter for Sleeper {
 }
 
 /// One store's packs, and everything that thawing them takes.
+#[derive(Clone)]
 pub struct Thaw {
     /// The store.
     pub store: Arc<dyn Store>,
@@ -97,7 +98,7 @@ impl Thaw {
         if !self.store.has_classes() {
             return Ok(Vec::new());
         }
-        Ok(survey(self.store.as_ref(), need, self.clock.now())?)
+        Ok(survey(&self.store, need, self.clock.now())?)
     }
 
     /// Makes the plan of packs as they stand. Nothing is changed or asked for.

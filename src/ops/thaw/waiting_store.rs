@@ -141,7 +141,13 @@ impl Store for WaitingStore {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        self.inner().versions(key)
+        let views = self.inner().versions(key)?;
+        // The copy of an older version expires as well.
+        let waiting = |view| -> Arc<dyn Store> {
+            let thaw = Thaw { store: view, ..self.thaw.clone() };
+            Arc::new(Self { thaw, need: self.need.clone() })
+        };
+        Ok(views.into_iter().map(waiting).collect())
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {

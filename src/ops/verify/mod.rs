@@ -9,6 +9,7 @@
 //!
 //! Damage is a finding, never an end: everything else is still looked at.
 
+mod barred;
 mod contents;
 mod counts;
 mod ledger;
@@ -26,7 +27,7 @@ use super::Error;
 pub use counts::StoredCounts;
 
 use crate::base::limits::FINDINGS_MAX;
-use crate::base::{Code, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -139,18 +140,22 @@ struct Collector<'a> {
     observer: &'a dyn Observer,
     findings: Mutex<Findings>,
     gaps: Mutex<BTreeSet<String>>,
+    level: Level,
+    barred: Mutex<BTreeMap<barred::Kind, bool>>,
     counts: Mutex<StoredCounts>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
 
 impl<'a> Collector<'a> {
-    fn new(auditor: &'a Auditor, observer: &'a dyn Observer) -> Self {
+    fn new(auditor: &'a Auditor, level: Level, observer: &'a dyn Observer) -> Self {
         Self {
             auditor,
             observer,
             findings: Mutex::default(),
             gaps: Mutex::default(),
+            level,
+            barred: Mutex::default(),
             counts: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
@@ -174,11 +179,41 @@ impl<'a> Collector<'a> {
             true => self.auditor.damage_of_signed(&error),
             false => self.auditor.damage(&error),
         };
-        let Some(code) = code else { return Err(error.into()) };
+        let Some(code) = code else {
+            return match object.parse().is_ok_and(|key: ObjectKey| self.is_barred(&key, &error)) {
+                true => Ok(()),
+                false => Err(error.into()),
+            };
+        };
         let causes = std::iter::successors(error.source(), |cause| (*cause).source());
         let causes: String = causes.map(|cause| format!(": {cause}")).collect();
         self.add(code, object, format!("{error}{causes}"));
         Ok(())
+    }
+
+    /// Tells whether an error says that these credentials may look at no object of a kind, and then
+    /// records that this was left out (N-17). One object that is refused and others that are not is
+    /// another matter: somebody may have made it so.
+    fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
+        let Some(kind) = barred::Kind::of(key).filter(|_| self.level <= Level::Stored) else {
+            return false;
+        };
+        if error.code() != Code::StoreDenied {
+            return false;
+        }
+        let mut barred = held(&self.barred);
+        let store = self.auditor.store().as_ref();
+        let is_barred = *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store));
+        drop(barred);
+        if is_barred {
+            self.leave_out(kind.gap());
+        }
+        is_barred
+    }
+
+    /// Tells whether it is known that objects like this one may not be looked at.
+    fn is_known_barred(&self, key: &ObjectKey) -> bool {
+        barred::Kind::of(key).is_some_and(|kind| held(&self.barred).get(&kind) == Some(&true))
     }
 
     /// Records what this run could not look at.
@@ -246,7 +281,7 @@ pub fn verify(
 ) -> Result<VerifyReport, Error> {
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
-    let collector = Collector::new(auditor, observer);
+    let collector = Collector::new(auditor, level, observer);
     let ledger::Checked { heads, notes, shredded } = ledger::check(auditor, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();

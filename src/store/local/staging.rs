@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::LocalStore;
 use super::directory::{Directory, Found};
 use crate::base::Digest;
+use crate::base::entropy::process_tag;
 use crate::store::{Error, STAGING_PREFIX};
 
 /// Where a store's unfinished files are, in its root.
@@ -146,12 +147,12 @@ impl LocalStore {
 
 /// Creates a staging file under a name that nobody has.
 pub(super) fn create(directory: &Directory, counter: &AtomicU64) -> io::Result<(File, String)> {
-    let process = std::process::id();
+    let process = process_tag();
     loop {
         let count = counter.fetch_add(1, Ordering::Relaxed);
         let name = format!("{STAGING_PREFIX}{process}-{count}");
         match directory.create_file(&name) {
-            // Left by a crashed run with the same process number, or in use by another container.
+            // Whoever has it, it is not ours.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => return created.map(|file| (file, name)),
         }

@@ -53,7 +53,7 @@ capabilities! {
     ChecksumTaken,
     /// A PUT whose bytes do not have the SHA-256 sent with them is refused.
     ChecksumChecked,
-    /// HEAD returns the SHA-256 of an object.
+    /// HEAD returns the SHA-256 of an object's bytes, and not the one that was sent along.
     ChecksumReturned,
     /// GET returns the bytes that were put.
     BytesKept,
@@ -178,6 +178,12 @@ impl Probe {
         self.verdict(capability) == Verdict::Yes
     }
 
+    /// Tells whether anything was put: not into a bucket that would lock it (K-7).
+    pub fn is_tried(&self) -> bool {
+        self.verdict(Capability::NoDefaultRetention) != Verdict::No
+            || self.seen.contains_key(&Capability::BytesKept)
+    }
+
     /// Returns what has to be worked around.
     pub fn quirks(&self) -> Quirks {
         let lacks = |capability| self.verdict(capability) == Verdict::No;
@@ -185,6 +191,7 @@ impl Probe {
             ignores_if_none_match: lacks(Capability::PutNew) || lacks(Capability::PutNewAtOnce),
             refuses_checksum_header: lacks(Capability::ChecksumTaken),
             ignores_checksum: lacks(Capability::ChecksumChecked),
+            echoes_checksum: lacks(Capability::ChecksumReturned),
         }
     }
 

@@ -59,6 +59,20 @@ fn every_capability_that_is_missing_is_told_where_it_matters() {
     assert_eq!(worst(&blind, &LOCKED), Some(Weight::Refused));
 }
 
+/// K-7
+#[test]
+fn a_bucket_in_which_nothing_was_tried_is_told_for_that_alone() {
+    let mut probe = Probe::new("s3://b/p", Timestamp::UNIX_EPOCH);
+    probe.saw(Capability::LockConfiguration, Verdict::Yes, "Enabled");
+    probe.saw(Capability::NoDefaultRetention, Verdict::No, "COMPLIANCE");
+    assert!(!probe.is_tried() && all_yes().is_tried());
+    for (wanted, weight) in [(LOCKED, Weight::Refused), (Wanted::default(), Weight::Warning)] {
+        let found = probe.shortfalls(&wanted);
+        let found: Vec<_> = found.iter().map(|short| (short.weight, short.capability)).collect();
+        assert_eq!(found, [(weight, Capability::NoDefaultRetention)]);
+    }
+}
+
 /// K-5
 #[test]
 fn a_record_is_read_as_it_was_written() {

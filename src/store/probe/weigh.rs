@@ -43,7 +43,7 @@ impl Probe {
 
     fn shortfall(&self, capability: Capability, wanted: &Wanted) -> Option<Shortfall> {
         let verdict = self.verdict(capability);
-        if verdict == Verdict::Yes {
+        if verdict == Verdict::Yes || (!self.is_tried() && !self.seen.contains_key(&capability)) {
             return None;
         }
         let (weight, remedy) = self.weigh(capability, verdict, wanted)?;
@@ -82,7 +82,8 @@ impl Probe {
             ),
             C::NoDefaultRetention if verdict == Verdict::No => (
                 Warning,
-                "remove the bucket's default retention: nothing could be pruned before it ends",
+                "remove the bucket's default retention: nothing could be pruned before it ends; \
+                 then see with `store check` what the endpoint does",
             ),
             C::NoDefaultRetention => return None,
             C::Class if wanted.pack_class != StorageClass::Standard => (

@@ -19,6 +19,8 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -61,6 +63,8 @@ pub struct Pace {
     pub attempt: Duration,
     /// Longest wait for the next bytes of an answer.
     pub stall: Duration,
+    /// Bytes a second that an answer must at least bring, once it has had its first wait.
+    pub speed_min: u64,
     /// Wait before the second try; it doubles.
     pub backoff: Duration,
     /// Tries of one call.
@@ -70,7 +74,8 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         let (attempt, stall) = (ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT);
-        Self { attempt, stall, backoff: Duration::from_secs(1), attempts: ATTEMPTS }
+        let (speed_min, backoff) = (SPEED_MIN, Duration::from_secs(1));
+        Self { attempt, stall, speed_min, backoff, attempts: ATTEMPTS }
     }
 }
 
@@ -79,8 +84,8 @@ impl Pace {
     pub fn timeouts(&self, len: u64, settings: &S3Settings) -> TimeoutConfig {
         let speed = match settings.upload_limit {
             // All uploads in flight share the rate.
-            Some(limit) => SPEED_MIN.min(limit / (2 * u64::from(settings.in_flight()))).max(1),
-            None => SPEED_MIN,
+            Some(limit) => self.speed_min.min(limit / (2 * u64::from(settings.in_flight()))).max(1),
+            None => self.speed_min,
         };
         let attempt = self.attempt + Duration::from_secs(len / speed);
         let whole = attempt.saturating_mul(self.attempts) + self.backoff * 20;
@@ -90,6 +95,15 @@ impl Pace {
             .operation_attempt_timeout(attempt)
             .operation_timeout(whole)
             .build()
+    }
+}
+
+impl Pace {
+    /// Returns how long the next bytes of an answer may take that brought so many in so much time:
+    /// none, if it is too slow. The time in which nobody asked for bytes does not count.
+    pub fn patience(&self, received: u64, waited: Duration) -> Option<Duration> {
+        let allowed = self.stall + Duration::from_secs(received / self.speed_min.max(1));
+        allowed.checked_sub(waited).filter(|left| !left.is_zero()).map(|left| left.min(self.stall))
     }
 }
 
@@ -232,8 +246,32 @@ fn http_client(settings: &S3Settings) -> Result<SharedHttpClient, Refusal> {
     let context = TlsContext::builder().with_trust_store(trust).build();
     let context = context.map_err(|error| (Fault::CaFile, error.into()))?;
     let provider = tls::Provider::Rustls(CryptoMode::Ring);
-    let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
-    Ok(client.tls_context(context).build_https())
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let proxy = proxy_of(variable).map_err(|reason| (Fault::Proxy, reason.into()))?;
+    let client = aws_smithy_http_client::Builder::new();
+    Ok(client.build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_proxy_config(Some(proxy.clone()));
+        connector.tls_provider(provider.clone()).tls_context(context.clone()).build()
+    }))
+}
+
+/// Returns the proxy that the environment names for HTTPS. What is asked for without TLS goes
+/// straight: the metadata of a cloud's machine, and servers of one's own.
+fn proxy_of(variable: impl Fn(&str) -> Option<String>) -> Result<ProxyConfig, String> {
+    let named = |names: [&str; 2]| names.into_iter().find_map(&variable);
+    let Some(url) = named(["https_proxy", "HTTPS_PROXY"]) else {
+        return Ok(ProxyConfig::disabled());
+    };
+    let url = if url.contains("://") { url } else { format!("http://{url}") };
+    // The URL may hold a password, so it is not told.
+    let proxy = ProxyConfig::https(url).map_err(|_| "HTTPS_PROXY is no URL of a proxy")?;
+    Ok(match named(["no_proxy", "NO_PROXY"]) {
+        Some(rules) => proxy.no_proxy(rules),
+        None => proxy,
+    })
 }
 
 /// Reads a bundle of certificates; the client would panic if one of them did not parse.
@@ -269,5 +307,41 @@ impl ClassifyRetry for Conflicts {
 
     fn name(&self) -> &'static str {
         "conditional request conflicts"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_of_the_environment_is_for_https_and_is_never_told() {
+        let environment = |pairs: &'static [(&str, &str)]| {
+            proxy_of(move |name| {
+                let found = pairs.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(environment(&[]).unwrap().is_disabled());
+        assert!(environment(&[("HTTP_PROXY", "http://p:1")]).unwrap().is_disabled());
+        for url in ["http://u:secret@p:3128", "p:3128"] {
+            let pairs: &'static [(&str, &str)] = Box::leak(Box::new([("HTTPS_PROXY", url)]));
+            assert!(!environment(pairs).unwrap().is_disabled());
+        }
+        let refused = environment(&[("https_proxy", "http://u:secret@ p")]).unwrap_err();
+        assert!(!refused.contains("secret"), "{refused}");
+    }
+
+    /// B-18
+    #[test]
+    fn an_answer_that_drips_is_given_up_and_one_that_is_slow_is_not() {
+        let pace = Pace::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(pace.patience(0, Duration::ZERO), Some(pace.stall));
+        // A byte a second, forever.
+        assert_eq!(pace.patience(59, seconds(59)), Some(seconds(1)));
+        assert_eq!(pace.patience(61, seconds(61)), None);
+        // Twice the least speed, for an hour.
+        assert_eq!(pace.patience(2 * SPEED_MIN * 3600, seconds(3600)), Some(pace.stall));
     }
 }

@@ -26,6 +26,8 @@ pub enum Fault {
     Tls,
     /// The file with the certificates cannot be used.
     CaFile,
+    /// The environment names a proxy that cannot be used.
+    Proxy,
     /// The bucket locks nothing.
     NoObjectLock,
     /// The server refuses the header with the SHA-256.
@@ -47,6 +49,7 @@ impl Fault {
             Self::ClockSkewed => Code::ClockSkewed,
             Self::NotS3 => Code::EndpointForeign,
             Self::Tls | Self::CaFile => Code::EndpointUntrusted,
+            Self::Proxy => Code::ConfigInvalid,
             Self::NoObjectLock => Code::LockUnavailable,
             Self::ChecksumRefused => Code::ChecksumRefused,
             Self::Busy => Code::StoreBusy,
@@ -71,6 +74,7 @@ impl fmt::Display for Fault {
             Self::NotS3 => f.write_str("what answers is not an S3 server"),
             Self::Tls => f.write_str("the endpoint does not prove who it is"),
             Self::CaFile => f.write_str("ca_file holds no certificates to check the endpoint by"),
+            Self::Proxy => f.write_str("the proxy that the environment names cannot be used"),
             Self::NoObjectLock => f.write_str("the bucket has no Object Lock"),
             Self::ChecksumRefused => f.write_str("the server refuses the checksum header"),
             Self::Busy => f.write_str("the server asks for fewer requests, after every try"),

@@ -37,6 +37,7 @@ impl S3Store {
             place: self.inner.place.address(folder.name()),
             rows: VecDeque::new(),
             token: None,
+            last: String::new(),
             is_last: false,
         };
         names.turn()?;
@@ -58,6 +59,8 @@ struct Pages {
     place: String,
     rows: VecDeque<Listed>,
     token: Option<String>,
+    // The greatest name of the pages before.
+    last: String,
     is_last: bool,
 }
 
@@ -79,6 +82,10 @@ impl Pages {
                 return Err(store.inner.not_s3(call, "the listing does not name the bucket"));
             }
             store.inner.bucket_seen.store(true, Ordering::Relaxed);
+            let names = page.contents().iter().filter_map(|object| object.key());
+            if !grows(&mut self.last, names, Repeats::Refused) {
+                return Err(not_turning(store, call));
+            }
             for object in page.contents() {
                 self.rows.extend(listed(store, object));
             }
@@ -111,13 +118,39 @@ impl Iterator for Pages {
     }
 }
 
+/// Whether a page may end with the name that the one before ended with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// It may not.
+    Refused,
+    /// It may: the name has more versions.
+    Allowed,
+}
+
+/// Tells whether a page goes beyond those before it, and takes note of how far: a server that goes
+/// on for ever tells again what it told before.
+pub fn grows<'a>(
+    last: &mut String,
+    names: impl Iterator<Item = &'a str>,
+    repeats: Repeats,
+) -> bool {
+    let Some(greatest) = names.max() else { return true };
+    let grows = last.is_empty()
+        || greatest > last.as_str()
+        || (repeats == Repeats::Allowed && greatest == last.as_str());
+    if grows {
+        greatest.clone_into(last);
+    }
+    grows
+}
+
 /// Says that a listing does not come to an end.
 pub fn not_turning(store: &S3Store, call: Call<'_>) -> Error {
     Error::Unavailable {
         store: store.inner.name.clone(),
         action: call.action,
         place: call.place.to_owned(),
-        source: "the listing does not come to an end".into(),
+        source: "the listing does not come to an end: it tells what it told before".into(),
     }
 }
 
@@ -159,5 +192,31 @@ pub fn readiness_of(class: StorageClass, restore: Option<&RestoreStatus>) -> Rea
             Some(until) => Readiness::Thawed(time_of(until)),
             None => Readiness::Frozen,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B-19
+    #[test]
+    fn a_listing_whose_pages_do_not_go_on_is_told_from_one_whose_do() {
+        let pages: [(&[&str], bool, bool); 6] = [
+            (&["b", "a"], true, true),
+            (&["c", "d"], true, true),
+            (&[], true, true),
+            (&["d"], false, true),
+            (&["a", "c"], false, false),
+            // Not every server sorts as S3 does.
+            (&["e", "c"], true, true),
+        ];
+        for (repeats, pick) in [(Repeats::Refused, 0), (Repeats::Allowed, 1)] {
+            let mut last = String::new();
+            for (names, refused, allowed) in pages {
+                let found = grows(&mut last, names.iter().copied(), repeats);
+                assert_eq!(found, [refused, allowed][pick], "{names:?}");
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@
 mod client;
 mod delete;
 mod fault;
+mod grouped;
 mod list;
 mod place;
 mod probe;
@@ -47,7 +48,7 @@ use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
     Content, Error, Listing, Probe, ProbeRequest, Receipt, Stat, Store, ThawAnswer, ThawTier,
-    error::Cause,
+    VersionListing, error::Cause,
 };
 
 /// Holds objects in a bucket; clones and views share the client.
@@ -312,6 +313,10 @@ impl Store for S3Store {
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         self.views(key)
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.names_with_versions(folder)
     }
 
     fn probe(&self, request: &ProbeRequest<'_>) -> Result<Option<Probe>, Error> {

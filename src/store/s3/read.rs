@@ -1,6 +1,7 @@
 //! How objects are looked at and read, and what a bucket says of thawed copies.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -34,7 +35,12 @@ impl S3Store {
             Ok(output) if output.e_tag().is_none() => {
                 Err(self.inner.not_s3(call, "the answer to a HEAD has no ETag"))
             }
-            Ok(output) => Ok(Some(stat_of(&output))),
+            Ok(output) => {
+                let mut stat = stat_of(&output);
+                stat.checksum =
+                    stat.checksum.filter(|_| !self.inner.settings.quirks.echoes_checksum);
+                Ok(Some(stat))
+            }
             Err(failure) if is_missing(&failure) => {
                 self.inner.check_bucket()?;
                 Ok(None)
@@ -86,8 +92,7 @@ impl S3Store {
         let got = self.fetch(key, None).map_err(|failure| self.unread(key, failure))?;
         let len = got.content_length().and_then(|len| u64::try_from(len).ok());
         let tag = got.e_tag().map(str::to_owned);
-        let (store, key, body) = (self.clone(), *key, got.body);
-        Ok(Stream { store, key, body, tag, ready: Bytes::new(), read: 0, len, resumes: RESUMES })
+        Ok(Stream::new(self.clone(), *key, got.body, tag, 0, len))
     }
 
     /// Reads an object whole, if it is not longer than allowed (C5).
@@ -147,15 +152,14 @@ impl S3Store {
             return Err(truncated(found));
         }
         let tag = got.e_tag().map(str::to_owned);
-        let (store, ready, read) = (self.clone(), Bytes::new(), offset - skip);
+        let read = offset - skip;
         let end = told.map(|told| read.saturating_add(told));
-        let (key, body, resumes) = (*key, got.body, RESUMES);
-        let mut stream = Stream { store, key, body, tag, ready, read, len: end, resumes };
+        let mut stream = Stream::new(self.clone(), *key, got.body, tag, read, end);
         let mut bytes = vec![0; len];
         let copied = io::copy(&mut (&mut stream).take(skip), &mut io::sink());
         copied.and_then(|_| stream.read_exact(&mut bytes)).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => truncated(stream.read),
-            _ => self.broken(&key, error),
+            _ => self.broken(key, error),
         })?;
         Ok(bytes)
     }
@@ -194,17 +198,43 @@ pub struct Stream {
     read: u64,
     len: Option<u64>,
     resumes: u32,
+    // What this answer brought so far, and how long it was waited for.
+    received: u64,
+    waited: Duration,
 }
 
 impl Stream {
+    /// Reads an answer that begins at `read` in the object and was told to end at `len`.
+    fn new(
+        store: S3Store,
+        key: ObjectKey,
+        body: ByteStream,
+        tag: Option<String>,
+        read: u64,
+        len: Option<u64>,
+    ) -> Self {
+        let (ready, resumes, received, waited) = (Bytes::new(), RESUMES, 0, Duration::ZERO);
+        Self { store, key, body, tag, ready, read, len, resumes, received, waited }
+    }
+
     /// Waits for the next bytes; none at the end.
     fn next(&mut self) -> io::Result<Option<Bytes>> {
         let live = self.store.inner.live().map_err(io::Error::other)?;
-        let stall = live.pace.stall;
-        let next =
-            live.runtime.block_on(async { tokio::time::timeout(stall, self.body.next()).await });
+        let Some(patience) = live.pace.patience(self.received, self.waited) else {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the answer comes too slowly"));
+        };
+        let (next, waited) = live.runtime.block_on(async {
+            // Two moments that are as far beyond the wait as it is long differ by what it took.
+            let began = tokio::time::sleep(patience).deadline();
+            let next = tokio::time::timeout(patience, self.body.next()).await;
+            (next, tokio::time::sleep(patience).deadline() - began)
+        });
+        self.waited += waited;
         match next {
-            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+            Ok(Some(Ok(bytes))) => {
+                self.received += bytes.len() as u64;
+                Ok(Some(bytes))
+            }
             Ok(Some(Err(error))) => Err(io::Error::other(super::said::chain(&error))),
             Ok(None) if self.len.is_some_and(|len| self.read < len) => {
                 Err(io::ErrorKind::ConnectionReset.into())
@@ -228,6 +258,7 @@ impl Stream {
             return Err(broke);
         }
         self.body = got.body;
+        (self.received, self.waited) = (0, Duration::ZERO);
         Ok(())
     }
 }

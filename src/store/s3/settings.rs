@@ -65,4 +65,7 @@ pub struct Quirks {
     /// It takes bytes that do not have the checksum sent with them. Then a file is hashed here
     /// before it is sent.
     pub ignores_checksum: bool,
+    /// It tells of an object the checksum that was sent along, whatever the bytes have, or none.
+    /// Then none that it tells counts.
+    pub echoes_checksum: bool,
 }

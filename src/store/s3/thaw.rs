@@ -21,12 +21,12 @@ impl S3Store {
             let store = self.inner.name.clone();
             Error::NotThawable { store, key: *key, reason }
         };
-        let tier = match tier {
+        let wanted_tier = match tier {
             ThawTier::Bulk => Tier::Bulk,
             ThawTier::Standard => Tier::Standard,
             ThawTier::Expedited => Tier::Expedited,
         };
-        let job = GlacierJobParameters::builder().tier(tier).build();
+        let job = GlacierJobParameters::builder().tier(wanted_tier).build();
         let job = job.map_err(|_| not_thawable("the tier is not one"))?;
         let version = self.version_of(key);
         // The client does not tell 200 from 202, so what was there before is looked at.
@@ -59,7 +59,7 @@ impl S3Store {
                     not_thawable("this tier is not for its class")
                 }
                 "GlacierExpeditedRetrievalNotAvailable" => {
-                    not_thawable("expedited thaws are not available now; use another tier")
+                    Error::TierBusy { store: self.inner.name.clone(), key: *key, tier }
                 }
                 "MethodNotAllowed" | "NotImplemented" => not_thawable("the server thaws nothing"),
                 _ => *failure.error,

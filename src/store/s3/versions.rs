@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError};
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::{ObjectVersion, OptionalObjectAttributes};
 
-use super::list::{EMPTY_PAGES_MAX, is_unlisted, name_of, not_turning, readiness_of};
+use super::list::{
+    EMPTY_PAGES_MAX, Repeats, grows, is_unlisted, name_of, not_turning, readiness_of,
+};
 use super::said::Failure;
 use super::{S3Store, time_of};
 use crate::format::{Folder, ObjectKey};
@@ -46,8 +48,9 @@ struct Version {
 
 /// A page of versions, and where the next begins.
 #[derive(Default, Clone, PartialEq, Eq)]
-struct Marker {
-    key: Option<String>,
+pub struct Marker {
+    /// The name that was listed last.
+    pub key: Option<String>,
     version: Option<String>,
 }
 
@@ -126,7 +129,8 @@ impl S3Store {
         Ok(Some(found.into_iter().map(|(_, version)| version).collect()))
     }
 
-    fn version_page(
+    /// Gets a page of versions.
+    pub(super) fn version_page(
         &self,
         prefix: &str,
         place: &str,
@@ -165,16 +169,37 @@ impl S3Store {
     }
 }
 
-const LIST_RIGHT: &str = "s3:ListBucketVersions";
+/// The right that listing versions takes.
+pub const LIST_RIGHT: &str = "s3:ListBucketVersions";
 
 /// Returns where the next page begins; none after the last, an error if it does not move on.
-fn next_marker(page: &ListObjectVersionsOutput, last: &Marker) -> Option<Result<Marker, ()>> {
+pub fn next_marker(page: &ListObjectVersionsOutput, last: &Marker) -> Option<Result<Marker, ()>> {
     if !page.is_truncated().unwrap_or(false) {
         return None;
     }
     let key = page.next_key_marker().map(str::to_owned);
     let next = Marker { key, version: page.next_version_id_marker().map(str::to_owned) };
     Some(if next == *last || next.key.is_none() { Err(()) } else { Ok(next) })
+}
+
+/// Returns every name in a page of versions.
+pub fn names_in(page: &ListObjectVersionsOutput) -> impl Iterator<Item = &str> {
+    let versions = page.versions().iter().filter_map(|version| version.key());
+    versions.chain(page.delete_markers().iter().filter_map(|marker| marker.key()))
+}
+
+/// Returns what a listing tells of a version.
+pub fn stat_of(version: &ObjectVersion) -> Stat {
+    let class = version.storage_class().map(|class| class.as_str());
+    let class = class.and_then(StorageClass::parse).unwrap_or_default();
+    Stat {
+        len: version.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
+        modified: version.last_modified().and_then(time_of).unwrap_or_default(),
+        class,
+        readiness: readiness_of(class, version.restore_status()),
+        checksum: None,
+        lock: None,
+    }
 }
 
 /// The objects of a folder by their versions: each once, also where none is to be seen.
@@ -185,8 +210,9 @@ pub struct VersionPages {
     rows: VecDeque<Listed>,
     marker: Marker,
     is_last: bool,
-    // The name that was listed last, and those with several versions.
+    // The name that was listed last, the greatest of them, and those with several versions.
     last: String,
+    greatest: String,
     several: HashSet<String>,
     anomalies: Anomalies,
 }
@@ -202,6 +228,7 @@ impl VersionPages {
             marker: Marker::default(),
             is_last: false,
             last: String::new(),
+            greatest: String::new(),
             several: HashSet::new(),
             anomalies: Anomalies::default(),
         }
@@ -221,6 +248,9 @@ impl VersionPages {
         for _ in 0..EMPTY_PAGES_MAX {
             let page = self.store.version_page(&prefix, &self.place, &self.marker)?;
             self.store.inner.bucket_seen.store(true, Ordering::Relaxed);
+            if !grows(&mut self.greatest, names_in(&page), Repeats::Allowed) {
+                return Err(stuck(&self.store, &self.place));
+            }
             for version in page.versions() {
                 self.add(version);
             }
@@ -259,17 +289,7 @@ impl VersionPages {
         }
         self.last.clear();
         self.last.push_str(full);
-        let class = version.storage_class().map(|class| class.as_str());
-        let class = class.and_then(StorageClass::parse).unwrap_or_default();
-        let stat = Stat {
-            len: version.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
-            modified: version.last_modified().and_then(time_of).unwrap_or_default(),
-            class,
-            readiness: readiness_of(class, version.restore_status()),
-            checksum: None,
-            lock: None,
-        };
-        self.rows.extend(name_of(&self.store, full, stat));
+        self.rows.extend(name_of(&self.store, full, stat_of(version)));
     }
 
     /// Keeps what was found unusual, for `versions`.

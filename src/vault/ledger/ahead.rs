@@ -28,7 +28,7 @@ fn proven_by_newest(auditor: &Auditor, key: &VerificationKey, size: u64) -> Opti
     let keys = (0..size).map(|seq| ObjectKey::LedgerEvent(signer, seq)).chain([newest]);
     let keys: Vec<ObjectKey> = keys.collect();
     let at_once = store.calls_at_once();
-    if at_once < 2 || keys.iter().any(|key| auditor.versions().is_rewritten(*key)) {
+    if at_once < 2 || keys.iter().any(|key| auditor.versions().may_be_rewritten(*key)) {
         return None;
     }
     let mut read = map_at_once(at_once, &keys, |key| {
@@ -39,9 +39,11 @@ fn proven_by_newest(auditor: &Auditor, key: &VerificationKey, size: u64) -> Opti
     let mut log = empty_log(signer);
     for (seq, leaf) in (0..).zip(read) {
         let step = Step { auditor, key, seq, before: &log.frontier };
-        let (event, frontier) = step.append(&leaf?).ok()?;
+        let leaf = leaf?;
+        let (event, frontier) = step.append(&leaf).ok()?;
         check_delegation(auditor.note(), &event, ObjectKey::LedgerEvent(signer, seq)).ok()?;
         log.frontier = frontier;
+        log.hashes.append(&leaf);
         log.events.push(event);
     }
     let last = Step { auditor, key, seq: size - 1, before: &log.frontier };
@@ -88,7 +90,7 @@ impl<'a> Ahead<'a> {
         let event = ObjectKey::LedgerEvent(self.signer, seq);
         let checkpoint = ObjectKey::LedgerCheckpoint(self.signer, seq);
         let versions = self.auditor.versions();
-        if versions.is_rewritten(event) || versions.is_rewritten(checkpoint) {
+        if versions.may_be_rewritten(event) || versions.may_be_rewritten(checkpoint) {
             return None;
         }
         let store = self.auditor.store();

@@ -11,7 +11,7 @@ use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
-use crate::crypto::merkle::Frontier;
+use crate::crypto::merkle::{Frontier, Log};
 use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::event::{EventName, EventPayload};
 use crate::format::event_fields::{GenerationOpened, GenerationRev};
@@ -30,6 +30,8 @@ pub struct SignerLog {
     pub head: TreeHead,
     /// What appending to the log needs.
     pub frontier: Frontier,
+    /// Every hash of it: what proves that an event stands in it, and what it once was.
+    pub hashes: Log,
     /// Its newest checkpoint, as stored.
     pub checkpoint: Option<Vec<u8>>,
     /// The event behind them whose checkpoint is not there: what an interrupted delivery leaves.
@@ -75,6 +77,7 @@ fn empty_log(signer: SignerId) -> SignerLog {
         events: Vec::new(),
         head: Frontier::empty().head(),
         frontier: Frontier::empty(),
+        hashes: Log::empty(),
         checkpoint: None,
         pending: None,
         problems: Vec::new(),
@@ -164,7 +167,7 @@ fn read_step(
     let early = ahead.take(seq).and_then(|(leaf, bytes)| {
         let (event, frontier) = step.append(&leaf).ok()?;
         step.check(&frontier, &bytes).ok()?;
-        Some((event, frontier, bytes))
+        Some((leaf, event, frontier, bytes))
     });
     // Which of the two an error is about.
     let about = Cell::new(event_key);
@@ -179,14 +182,15 @@ fn read_step(
                 step.check(&frontier, &bytes)?;
                 Ok(bytes)
             })?;
-            Ok((event, frontier, bytes))
+            Ok((leaf, event, frontier, bytes))
         })
     };
     let found = early.map_or_else(read, Ok);
-    let (event, frontier, bytes) = found.map_err(|error| Box::new((about.get(), error)))?;
+    let (leaf, event, frontier, bytes) = found.map_err(|error| Box::new((about.get(), error)))?;
     check_delegation(auditor.note(), &event, event_key)
         .map_err(|error| Box::new((event_key, error)))?;
     log.frontier = frontier;
+    log.hashes.append(&leaf);
     log.events.push(event);
     log.checkpoint = Some(bytes);
     Ok(())

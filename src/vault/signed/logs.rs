@@ -70,7 +70,9 @@ impl Logs {
         for seq in 0.. {
             let mut found: Option<(LedgerEvent, Entry, Frontier)> = None;
             for store in stores {
-                let Some(step) = read_step(store, note, key, seq, &frontier)? else { continue };
+                let Some(step) = read_step(stores, store, note, key, (seq, &frontier))? else {
+                    continue;
+                };
                 match &found {
                     Some((_, entry, _)) if entry.event != step.1.event => {
                         self.forks.push(ObjectKey::LedgerEvent(key.signer_id(), seq));
@@ -149,14 +151,14 @@ impl Logs {
     }
 }
 
-/// Reads one event and its checkpoint in a store, if they verify there: of several versions the
-/// oldest event that a checkpoint proves.
+/// Reads one event in a store, if a checkpoint proves it: of several versions the oldest. The
+/// checkpoint may be in another store, where this one has lost it or never got it.
 fn read_step(
+    stores: &[Arc<dyn Store>],
     store: &Arc<dyn Store>,
     note: &VaultNote,
     key: &VerificationKey,
-    seq: u64,
-    frontier: &Frontier,
+    (seq, frontier): (u64, &Frontier),
 ) -> Result<Option<(LedgerEvent, Entry, Frontier)>, Error> {
     let signer = key.signer_id();
     let (event_key, checkpoint_key) =
@@ -177,8 +179,12 @@ fn read_step(
             let text = verify(bytes, &[key]).map_err(|e| notes::signature(checkpoint_key, &e))?;
             Ok(next.check(&TreeHead::parse_checkpoint(text.text(), note.vault, signer)?)?)
         };
-        if let Some(((), checkpoint)) = first_sound(store, &checkpoint_key, NOTE_LEN_MAX, check)? {
-            return Ok(Some((event, Entry { event: sha256(&leaf), checkpoint }, next)));
+        let others = stores.iter().filter(|other| !Arc::ptr_eq(other, store));
+        for place in std::iter::once(store).chain(others) {
+            let proven = first_sound(place, &checkpoint_key, NOTE_LEN_MAX, check)?;
+            if let Some(((), checkpoint)) = proven {
+                return Ok(Some((event, Entry { event: sha256(&leaf), checkpoint }, next)));
+            }
         }
     }
     Ok(None)

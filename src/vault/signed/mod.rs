@@ -335,13 +335,26 @@ fn first_sound<T>(
     Ok(None)
 }
 
-/// Tells whether an error is about one object and not about reaching the store.
+/// Tells whether an error proves that an object is damaged or kept from everybody.
+///
+/// That an object could not be read is no proof, though others can: a server that is busy or a line
+/// that is cut fails for one object too. Only what the operating system says of a file is.
 pub fn proves_damage(store: &dyn Store, error: &store::Error) -> bool {
     match error.code() {
-        Code::StoreUnavailable => store.stat(&ObjectKey::Vault(1)).is_ok(),
+        Code::StoreUnavailable => error.is_of_the_medium() && answers(store),
         Code::ObjectArchived => true,
         code => code.family() == Family::Damaged,
     }
+}
+
+/// Tells whether an error may pass and concerns one object: the store answers otherwise.
+pub fn may_pass(store: &dyn Store, error: &store::Error) -> bool {
+    let code = error.code();
+    code.family() == Family::Unavailable && code != Code::ObjectArchived && answers(store)
+}
+
+fn answers(store: &dyn Store) -> bool {
+    store.stat(&ObjectKey::Vault(1)).is_ok()
 }
 
 /// Returns the keys of every signer of a vault note.

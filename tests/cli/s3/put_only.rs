@@ -1,6 +1,6 @@
 //! A host whose credentials may do nothing but put, which the server sees to.
 
-use super::{assert_restores_elsewhere, in_bucket};
+use super::{assert_puts_alone, assert_restores_elsewhere, in_bucket};
 use crate::support::{Install, noise};
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place};
@@ -18,13 +18,7 @@ fn a_host_that_may_only_put_to_s3_archives_with_puts_alone_and_none_is_refused()
         let first = install.snapshot();
         install.write("uploads/documents/c.jpg", &noise(3, 20_000));
         let second = install.snapshot();
-        let seen = proxy.seen();
-        assert!(seen.iter().any(|request| request.is_below("packs")), "{seen:?}");
-        for request in &seen {
-            assert_eq!(request.operation(), "PutObject", "{request:?}");
-            assert_eq!(request.status, 200, "{request:?}");
-            assert_eq!(request.principal, "ROLE-HOST-STRICTKEY");
-        }
+        assert_puts_alone(&proxy, "role-host-strict");
         for id in [&first, &second] {
             let store = place.url_in_full("role-operator", None);
             assert_restores_elsewhere(&install, id, &store);

@@ -1,5 +1,6 @@
-//! Every number of the contract on every S3 server that keeps to it.
+//! Every number of the contract on every S3 server, and which of them the liar breaks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use idswyft_vault::base::SystemClock;
@@ -97,4 +98,23 @@ fn every_number_holds_on_the_s3_fake() {
         let url = fake.url();
         run(number, move || fixture("fake", Place::make(&url, None, Keeping::Newest), MANY));
     }
+}
+
+#[test]
+fn an_s3_server_that_lies_breaks_the_numbers_that_it_is_known_to() {
+    let Some(addresses) = Addresses::of_this_run() else { return };
+    // The others differ in nothing that it lies about.
+    let numbers = NUMBERS.into_iter().filter(|(name, _)| ["c1", "c5", "c6", "c7"].contains(name));
+    let broken: Vec<&str> = numbers
+        .filter(|number| {
+            let addresses = addresses.clone();
+            let make = move || {
+                let place = Place::at(&addresses, Server::Rclone, Keeping::Newest);
+                fixture("rclone", place, FEW)
+            };
+            catch_unwind(AssertUnwindSafe(|| run(*number, make))).is_err()
+        })
+        .map(|number| number.0)
+        .collect();
+    assert_eq!(broken, ["c1", "c6"]);
 }

@@ -176,7 +176,7 @@ fn bytes_of_another_store_that_were_altered_are_not_passed_on() {
     second.set_down(true);
     night(&vault, 1);
     let pack = names_in(&primary).into_iter().find(|name| name.starts_with("packs/")).unwrap();
-    primary.plant(&pack, b"something else");
+    primary.damage(&pack, b"something else");
     second.set_down(false);
     vault.events.warnings();
     assert_eq!(night(&vault, 2), ["second"]);

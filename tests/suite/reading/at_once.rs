@@ -1,21 +1,16 @@
 //! Small objects are read side by side, as many at a time as the store takes.
 
-use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idswyft_vault::base::Digest;
-use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops::verify::{self, Level};
-use idswyft_vault::store::{
-    Content, Error, Listing, Receipt, Stat, StorageClass, Store, VersionListing,
-};
+use idswyft_vault::store::{Error, Stat, StorageClass, Store};
 use idswyft_vault::vault::ledger;
-use jiff::Timestamp;
 
 use super::shelf::Shelf;
+use crate::support::forward::forward;
 
 /// A bucket far away: each read takes a while, and several may be under way.
 pub struct Distant {
@@ -42,69 +37,21 @@ impl Distant {
 }
 
 impl Store for Distant {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn url(&self) -> &str {
-        self.inner.url()
-    }
-
-    fn prepare(&self) -> Result<(), Error> {
-        self.inner.prepare()
-    }
-
-    fn put_new(
-        &self,
-        key: &ObjectKey,
-        content: Content<'_>,
-        digest: &Digest,
-    ) -> Result<Receipt, Error> {
-        self.inner.put_new(key, content, digest)
-    }
+    forward!(inner:
+        name url prepare put_new get_range open list delete staging_dir clean_staging versions
+        list_versions
+    );
 
     fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
         self.far(|| self.inner.get(key, len_max))
-    }
-
-    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
-        self.inner.get_range(key, offset, len)
-    }
-
-    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error> {
-        self.inner.open(key)
     }
 
     fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
         self.far(|| self.inner.stat(key))
     }
 
-    fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
-        self.inner.list(folder)
-    }
-
-    fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
-        self.inner.delete(key)
-    }
-
-    fn staging_dir(&self) -> Option<PathBuf> {
-        self.inner.staging_dir()
-    }
-
-    fn clean_staging(&self, before: Timestamp) -> Result<u64, Error> {
-        self.inner.clean_staging(before)
-    }
-
     fn calls_at_once(&self) -> usize {
         self.calls_at_once
-    }
-
-    fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        self.inner.versions(key)
-    }
-
-    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
-        self.inner.list_versions(folder)
     }
 }
 

@@ -1,19 +1,19 @@
 //! A store of a million packs: listed and verified in bounded memory.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use idswyft_vault::base::{Clock, Digest, PackId, Silent, SnapshotId};
+use idswyft_vault::base::{Clock, PackId, Silent, SnapshotId};
 use idswyft_vault::format::list::{ListComposer, ListEntry, ListTotals};
 use idswyft_vault::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::verify::{self, Level};
-use idswyft_vault::store::{Content, Error, Listed, Listing, Receipt, Stat, Store};
+use idswyft_vault::store::{Content, Error, Listed, Listing, Stat, Store};
 use jiff::Timestamp;
 
 use super::shelf::found;
+use crate::support::forward::forward;
 use crate::support::vault::TestVault;
 use crate::support::{is_long, sha256};
 
@@ -45,38 +45,7 @@ impl Vast {
 }
 
 impl Store for Vast {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn url(&self) -> &str {
-        self.inner.url()
-    }
-
-    fn prepare(&self) -> Result<(), Error> {
-        self.inner.prepare()
-    }
-
-    fn put_new(
-        &self,
-        key: &ObjectKey,
-        content: Content<'_>,
-        digest: &Digest,
-    ) -> Result<Receipt, Error> {
-        self.inner.put_new(key, content, digest)
-    }
-
-    fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
-        self.inner.get(key, len_max)
-    }
-
-    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
-        self.inner.get_range(key, offset, len)
-    }
-
-    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error> {
-        self.inner.open(key)
-    }
+    forward!(inner: name url prepare put_new get get_range open delete staging_dir clean_staging);
 
     fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
         match self.made_up_stat(key) {
@@ -93,18 +62,6 @@ impl Store for Vast {
         let stat = Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH);
         let packs = (0..self.count).map(move |index| ObjectKey::Pack(made_up(index)));
         Ok(Box::new(listing.chain(packs.map(move |key| Ok(Listed::Object(key, stat))))))
-    }
-
-    fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
-        self.inner.delete(key)
-    }
-
-    fn staging_dir(&self) -> Option<PathBuf> {
-        self.inner.staging_dir()
-    }
-
-    fn clean_staging(&self, before: Timestamp) -> Result<u64, Error> {
-        self.inner.clean_staging(before)
     }
 
     fn calls_at_once(&self) -> usize {

@@ -1,11 +1,15 @@
 //! What is wrong between the program and a bucket is said, and never looks like an empty store.
 
-use idswyft_vault::base::{Code, Coded};
+use std::collections::BTreeMap;
+
+use idswyft_vault::base::{Code, Coded, PackId};
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Error, S3Settings, Store, open_with};
+use idswyft_vault::store::{Content, Error, Listed, S3Settings, Store, Versioned, open_with};
 
 use crate::support::sha256;
+use crate::support::vault::FixedClock;
 use crate::support_s3::Server;
+use crate::support_s3::fake::Fake;
 use crate::support_s3::place::{Keeping, Place};
 use crate::support_s3::proxy::{Act, Proxy, Request};
 
@@ -181,4 +185,56 @@ fn what_was_put_over_an_s3_object_and_what_hides_it_is_shown_oldest_first() {
     let seen: Vec<_> = store.versions(&KEY).unwrap();
     let seen: Vec<_> = seen.iter().map(|version| version.get(&KEY, 100).unwrap()).collect();
     assert_eq!(seen, [b"note".to_vec(), b"forged".to_vec()]);
+}
+
+/// C18
+#[test]
+fn packs_of_s3_are_listed_with_their_versions_and_with_what_is_hidden() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let store = open(&place, &place.settings("auditor"));
+    let key = |number| ObjectKey::Pack(PackId::from_bytes([number; 32]));
+    for number in 1..=4 {
+        place.plant(&key(number).to_string(), b"a pack");
+    }
+    place.plant(&key(2).to_string(), b"put over it");
+    place.hide(&key(3).to_string());
+    let listed = store.list_versions(Folder::Packs).unwrap().expect("it lists versions");
+    let listed = listed.map(|row| {
+        let Versioned { listed, version_count, is_hidden } = row.unwrap();
+        let Listed::Object(key, stat) = listed else { panic!("{listed:?}") };
+        (key, (stat.len, version_count, is_hidden))
+    });
+    let expected = [(1, (6, 1, false)), (2, (11, 2, false)), (3, (6, 1, true)), (4, (6, 1, false))];
+    let expected = expected.map(|(number, row)| (key(number), row));
+    assert_eq!(listed.collect::<BTreeMap<_, _>>(), BTreeMap::from(expected));
+}
+
+/// B-19
+#[test]
+fn a_listing_of_s3_that_goes_on_for_ever_is_refused() {
+    let fake = Fake::start(FixedClock::new());
+    let proxy = Proxy::before(&fake.url());
+    let place = Place::make(&proxy.url(), None, Keeping::Newest);
+    proxy.meddle(|request| match request.operation().as_str() {
+        "ListObjectVersions" => Act::error(501, "NotImplemented"),
+        // The same page again and again, each time with another token.
+        "ListObjects" => Act::Answer(
+            200,
+            "application/xml",
+            format!(
+                "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated>\
+                 <NextContinuationToken>{}</NextContinuationToken><Contents><Key>foreign</Key>\
+                 <Size>1</Size></Contents></ListBucketResult>",
+                request.number
+            ),
+        ),
+        _ => Act::Pass,
+    });
+    let store = open(&place, &place.settings("admin"));
+    for folder in [Folder::Vault, Folder::Packs] {
+        let rows: Vec<_> = store.list(folder).unwrap().take(10).collect();
+        let last = rows.last().unwrap().as_ref().unwrap_err();
+        assert_eq!((rows.len(), last.code()), (2, Code::StoreUnavailable));
+        assert!(format!("{last:?}").contains("does not come to an end"), "{last:?}");
+    }
 }

@@ -2,15 +2,18 @@
 
 use aws_sdk_s3::types::ObjectLockRetentionMode;
 use idswyft_vault::base::{Clock as _, SystemClock, SystemEntropy};
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops::probing;
 use idswyft_vault::store::probe::{Capability, Probe, Verdict, Wanted, Weight};
-use idswyft_vault::store::{LockMode, S3Settings, S3Store, StorageClass, Store};
+use idswyft_vault::store::{Content, LockMode, Quirks, S3Settings, S3Store, StorageClass, Store};
 use idswyft_vault::vault::Outside;
 use std::sync::Arc;
 
+use crate::support::vault::FixedClock;
 use crate::support_s3::Server;
+use crate::support_s3::fake::Fake;
 use crate::support_s3::place::{Keeping, Place, wait};
-use crate::support_s3::proxy::Proxy;
+use crate::support_s3::proxy::{Act, Proxy};
 
 const PACK_LEN: u64 = 5 * 1024 * 1024;
 
@@ -90,6 +93,33 @@ fn what_a_probe_may_not_delete_in_s3_is_told_and_locked_for_a_day_at_most() {
     assert_eq!(locked, 1);
 }
 
+/// K-7
+#[test]
+fn nothing_is_put_into_an_s3_bucket_that_locks_by_default() {
+    let fake = Fake::start(FixedClock::new());
+    let proxy = Proxy::before(&fake.url());
+    let place = Place::make(&proxy.url(), None, Keeping::Newest);
+    for mode in ["COMPLIANCE", "GOVERNANCE"] {
+        proxy.forget();
+        proxy.meddle(move |request| match request.operation().as_str() {
+            "GET Bucket object-lock" => {
+                let body = format!(
+                    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>\
+                     <DefaultRetention><Mode>{mode}</Mode><Days>1</Days></DefaultRetention></Rule>\
+                     </ObjectLockConfiguration>"
+                );
+                Act::Answer(200, "application/xml", body)
+            }
+            _ => Act::Pass,
+        });
+        let probe = probe_of(&place, place.settings("admin")).unwrap();
+        assert!(!probe.is_tried() && probe.left.is_empty(), "{probe:#?}");
+        assert!(probe.seen[&Capability::NoDefaultRetention].detail.contains(mode), "{probe:#?}");
+        let seen = proxy.seen();
+        assert!(!seen.is_empty() && seen.iter().all(|request| request.method == "GET"), "{seen:?}");
+    }
+}
+
 #[test]
 fn an_s3_probe_sees_classes_and_a_default_retention() {
     // A default retention is the bucket's, and other tests are not to meet it.
@@ -124,4 +154,46 @@ fn an_s3_store_that_may_only_be_put_to_is_not_probed() {
     assert!(place.names().is_empty());
     let store = S3Store::open(&place.url(), "x", place.settings("nobody")).unwrap();
     assert!(store.prepare().is_err());
+}
+
+/// K-3
+#[test]
+fn every_lie_of_an_s3_server_is_caught() {
+    let Some(place) = Place::on(Server::Rclone, Keeping::Newest) else { return };
+    let probe = probe_of(&place, place.settings("admin")).unwrap();
+    let lies = [
+        Capability::PutNew,
+        Capability::PutNewAtOnce,
+        Capability::ChecksumChecked,
+        // It tells what was sent along.
+        Capability::ChecksumReturned,
+        Capability::Versioning,
+        Capability::VersionId,
+        Capability::ListVersions,
+        Capability::PutOverRefused,
+        Capability::LockConfiguration,
+        Capability::Lock,
+        Capability::RetentionBounded,
+    ];
+    assert_eq!(lacking(&probe), lies, "{probe:#?}");
+    for capability in lies {
+        assert_eq!(probe.verdict(capability), Verdict::No, "{capability}: {probe:#?}");
+    }
+    assert!(!probe.can_lock() && probe.left.is_empty() && place.names().is_empty());
+    let quirks = probe.quirks();
+    assert!(quirks.ignores_if_none_match && quirks.ignores_checksum && quirks.echoes_checksum);
+    // What it says of an object counts only as far as it was seen to be so.
+    let store = |quirks| {
+        let settings = S3Settings { quirks, ..place.settings("admin") };
+        S3Store::open(&place.url(), "liar", settings).unwrap()
+    };
+    let (key, sha256) = (ObjectKey::Vault(1), crate::support::sha256(b"note"));
+    let receipt = store(quirks).put_new(&key, Content::Bytes(b"note"), &sha256).unwrap();
+    assert_eq!(receipt.checksum, None);
+    assert_eq!(store(quirks).stat(&key).unwrap().unwrap().checksum, None);
+    let told = store(Quirks::default()).stat(&key).unwrap().unwrap().checksum;
+    assert_eq!(told, Some(sha256), "it has something to tell");
+    let wanted = Wanted { object_lock: Some(LockMode::Compliance), ..Wanted::default() };
+    let error = probing::refuse("liar", &probe.shortfalls(&wanted)).unwrap_err();
+    assert!(error.to_string().contains("object_lock is configured"), "{error}");
 }

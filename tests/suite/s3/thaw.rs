@@ -11,7 +11,7 @@ use s3s::S3ErrorCode;
 use crate::support::vault::{FixedClock, TestVault, noise};
 use crate::support_s3::fake::Fake;
 use crate::support_s3::place::{Keeping, Place};
-use crate::support_s3::proxy::Proxy;
+use crate::support_s3::proxy::{Act, Proxy};
 
 /// T-7
 #[test]
@@ -41,6 +41,15 @@ fn s3_listings_that_tell_how_far_a_thaw_is_spare_a_request_a_pack() {
         waiter: Arc::new(Sleeper),
         observer: vault.events.clone(),
     };
+    // What may be had later is no mistake of the caller's.
+    proxy.meddle(|request| match request.operation().as_str() {
+        "RestoreObject" => Act::error(400, "GlacierExpeditedRetrievalNotAvailable"),
+        _ => Act::Pass,
+    });
+    let key = need.first().expect("there are packs");
+    let busy = thaw.store.thaw(key, ThawTier::Bulk, 1).unwrap_err();
+    assert_eq!((busy.code(), busy.code().exit()), (Code::TierUnavailable, 8));
+    proxy.meddle(|_| Act::Pass);
     // A server that is too busy for a moment is asked again.
     fake.refuse("RestoreObject", S3ErrorCode::SlowDown, 2);
     let waiting = thaw.check(&thaw.ask(&need).unwrap()).unwrap_err();

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use idswyft_vault::base::SnapshotId;
 
+use super::place::Place;
 use super::reference::check_reference;
 use super::restore::check_restore;
-use super::verify::check_verify;
+use super::verify::{check_stored, check_verify};
 use super::world::World;
 
 /// Compares the lists of snapshots of every store.
@@ -30,18 +31,23 @@ pub fn check_contents(world: &mut World) {
     let vault = world.random.index(world.vaults.len());
     let place = world.random.index(world.vaults[vault].places.len());
     let Some(ids) = listed(world, vault, place) else { return };
-    check_verify(world, vault, place, world.store(vault, place));
+    if world.vaults[vault].places[place].is_cold() {
+        check_stored(world, vault, place);
+    }
+    check_verify(world, vault, place, world.thawed_store(vault, place));
     if !ids.is_empty() {
         let id = *world.random.pick(&ids);
-        check_restore(world, vault, world.store(vault, place), id);
+        check_restore(world, vault, world.thawed_store(vault, place), id);
         check_reference(world, vault, place, id);
     }
     world.events.warnings();
 }
 
-/// Returns the snapshots that a store has, each of them sound; nothing if it never got the vault.
-fn listed(world: &World, vault: usize, place: usize) -> Option<Vec<SnapshotId>> {
-    let is_lagging = place > 0 && world.vaults[vault].places[place].lags;
+/// Returns the snapshots that a store has, each of them sound unless planted; nothing if it never
+/// got the vault.
+pub fn listed(world: &World, vault: usize, place: usize) -> Option<Vec<SnapshotId>> {
+    let Place { lags, touched, .. } = &world.vaults[vault].places[place];
+    let is_lagging = place > 0 && *lags;
     let auditor = match world.auditor(vault, world.store(vault, place)) {
         Ok(auditor) => auditor,
         Err(error) => {
@@ -49,7 +55,8 @@ fn listed(world: &World, vault: usize, place: usize) -> Option<Vec<SnapshotId>> 
             return None;
         }
     };
-    let snapshots = auditor.snapshots().unwrap();
+    let mut snapshots = auditor.snapshots().unwrap();
+    snapshots.problems.retain(|(key, _)| !touched.contains(&key.to_string()));
     assert!(snapshots.problems.is_empty(), "{:?}", snapshots.problems);
     Some(snapshots.sound.into_keys().collect())
 }

@@ -1,6 +1,6 @@
 //! A world from its seed: what is archived, how, and where to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use idswyft_vault::base::{ChunkParameters, Code, Coded, Profile};
@@ -13,11 +13,20 @@ use idswyft_vault::store::StorageClass;
 
 use super::dump::Database;
 use super::faults::{Crash, Faults, Scope};
+use super::place::Place;
 use super::uploads::Uploads;
-use super::world::{Archive, Met, Place, Vault, World};
-use crate::support::bucket::{Bucket, Rights};
+use super::world::{Archive, Met, Vault, World};
+use crate::support::bucket::Rights;
 use crate::support::vault::{Events, FixedClock};
 use crate::support::{Random, SeededEntropy};
+
+/// Classes that the packs of a vault's buckets may have.
+const CLASSES: [StorageClass; 4] = [
+    StorageClass::Standard,
+    StorageClass::Standard,
+    StorageClass::Glacier,
+    StorageClass::DeepArchive,
+];
 
 impl World {
     /// Makes the world of a seed in an empty directory.
@@ -117,21 +126,22 @@ fn draw_vault(
     every: Option<&'static str>,
     random: &mut Random,
 ) -> Vault {
-    let dir = |store: &str| -> PathBuf { root.join(format!("store-{name}-{store}")) };
-    let place = |store, rights: Option<Rights>| Place {
-        name: store,
-        dir: dir(store),
-        bucket: rights.map(|_| Bucket::new(store, clock.clone(), StorageClass::Standard)),
-        rights: rights.unwrap_or(Rights::ALL),
-        is_up: true,
-        lags: false,
-        is_clean: true,
-    };
-    // What init left undone in a mirror, the next run does.
-    let mirror = |store, rights| Place { lags: true, is_clean: false, ..place(store, rights) };
-    let places = match random.below(3) {
-        0 => vec![place("local", None), mirror("mirror", None)],
-        _ => vec![place("local", None)],
+    let dir = |store: &str| root.join(format!("store-{name}-{store}"));
+    let class = *random.pick(&CLASSES);
+    let local = |store| Place::directory_in(store, dir(store));
+    let bucket = |store, rights| Place::bucket_in(store, dir(store), rights, (clock, class));
+    let (all, put) = (Rights::ALL, Rights::PUT_ONLY);
+    let places = match random.below(12) {
+        0 => vec![bucket("local", put)],
+        1 => {
+            let mirrors = ["mirror", "third"].map(|store| bucket(store, put).mirror());
+            [bucket("local", put)].into_iter().chain(mirrors).collect()
+        }
+        2 => vec![bucket("local", all), bucket("mirror", put).mirror()],
+        3 => vec![local("local"), bucket("mirror", put).mirror()],
+        4 => vec![local("local"), bucket("mirror", all).mirror()],
+        5 | 6 => vec![local("local"), local("mirror").mirror()],
+        _ => vec![local("local")],
     };
     let (root_key, archive) = (String::new(), Archive::default());
     Vault { name, every, root_key, places, archive }

@@ -9,6 +9,7 @@ use idswyft_vault::base::SnapshotId;
 use idswyft_vault::ops::restore::{self, Existing, RestoreReport, RestoreRequest};
 use idswyft_vault::ops::{self};
 use idswyft_vault::store::Store;
+use idswyft_vault::vault::Unlocked;
 use serde_json::Value;
 
 use super::faults::Scope;
@@ -34,7 +35,7 @@ impl Restore {
     /// Restores what can be read; every byte that is there is right, and what is not is named.
     pub fn apply(&self, world: &mut World) -> String {
         let attempt = world.attempt(None, Scope::Every);
-        let store = attempt.meet(world.store(self.vault, 0), world.faults.read_permille);
+        let store = attempt.meet(world.thawed_store(self.vault, 0), world.faults.read_permille);
         let target = world.root.join("restored");
         let restored = restore_from(world, self.vault, store.clone(), self.snapshot, &target);
         let expected = &world.vaults[self.vault].archive.durable[&self.snapshot];
@@ -76,20 +77,30 @@ fn restore_from(
     snapshot: SnapshotId,
     target: &Path,
 ) -> Result<RestoreReport, ops::Error> {
-    let unlocked = world.unlocked(vault, store)?;
-    let existing = Existing::Refuse;
-    let request = RestoreRequest { snapshot, target, only: None, paths: None, existing };
-    restore::restore(&unlocked, &request, world.events.as_ref())
+    restore_with(world, &world.unlocked(vault, store)?, snapshot, target)
 }
 
-fn remove(target: &Path) {
+/// Restores a snapshot of an opened vault.
+pub fn restore_with(
+    world: &World,
+    unlocked: &Unlocked,
+    snapshot: SnapshotId,
+    target: &Path,
+) -> Result<RestoreReport, ops::Error> {
+    let existing = Existing::Refuse;
+    let request = RestoreRequest { snapshot, target, only: None, paths: None, existing };
+    restore::restore(unlocked, &request, world.events.as_ref())
+}
+
+/// Removes what was restored, if it is there.
+pub fn remove(target: &Path) {
     if let Err(error) = fs::remove_dir_all(target) {
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
     }
 }
 
 /// Compares a restored snapshot with what it is to hold.
-fn check_whole(expected: &Expected, target: &Path) {
+pub fn check_whole(expected: &Expected, target: &Path) {
     let dump = fs::read_to_string(target.join("db.sql")).ok();
     assert!(dump.as_ref() == expected.dump.as_deref(), "the dump differs");
     match &expected.uploads {
@@ -109,7 +120,7 @@ fn check_whole(expected: &Expected, target: &Path) {
 }
 
 /// Compares what was restored beside losses: what is there is right, what is not is named.
-fn check_parts(expected: &Expected, target: &Path, report: &RestoreReport) {
+pub fn check_parts(expected: &Expected, target: &Path, report: &RestoreReport) {
     let lost: BTreeSet<&str> = report.losses.iter().map(|loss| loss.what.as_str()).collect();
     match fs::read_to_string(target.join("db.sql")) {
         Ok(dump) => assert!(Some(&dump) == expected.dump.as_deref(), "the dump differs"),

@@ -1,6 +1,10 @@
 //! What may happen next, how often, and that it happens.
 
 use super::change::Change;
+use super::cold::Thawing;
+use super::copies::Copies;
+use super::healing::Healing;
+use super::hostile::Hostile;
 use super::mirrors::MirrorTurn;
 use super::rebuild::Rebuild;
 use super::restore::Restore;
@@ -32,13 +36,21 @@ pub enum Step {
     PassTime(PassTime),
     /// A mirror goes away, or comes back.
     Mirror(MirrorTurn),
+    /// A snapshot is restored from a store whose packs must be thawed first.
+    Thaw(Thawing),
+    /// One store gets what another has.
+    Copy(Copies),
+    /// A store is damaged, and healed from the others.
+    Heal(Healing),
+    /// Somebody overwrites, hides and plants what they like.
+    Hostile(Hostile),
 }
 
 /// A kind of step, as the table names it: draws one, if there is one now.
 type Draw = fn(&mut World) -> Option<Step>;
 
 /// How often what happens.
-const WEIGHTS: [(u64, Draw); 9] = [
+const WEIGHTS: [(u64, Draw); 13] = [
     (45, |world| Change::draw(world).map(Step::Change)),
     (12, |world| Rows::draw(world).map(Step::Rows)),
     (24, |world| Some(Step::Snapshot(Snapshot::draw(world)))),
@@ -48,6 +60,10 @@ const WEIGHTS: [(u64, Draw); 9] = [
     (2, |world| Rebuild::draw(world).map(Step::Rebuild)),
     (9, |world| Some(Step::PassTime(PassTime::draw(world)))),
     (4, |world| MirrorTurn::draw(world).map(Step::Mirror)),
+    (4, |world| Thawing::draw(world).map(Step::Thaw)),
+    (3, |world| Copies::draw(world).map(Step::Copy)),
+    (3, |world| Healing::draw(world).map(Step::Heal)),
+    (2, |world| Hostile::draw(world).map(Step::Hostile)),
 ];
 
 impl Step {
@@ -71,7 +87,10 @@ impl Step {
 
     /// Tells whether it may have changed what a store holds.
     pub const fn reaches_stores(&self) -> bool {
-        matches!(self, Self::Snapshot(_) | Self::Roll(_) | Self::Rebuild(_))
+        matches!(
+            self,
+            Self::Snapshot(_) | Self::Roll(_) | Self::Rebuild(_) | Self::Copy(_) | Self::Hostile(_)
+        )
     }
 }
 
@@ -87,5 +106,9 @@ pub fn apply(world: &mut World, step: &Step) -> String {
         Step::Rebuild(step) => step.apply(world),
         Step::PassTime(step) => step.apply(world),
         Step::Mirror(step) => step.apply(world),
+        Step::Thaw(step) => step.apply(world),
+        Step::Copy(step) => step.apply(world),
+        Step::Heal(step) => step.apply(world),
+        Step::Hostile(step) => step.apply(world),
     }
 }

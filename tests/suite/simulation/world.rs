@@ -1,8 +1,7 @@
 //! Everything that one seed decides: vaults, stores, sources, the clock and what goes wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, Code, Observer, SnapshotId};
@@ -14,11 +13,11 @@ use idswyft_vault::vault::{Auditor, Outside, Unlocked, Writer};
 
 use super::dump::Database;
 use super::faults::{Attempt, Crash, Disk, Faults, Scope};
+use super::place::Place;
 use super::tree::{Time, Tree};
 use super::uploads::Uploads;
-use crate::support::bucket::{Bucket, Rights};
-use crate::support::vault::{Events, FixedClock, local};
-use crate::support::{FaultyStore, Random, SeededEntropy, names_in};
+use crate::support::vault::{Events, FixedClock};
+use crate::support::{FaultyStore, Random, SeededEntropy};
 
 /// What a snapshot is to hold.
 #[derive(Debug, Clone)]
@@ -75,56 +74,6 @@ impl Archive {
         if self.pending.take().is_some() {
             self.order.pop();
         }
-    }
-}
-
-/// One store of a vault.
-pub struct Place {
-    /// Its name.
-    pub name: &'static str,
-    /// Its directory; of a bucket, where it is written to for whoever reads directories.
-    pub dir: PathBuf,
-    /// The bucket, if it is one.
-    pub bucket: Option<Bucket>,
-    /// What the host may do there.
-    pub rights: Rights,
-    /// Whether it answers.
-    pub is_up: bool,
-    /// Whether something that was committed may not be in it.
-    pub lags: bool,
-    /// Whether every write to it went well, so that nothing in it is left over.
-    pub is_clean: bool,
-}
-
-impl Place {
-    /// Returns the store as its owner sees it.
-    pub fn store(&self) -> Arc<dyn Store> {
-        match &self.bucket {
-            Some(bucket) => Arc::new(bucket.clone()),
-            None => local(&self.dir, self.name),
-        }
-    }
-
-    /// Returns the store as the host sees it.
-    pub fn host_store(&self) -> Arc<dyn Store> {
-        match &self.bucket {
-            Some(bucket) => Arc::new(bucket.seen_by(self.rights)),
-            None => local(&self.dir, self.name),
-        }
-    }
-
-    /// Returns a directory with the objects of the store.
-    pub fn directory(&self) -> &Path {
-        if let Some(bucket) = &self.bucket {
-            drop(fs::remove_dir_all(&self.dir));
-            fs::create_dir_all(&self.dir).unwrap();
-            for name in names_in(bucket) {
-                let path = self.dir.join(&name);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, bucket.get(&name.parse().unwrap(), u64::MAX).unwrap()).unwrap();
-            }
-        }
-        &self.dir
     }
 }
 
@@ -261,6 +210,11 @@ impl World {
     /// Returns a store of a vault without faults.
     pub fn store(&self, vault: usize, place: usize) -> Arc<dyn Store> {
         self.vaults[vault].places[place].store()
+    }
+
+    /// Returns a store of a vault without faults, as it would be with everything in it thawed.
+    pub fn thawed_store(&self, vault: usize, place: usize) -> Arc<dyn Store> {
+        self.vaults[vault].places[place].thawed_store()
     }
 
     /// Returns the state directory of a vault.

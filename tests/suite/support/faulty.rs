@@ -279,6 +279,10 @@ impl Store for FaultyStore {
         self.whole(Call::Delete(*key), || self.inner.delete(key))
     }
 
+    fn set_aside(&self, key: &ObjectKey) -> Result<Option<String>, Error> {
+        self.whole(Call::SetAside(*key), || self.inner.set_aside(key))
+    }
+
     fn staging_dir(&self) -> Option<PathBuf> {
         self.inner.staging_dir()
     }

@@ -7,6 +7,7 @@ mod assurance;
 pub mod bucket;
 pub mod crash;
 mod faulty;
+pub mod forward;
 pub mod image;
 pub mod invariants;
 pub mod loopback;
@@ -40,6 +41,7 @@ pub enum Call {
     Stat(ObjectKey),
     List(Folder),
     Delete(ObjectKey),
+    SetAside(ObjectKey),
     CleanStaging,
     Versions(ObjectKey),
     ListVersions(Folder),
@@ -56,6 +58,7 @@ impl Call {
             | Self::Open(key)
             | Self::Stat(key)
             | Self::Delete(key)
+            | Self::SetAside(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,

@@ -93,7 +93,7 @@ fn packs_are_found_by_listing_where_that_takes_fewer_requests() {
     assert!(need.len() > 4);
     cold.bucket.forget_calls();
     thaw.survey(&need).unwrap();
-    assert_eq!(cold.bucket.calls(), [Call::List(Folder::Packs)]);
+    assert_eq!(cold.bucket.calls(), [Call::ListVersions(Folder::Packs)]);
     let one = cold.need_of("a.jpg");
     cold.bucket.forget_calls();
     thaw.survey(&one).unwrap();
@@ -103,6 +103,26 @@ fn packs_are_found_by_listing_where_that_takes_fewer_requests() {
         crate::support::bucket::Rights { list: false, ..crate::support::bucket::Rights::ALL };
     let thaw = cold.thaw_of(std::sync::Arc::new(cold.bucket.seen_by(reader)), "host", None);
     assert_eq!(thaw.survey(&need).unwrap().len(), need.len());
+}
+
+/// T-11
+#[test]
+fn of_a_pack_with_several_versions_the_one_that_is_read_is_planned() {
+    let cold = ColdVault::new(StorageClass::DeepArchive);
+    let (need, thaw) = (cold.need(cold.last()), cold.thaw_on("host", None));
+    let before = thaw.plan(&thaw.survey(&need).unwrap());
+    let names: Vec<String> = need.iter().map(ToString::to_string).collect();
+    cold.bucket.plant(&names[0], b"something else");
+    cold.bucket.hide(&names[1]);
+    cold.bucket.plant(&names[2], b"something else");
+    cold.bucket.hide(&names[2]);
+    assert_eq!(thaw.plan(&thaw.survey(&need).unwrap()), before);
+    // So it is where they are asked for one by one.
+    for key in need.iter().take(3) {
+        let packs = thaw.survey(&BTreeSet::from([*key])).unwrap();
+        let planned = before.packs.iter().find(|pack| pack.key == key.to_string()).unwrap();
+        assert_eq!((packs[0].len, packs[0].is_cold()), (planned.len, true));
+    }
 }
 
 #[test]

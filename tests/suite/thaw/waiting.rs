@@ -8,6 +8,7 @@ use idswyft_vault::base::{Code, Coded, Event};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops::restore::{self, Existing, RestoreReport, RestoreRequest};
 use idswyft_vault::ops::thaw::{Thaw, Until, WaitingStore};
+use idswyft_vault::ops::verify::{self, Level};
 use idswyft_vault::ops::{self, read};
 use idswyft_vault::store::{StorageClass, ThawTier};
 
@@ -54,7 +55,8 @@ fn a_restore_that_waits_reads_the_packs_first_that_are_ready() {
     let calls = cold.bucket.calls();
     let is_first = |call: &Call| matches!(call, Call::GetRange(key, ..) if *key == ready);
     let first_read = calls.iter().position(is_first);
-    let last_poll = calls.iter().rposition(|call| matches!(call, Call::List(_) | Call::Stat(_)));
+    let last_poll =
+        calls.iter().rposition(|call| matches!(call, Call::ListVersions(_) | Call::Stat(_)));
     assert_eq!(read.first(), Some(&ready));
     assert!(first_read < last_poll, "it did not wait for the others before");
     assert!(cold.waiter.waits().len() > waits);
@@ -148,6 +150,44 @@ fn a_restore_that_meets_an_expired_copy_ends_and_leaves_nothing_that_looks_done(
     assert!(cold.asked().is_empty());
     let report = restore_waiting(&cold, thaw).unwrap();
     assert_restored(&cold, &report);
+}
+
+/// T-11
+#[test]
+fn what_is_thawed_and_read_is_the_version_that_something_was_put_over_or_that_is_hidden() {
+    let cold = ColdVault::new(StorageClass::Glacier);
+    let need = cold.need(cold.last());
+    let names: Vec<String> = need.iter().map(ToString::to_string).collect();
+    let by_file: Vec<String> = cold.need_of("a.jpg").iter().map(ToString::to_string).collect();
+    cold.bucket.plant(&by_file[0], b"something else");
+    names.iter().filter(|name| **name != by_file[0]).for_each(|name| cold.bucket.hide(name));
+    let report = restore_waiting(&cold, cold.thaw_on("host", Some(ThawTier::Bulk))).unwrap();
+    assert_restored(&cold, &report);
+    assert_eq!(cold.asked().len(), need.len(), "each was asked for once");
+    // A copy of an older version that has expired is asked for again as well.
+    cold.clock.pass_hours(8 * 24);
+    let thaw = cold.thaw_on("host", Some(ThawTier::Standard));
+    let unlocked = cold.vault.unlocked().through(Arc::new(WaitingStore::new(thaw, need)));
+    let mut bytes = Vec::new();
+    read::cat_file(&unlocked, cold.last(), b"a.jpg", &mut bytes).unwrap();
+    assert_eq!(bytes, noise(1, 150_000));
+    assert_eq!(cold.asked().len(), 1);
+}
+
+/// T-11
+#[test]
+fn verifying_bytes_reads_the_version_of_a_pack_that_was_thawed() {
+    let cold = ColdVault::new(StorageClass::Glacier);
+    let name = cold.need_of("a.jpg").first().unwrap().to_string();
+    cold.bucket.plant(&name, b"something else");
+    let need = cold.all_packs();
+    let thaw = cold.thaw_on("host", Some(ThawTier::Standard));
+    thaw.wait(&need, Until::All).unwrap();
+    let unlocked = cold.vault.unlocked().through(Arc::new(WaitingStore::new(thaw, need)));
+    let events = cold.vault.events.as_ref();
+    let report = verify::verify(unlocked.auditor(), None, Level::Bytes, None, events).unwrap();
+    let found: Vec<Code> = report.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(found, [Code::ObjectOverwritten]);
 }
 
 #[test]

@@ -89,9 +89,13 @@ impl Run<'_> {
                 let default = rule.and_then(|rule| rule.default_retention());
                 let detail = if is_enabled { "Enabled" } else { "not Enabled" };
                 self.saw(Capability::LockConfiguration, is_enabled, detail);
-                let detail = match default {
-                    Some(_) => "the bucket has a default retention",
-                    None => "the bucket has none",
+                let detail = match default.map(|it| it.mode().map_or("some", |mode| mode.as_str()))
+                {
+                    Some(mode) => format!(
+                        "the bucket has a default retention in {mode} mode, so nothing was put: \
+                         it could not be deleted again"
+                    ),
+                    None => "the bucket has none".to_owned(),
                 };
                 self.saw(Capability::NoDefaultRetention, default.is_none(), detail);
                 Ok(())

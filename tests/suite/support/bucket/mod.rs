@@ -3,6 +3,7 @@
 //! It does what S3 does, where that matters to this program, and is stricter where S3 leaves room:
 //! it lists in descending order, and refuses every call that a principal has no right to.
 
+mod planting;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -48,9 +49,11 @@ struct Version {
     lock: Option<Lock>,
     /// From when to when a thawed copy can be read.
     thawed: Option<(Timestamp, Timestamp)>,
+    /// Whether somebody else than the vault's own programs put it there.
+    is_planted: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Contents {
     names: BTreeMap<String, Vec<Version>>,
     version_count: u64,
@@ -99,26 +102,9 @@ impl Bucket {
         Self { rights, ..self.clone() }
     }
 
-    /// Puts a version over whatever is there: what a hostile host does where nothing forbids it.
-    pub fn plant(&self, name: &str, bytes: &[u8]) {
-        self.add_version(&mut self.lock(), name, Some(bytes.into()), None);
-    }
-
-    /// Puts a delete marker over a name.
-    pub fn hide(&self, name: &str) {
-        self.add_version(&mut self.lock(), name, None, None);
-    }
-
-    /// Removes every version of a name, as whoever may do that.
-    pub fn erase(&self, name: &str) {
-        self.lock().names.remove(name);
-    }
-
-    /// Moves every version of a name to another class, as a rule of the bucket does.
-    pub fn move_to(&self, name: &str, class: StorageClass) {
-        for version in self.lock().names.get_mut(name).into_iter().flatten() {
-            version.class = class;
-        }
+    /// Returns the class that packs get.
+    pub fn pack_class(&self) -> StorageClass {
+        self.inner.pack_class
     }
 
     /// Lets every call fail from now on, or answer again.
@@ -152,7 +138,8 @@ impl Bucket {
         let is_pack = name.starts_with("packs/") && bytes.is_some();
         let class = if is_pack { self.inner.pack_class } else { StorageClass::Standard };
         let time = self.inner.clock.now();
-        let version = Version { id: id.clone(), bytes, time, class, lock, thawed: None };
+        let (thawed, is_planted) = (None, false);
+        let version = Version { id: id.clone(), bytes, time, class, lock, thawed, is_planted };
         contents.names.entry(name.to_owned()).or_default().push(version);
         id
     }

@@ -1,0 +1,84 @@
+//! `ledger`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::access::AccessArgs;
+
+/// Arguments of `ledger`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  idswyft-vault ledger show --json | jq -r '.events[].event'")]
+pub struct LedgerArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+/// What `ledger` shows.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LedgerCommand {
+    /// Print the vault's root verification key
+    ///
+    /// Keep it, on paper too: with it anyone can check the archive without trusting this host.
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger key --vault nightly")]
+    Key,
+    /// List events and the latest checkpoint of each log
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger show --signer 0011223344556677")]
+    Show {
+        /// Only the log of this signer
+        #[arg(long, value_name = "ID")]
+        signer: Option<String>,
+        /// Which copy to read.
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Print the latest checkpoint of each log, as it is signed
+    ///
+    /// Keep it somewhere else: with it `ledger check --since` shows later that nothing before it
+    /// was rewritten. Witnesses can cosign it.
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger checkpoint --signer 0011223344556677 > 2026-11.checkpoint")]
+    Checkpoint {
+        /// Only the log of this signer
+        #[arg(long, value_name = "ID")]
+        signer: Option<String>,
+        /// Which copy to read.
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Print a proof that a snapshot was taken
+    ///
+    /// The proof is a C2SP tlog-proof, with the event as its extra data: whoever has the key of the
+    /// signer checks it without the archive. Forgotten snapshots are proven as well.
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger prove latest > snapshot.tlog-proof")]
+    Prove {
+        /// Snapshot: an id, a unique prefix of one, or `latest`
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Which copy to read.
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Check that each log is whole, and extends a checkpoint that was kept
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger check --since 2026-11.checkpoint --store s3://bucket/prefix --vault-key KEY")]
+    Check {
+        /// A checkpoint that was kept; may be given several times
+        #[arg(long, value_name = "FILE")]
+        since: Vec<PathBuf>,
+        /// Which copy to read.
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+}

@@ -1,0 +1,115 @@
+//! What a host may verify that may look at notes and ledgers, and at nothing else.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::ops;
+use idswyft_vault::ops::verify::{self, Level, VerifyReport};
+use idswyft_vault::store::{Error, Listing, Stat, StorageClass, Store, VersionListing};
+
+use super::shelf::Shelf;
+use crate::support::forward::forward;
+
+/// A bucket as the credentials of `spec/policies/host.json` see it.
+struct HostView {
+    inner: Arc<dyn Store>,
+    /// One object more that is refused.
+    refused: Option<ObjectKey>,
+    /// Whether everything else is allowed.
+    is_owner: bool,
+}
+
+impl HostView {
+    fn check<T>(
+        &self,
+        is_allowed: bool,
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if is_allowed {
+            return call();
+        }
+        let (store, place) = (self.name().to_owned(), "it".to_owned());
+        Err(Error::Denied { store, action: "look at", place, source: "AccessDenied".into() })
+    }
+
+    fn may_read(&self, key: &ObjectKey) -> bool {
+        let is_public = match key.folder() {
+            Folder::Vault | Folder::Ledger => true,
+            Folder::Snapshots => !matches!(key, ObjectKey::Body(_)),
+            _ => false,
+        };
+        (is_public || self.is_owner) && self.refused != Some(*key)
+    }
+
+    fn may_list(&self, folder: Folder) -> bool {
+        self.is_owner || matches!(folder, Folder::Vault | Folder::Ledger | Folder::Snapshots)
+    }
+}
+
+impl Store for HostView {
+    forward!(inner: name url prepare put_new delete staging_dir clean_staging);
+
+    fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
+        self.check(self.may_read(key), || self.inner.get(key, len_max))
+    }
+
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+        self.check(self.may_read(key), || self.inner.get_range(key, offset, len))
+    }
+
+    fn open(&self, key: &ObjectKey) -> Result<Box<dyn Read + Send>, Error> {
+        self.check(self.may_read(key), || self.inner.open(key))
+    }
+
+    fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
+        self.check(self.may_read(key), || self.inner.stat(key))
+    }
+
+    fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
+        self.check(self.may_list(folder), || self.inner.list(folder))
+    }
+
+    fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        self.check(self.may_list(key.folder()), || self.inner.versions(key))
+    }
+
+    fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
+        self.check(self.may_list(folder), || self.inner.list_versions(folder))
+    }
+}
+
+fn verify(shelf: &Shelf, view: HostView, level: Level) -> Result<VerifyReport, ops::Error> {
+    let auditor = shelf.vault.auditor(&(Arc::new(view) as Arc<dyn Store>));
+    verify::verify(&auditor, None, level, None, shelf.vault.events.as_ref())
+}
+
+/// N-17
+#[test]
+fn a_host_that_may_look_at_no_pack_verifies_the_rest_and_names_what_it_left_out() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let host =
+        || HostView { inner: Arc::new(shelf.bucket.clone()), refused: None, is_owner: false };
+    let report = verify(&shelf, host(), Level::Stored).unwrap();
+    assert_eq!(report.findings, []);
+    for kind in ["packs: ", "trees: ", "segments: ", "bodies of snapshots: ", "files of gen"] {
+        assert!(report.not_covered.iter().any(|gap| gap.starts_with(kind)), "{report:?}");
+    }
+    assert!(verify(&shelf, host(), Level::Ledger).unwrap().is_sound());
+    // What it may look at it still finds damaged, and bytes cannot be verified without reading.
+    let error = verify(&shelf, host(), Level::Bytes).unwrap_err();
+    assert_eq!(error.code(), Code::StoreDenied);
+    shelf.bucket.erase(&ObjectKey::List(shelf.newest).to_string());
+    assert!(!verify(&shelf, host(), Level::Stored).unwrap().is_sound());
+}
+
+/// N-17
+#[test]
+fn one_pack_that_is_refused_to_who_may_look_at_the_others_is_not_left_out() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let refused = shelf.keys().into_iter().find(|key| matches!(key, ObjectKey::Pack(_)));
+    let inner: Arc<dyn Store> = Arc::new(shelf.bucket.clone());
+    let error = verify(&shelf, HostView { inner, refused, is_owner: true }, Level::Stored);
+    assert_eq!(error.unwrap_err().code(), Code::StoreDenied);
+}
