@@ -161,13 +161,14 @@ impl Site {
         }
         let state_dir = self.host.as_ref().and_then(|state| state.path().parent());
         let lock = state_dir.map(StateLock::take).transpose()?;
-        match self.open_host(lock, session)? {
+        match self.open_host(kind, lock, session)? {
             Some(open) => Ok(open),
             None => self.look(session),
         }
     }
 
-    /// Looks at the vault as its host, if this machine is it and may forget; nothing, if not.
+    /// Looks at the vault as its host, if this machine is it and may record such an event; nothing,
+    /// if not.
     ///
     /// The caller holds the lock of the state, or hands it over.
     ///
@@ -175,6 +176,7 @@ impl Site {
     /// If a store does not answer, or the state is damaged.
     pub fn open_host(
         &self,
+        kind: EventKind,
         lock: Option<StateLock>,
         session: &Session,
     ) -> Result<Option<Open>, Failure> {
@@ -182,7 +184,7 @@ impl Site {
         let mut writer = Writer::open(state, self.stores.clone(), session.outside())?;
         writer.adopt_notes(session.progress.as_ref())?;
         let signer = writer.key().signer_id();
-        if check_delegated(writer.note(), signer, EventKind::SnapshotForgotten).is_err() {
+        if check_delegated(writer.note(), signer, kind).is_err() {
             return Ok(None);
         }
         // What its log says must be in the stores before anything is concluded from them.
@@ -246,8 +248,17 @@ fn read_signer(path: &Path) -> Result<SigningKey, Failure> {
 }
 
 impl Open {
+    /// Tells of guards that would stop a prune, and that there is nobody here who may apply it.
+    pub fn warn_of_prune(&self, guards: &[Guard], goes: bool, session: &Session) {
+        self.warn_as("packs go", guards, goes, session);
+    }
+
     /// Tells of guards that would stop the plan, and that there is nobody here who may apply it.
     pub fn warn(&self, guards: &[Guard], goes: bool, session: &Session) {
+        self.warn_as("snapshots go", guards, goes, session);
+    }
+
+    fn warn_as(&self, what: &str, guards: &[Guard], goes: bool, session: &Session) {
         for guard in guards {
             let detail = format!("{guard}; {} accepts it", guard.acceptance().flag());
             let warning = Event::Warning { code: Code::RetentionGuarded, detail };
@@ -255,7 +266,7 @@ impl Open {
         }
         if goes {
             let detail = format!(
-                "vault {}: snapshots go, and no signer here may record it",
+                "vault {}: {what}, and no signer here may record it",
                 self.survey.note().name
             );
             let warning = Event::Warning { code: Code::RetentionElsewhere, detail };

@@ -249,6 +249,14 @@ impl Writer {
         Ok(self.manifest.drop_snapshots(ids)?)
     }
 
+    /// Forgets packs that are about to be deleted, so that nothing leans on them from now on.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn drop_packs(&mut self, packs: &[ObjectKey]) -> Result<(), Error> {
+        Ok(self.manifest.drop_packs(packs)?)
+    }
+
     /// Journals events, and keeps values beside them, at once.
     pub(super) fn record_all(
         &mut self,

@@ -329,6 +329,9 @@ codes! {
     /// Something that is forgotten is not deleted yet.
     ForgetWaiting = "forget-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";
+    /// Something that may be pruned is not deleted yet.
+    PruneWaiting = "prune-waiting", Unavailable, 4,
+        "what was recorded stays so, and nothing is lost; the next `prune --apply` goes on";
     /// Nobody here may forget what goes.
     RetentionElsewhere = "retention-elsewhere", Refused, 4,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";

@@ -48,7 +48,9 @@ pub fn after_snapshot(config: &Config, session: &Session) {
 
 fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<(), Failure> {
     let site = site_of(config, vault, &SiteArgs::default())?;
-    let Some(Open { survey, scribe: Some(mut scribe), .. }) = site.open_host(None, session)? else {
+    let Some(Open { survey, scribe: Some(mut scribe), .. }) =
+        site.open_host(EventKind::SnapshotForgotten, None, session)?
+    else {
         return Ok(());
     };
     let plan = retain::plan(&survey, Wish::Policy, session.clock.now())?;

@@ -1,7 +1,8 @@
 //! Applying the retention policy: plan, look, record, delete. Spec: `retention.md`.
 //!
 //! - I4 Every event is in every store before anything is deleted.
-//! - I3 A note goes before its list and body, so that a crash leaves orphans only.
+//! - I3 A note goes before its body, so that a crash leaves orphans only.
+//! - I9 Its list stays: until it is pruned it says on what its writer may lean.
 //! - Floor, hold and lock are looked at again before what was recorded earlier is deleted.
 //! - Packs, trees and segments stay: whatever prunes them starts from what this leaves.
 
@@ -38,7 +39,7 @@ impl Scribe {
     ///
     /// # Errors
     /// If a store of a janitor, or the primary store of a host, does not take one.
-    fn record(
+    pub(in crate::ops) fn record(
         &mut self,
         events: Vec<EventPayload>,
         observer: &dyn Observer,
