@@ -1,0 +1,157 @@
+//! Hosts beside a prune: those that are never told, those that run, those that prune themselves.
+
+use std::sync::Arc;
+
+use idswyft_vault::base::{Clock, Observer};
+use idswyft_vault::crypto::identity::NoPassphrase;
+use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::event::{EventKind, EventName};
+use idswyft_vault::ops::prune::{self, PruneRequest};
+use idswyft_vault::ops::retain::{self, Scribe, Wish};
+use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
+use idswyft_vault::ops::thaw::PriceTable;
+use idswyft_vault::ops::verify::Level;
+use idswyft_vault::policy::Acceptance;
+use idswyft_vault::store::Store;
+use idswyft_vault::vault::Writer;
+use idswyft_vault::vault::state::StateDir;
+
+use super::bench::{LEAN_HOURS, named_by, own_night, packs, plan, prune, renew};
+use crate::retention::bench::Bench;
+use crate::support::FaultyStore;
+
+/// Takes a snapshot as a host does that may only put.
+fn blind_night(bench: &Bench) -> SnapshotReport {
+    bench.vault.clock.pass_hours(24);
+    let blind = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
+        Arc::new(FaultyStore::new(store.clone()).put_only())
+    };
+    let stores = bench.vault.stores.iter().map(blind).collect();
+    let state = StateDir::new(&bench.vault.path("state"), "nightly");
+    let writer = Writer::open(state, stores, bench.vault.outside()).unwrap();
+    let recipients = DataRecipients::parse(&[&bench.vault.recipient]).unwrap();
+    let job = VaultJob { writer, recipients };
+    let observer: Arc<dyn Observer> = bench.vault.events.clone();
+    let sources = bench.vault.sources();
+    let report = snapshot::run(vec![job], &sources, &[], &NoPassphrase, &observer);
+    report.unwrap().taken.remove(0)
+}
+
+/// P-4 P-6
+#[test]
+fn content_that_recurs_after_a_janitors_prune_is_stored_again_by_a_host_that_was_never_told() {
+    let bench = Bench::new("keep_last = 1", 0);
+    renew(&bench, 1);
+    let first = blind_night(&bench);
+    let content = named_by(&bench, first.snapshot);
+    renew(&bench, 2);
+    for _ in 0..46 {
+        blind_night(&bench);
+    }
+    bench.apply(&[Acceptance::Many]).unwrap();
+    prune(&bench);
+    assert!(bench.vault.stores.iter().all(|store| packs(store).is_disjoint(&content)));
+    // The host's manifest still has the packs, and where each chunk of it was.
+    assert!(bench.vault.writer().manifest().packs().unwrap().len() > 2);
+    renew(&bench, 1);
+    let again = blind_night(&bench);
+    assert!(again.new_len > 90_000, "it is stored again: {again:?}");
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+    let target = bench.vault.path("restored");
+    assert!(bench.vault.try_restore(again.snapshot, &target).unwrap().losses.is_empty());
+}
+
+/// P-4 P-6: every night leans on what the nights before named, and a janitor works every night.
+#[test]
+fn a_janitor_that_forgets_and_prunes_every_night_takes_nothing_that_a_later_night_leans_on() {
+    let bench = Bench::new("keep_last = 2", 0);
+    for night in 0..100_u64 {
+        // Content comes back after 7, 29 and 50 nights.
+        let seed = match night {
+            7 | 36 | 86 => 0,
+            _ => night,
+        };
+        renew(&bench, seed);
+        blind_night(&bench);
+        bench.apply(&[Acceptance::Many]).unwrap();
+        prune(&bench);
+        if night % 10 == 6 {
+            assert_eq!(bench.vault.verify(Level::Contents).findings, [], "night {night}");
+        }
+    }
+    let store = &bench.vault.stores[0];
+    assert!(packs(store).len() < 120, "{} are left", packs(store).len());
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+}
+
+/// P-17
+#[test]
+fn a_host_that_prunes_itself_forgets_what_goes_and_waits_for_nobody() {
+    let bench = Bench::new("keep_last = 1", 0);
+    let host = bench.vault.writer().key().signer_id();
+    let delegate = |events: &mut Vec<EventName>| {
+        let kinds = [EventKind::SnapshotForgotten, EventKind::PacksDeleted];
+        events.extend(kinds.map(EventName::Known));
+    };
+    let publish = |note: &mut idswyft_vault::format::vault_note::VaultNote| {
+        delegate(&mut note.signers.iter_mut().find(|one| one.id == host).unwrap().events);
+    };
+    bench.desk().operator.publish(&[], publish).unwrap();
+    bench.desk().settle(bench.vault.events.as_ref()).unwrap();
+    let first = own_night(&bench, 1);
+    let content = named_by(&bench, first);
+    let kept = own_night(&bench, 2);
+    let (observer, now) = (bench.vault.events.as_ref(), bench.vault.clock.now());
+    let mut writer = bench.vault.writer();
+    writer.adopt_notes(observer).unwrap();
+    let mut scribe = Scribe::Host(Box::new(writer));
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    let dropped = retain::plan(&survey, Wish::Policy, now).unwrap();
+    retain::apply(&survey, &dropped, Wish::Policy, &mut scribe, &[], observer).unwrap();
+    assert!(!plan(&bench).goes(), "a janitor would have to wait");
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    let prices = PriceTable::default();
+    let request = PruneRequest {
+        survey: &survey,
+        own: Some(host),
+        prices: &prices,
+        is_early: false,
+        scratch: bench.vault.dir.path(),
+        now,
+    };
+    let own = prune::plan(&request, observer).unwrap();
+    prune::apply(&request, &own, &mut scribe, &[], observer).unwrap();
+    drop(scribe);
+    for store in &bench.vault.stores {
+        assert!(packs(store).is_disjoint(&content));
+        assert_eq!(packs(store), named_by(&bench, kept));
+    }
+    let rows = bench.vault.writer().manifest().packs().unwrap();
+    let known = |id| content.iter().any(|key| key.pack() == Some(id));
+    assert!(!rows.iter().any(|row| known(row.id)), "the manifest forgot it");
+    // What comes back the next night is stored again, though it was named two nights ago.
+    renew(&bench, 1);
+    let again = bench.vault.snapshot();
+    assert!(again.new_len > 90_000, "{again:?}");
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+}
+
+/// P-17: an orphan of another writer is not the host's to judge early.
+#[test]
+fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
+    let bench = Bench::new("keep_last = 1", 1);
+    let (key, bytes) = super::bench::orphan(9);
+    let store = &bench.vault.stores[0];
+    let content = idswyft_vault::store::Content::Bytes(&bytes);
+    store.put_new(&key, content, &crate::support::sha256(&bytes)).unwrap();
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    let (prices, now) = (PriceTable::default(), bench.vault.clock.now());
+    let own = Some(bench.vault.writer().key().signer_id());
+    let scratch = bench.vault.dir.path();
+    let request =
+        |now| PruneRequest { survey: &survey, own, prices: &prices, is_early: false, scratch, now };
+    let observer = bench.vault.events.as_ref();
+    assert!(!prune::plan(&request(now), observer).unwrap().goes());
+    let later = now + jiff::SignedDuration::from_hours(LEAN_HOURS + 1);
+    assert!(prune::plan(&request(later), observer).unwrap().goes());
+}
