@@ -6,6 +6,7 @@ use crate::base::{Event, Observer};
 use crate::cli::args::RetainArgs;
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
+use crate::cli::pruning::{PruneOutcome, Terms, prune};
 use crate::cli::report::{Ending, Failure};
 use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
@@ -55,8 +56,30 @@ fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<()
     };
     let plan = retain::plan(&survey, Wish::Policy, session.clock.now())?;
     let observer = session.progress.as_ref();
-    retain::apply(&survey, &plan, Wish::Policy, &mut scribe, &[], observer)?;
+    let applied = retain::apply(&survey, &plan, Wish::Policy, &mut scribe, &[], observer)?;
+    drop(scribe);
+    if applied.waiting.is_empty()
+        && let Some(mut open) = site.open_host(EventKind::PacksDeleted, None, session)?
+    {
+        prune(&mut open, &Terms::default(), session)?;
+    }
     Ok(())
+}
+
+/// Prunes after the policy was applied, if whoever forgot may do that too; what stops it is a
+/// warning, for what was forgotten is.
+fn prune_after(site: &Site, args: &RetainArgs, session: &Session) -> Option<PruneOutcome> {
+    let terms = Terms { accepted: args.accept.accepted(), is_early: false };
+    let open = site.open(&args.site, EventKind::PacksDeleted, session);
+    let pruned = open.and_then(|mut open| match open.scribe {
+        Some(_) => prune(&mut open, &terms, session).map(Some),
+        None => Ok(None),
+    });
+    pruned.unwrap_or_else(|failure| {
+        let detail = format!("nothing was pruned: failed to {}", failure.chain().join(": "));
+        session.progress.observe(Event::Warning { code: failure.code(), detail });
+        None
+    })
 }
 
 fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Failure> {
@@ -72,7 +95,13 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
             let (survey, observer) = (&open.survey, session.progress.as_ref());
             let plan = &outcome.plan;
             let applied = retain::apply(survey, plan, Wish::Policy, scribe, &accepted, observer)?;
+            let is_done = applied.waiting.is_empty();
             outcome.applied = Some(applied);
+            // It holds the lock of the host's state.
+            drop(open);
+            if is_done {
+                outcome.pruned = prune_after(site, args, session);
+            }
         }
         None => open.warn(&outcome.guards, args.apply && outcome.goes(), session),
     }
