@@ -4,4 +4,5 @@ mod applying;
 mod bench;
 mod crashes;
 mod hosts;
+mod limits;
 mod tables;
