@@ -5,4 +5,5 @@ mod bench;
 mod crashes;
 mod hosts;
 mod limits;
+mod model;
 mod tables;
