@@ -134,6 +134,18 @@ impl PruneOutcome {
         }
     }
 
+    /// Returns what to say of it in a word, after something else.
+    pub fn to_line(&self) -> String {
+        if self.plan.goes() {
+            return self.end();
+        }
+        let stays = self.plan.stores.iter().flat_map(|store| store.stays.values());
+        match stays.filter_map(|stays| stays.first).min() {
+            Some(first) => format!("nothing to prune before {}\n", words::time(first)),
+            None => "nothing to prune\n".to_owned(),
+        }
+    }
+
     fn end(&self) -> String {
         let Some(pruned) = &self.pruned else {
             return "nothing was changed\n".to_owned();

@@ -193,6 +193,24 @@ impl Site {
         Ok(Some(Open { survey, scribe: Some(Scribe::Host(Box::new(writer))), _lock: lock }))
     }
 
+    /// Looks again, as the same signer, if it may record events of another kind as well.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn again(
+        &self,
+        open: Open,
+        kind: EventKind,
+        session: &Session,
+    ) -> Result<Option<Open>, Failure> {
+        let Some(scribe) = open.scribe else { return Ok(None) };
+        if check_delegated(open.survey.note(), scribe.signer(), kind).is_err() {
+            return Ok(None);
+        }
+        let survey = self.survey(session)?;
+        Ok(Some(Open { survey, scribe: Some(scribe), _lock: open._lock }))
+    }
+
     fn survey(&self, session: &Session) -> Result<Survey, Failure> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
         let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;

@@ -31,7 +31,7 @@ pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
-pub use sweep::{Going, Named, Naming, Pick, Sweep};
+pub use sweep::{Going, Named, Naming, Pick, Staging, Sweep};
 pub use view::{ManifestView, Waiting};
 
 use crate::base::{Gate, Step};

@@ -154,6 +154,16 @@ impl Manifest {
         })
     }
 
+    /// Lets no snapshot lean on any pack that there is now.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn lean_on_nothing(&mut self) -> Result<(), Error> {
+        self.write("give up the packs of", |transaction| {
+            transaction.execute("UPDATE pack SET used_at = 0", []).map(drop)
+        })
+    }
+
     /// Returns the number that the next pack gets.
     ///
     /// # Errors

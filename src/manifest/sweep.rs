@@ -20,6 +20,11 @@ const SCHEMA: &str = "
         second INTEGER,
         PRIMARY KEY (tree, id)
     ) WITHOUT ROWID;
+    CREATE TABLE staged (
+        tree INTEGER NOT NULL,
+        id   BLOB    NOT NULL,
+        PRIMARY KEY (tree, id)
+    ) WITHOUT ROWID;
     CREATE TABLE going (
         store    INTEGER NOT NULL,
         key      TEXT    NOT NULL,
@@ -77,6 +82,27 @@ pub enum Pick {
     Unrecorded,
 }
 
+/// Takes what one list names.
+pub struct Staging<'a> {
+    sweep: &'a Sweep,
+}
+
+impl Staging<'_> {
+    /// Takes a pack or tree object; what is neither changes nothing.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add(&self, key: &ObjectKey) -> Result<(), Error> {
+        let Some(id) = key.pack() else { return Ok(()) };
+        let write = || {
+            let sql = "INSERT OR IGNORE INTO staged VALUES (?1, ?2)";
+            let mut insert = self.sweep.connection.prepare_cached(sql)?;
+            insert.execute(params![is_tree(key), id.as_bytes()])
+        };
+        write().map(drop).map_err(|cause| self.sweep.wrap(cause))
+    }
+}
+
 /// What lists name and what goes from which store.
 pub struct Sweep {
     connection: Connection,
@@ -93,43 +119,34 @@ impl Sweep {
         Ok(Self { connection, dir: dir.to_owned() })
     }
 
-    /// Does what may name packs; what a failed attempt named is gone.
+    /// Takes note of how a snapshot names what `read` gives; of an attempt that fails, nothing.
     ///
     /// # Errors
     /// If it fails, or nothing can be written.
-    pub fn attempt<T, E: From<Error>>(
+    pub fn name_all<E: From<Error>>(
         &self,
-        name: impl FnOnce(&Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let run = |sql| self.connection.execute_batch(sql).map_err(|cause| self.wrap(cause));
-        run("SAVEPOINT attempt")?;
-        let result = name(self);
-        if result.is_err() {
-            run("ROLLBACK TO attempt")?;
-        }
-        run("RELEASE attempt")?;
-        result
+        naming: Naming,
+        read: impl FnOnce(&Staging<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let read = read(&Staging { sweep: self });
+        let merged = if read.is_ok() { self.merge(naming) } else { Ok(()) };
+        // There is no journal to roll back with: what was not merged is dropped.
+        let run = || self.connection.execute("DELETE FROM staged", []);
+        merged.and_then(|()| run().map(drop)).map_err(|cause| self.wrap(cause))?;
+        read
     }
 
-    /// Takes note of how a snapshot names a pack or tree object; what is neither changes nothing.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn name(&self, key: &ObjectKey, naming: Naming) -> Result<(), Error> {
-        let Some(id) = key.pack() else { return Ok(()) };
+    fn merge(&self, naming: Naming) -> rusqlite::Result<()> {
         let second = match naming {
             Naming::At(at) => Some(at.as_second()),
             Naming::Needs | Naming::Own => None,
         };
-        let write = || {
-            let sql = "INSERT INTO named VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
-                       needed = MAX(needed, excluded.needed), own = MIN(own, excluded.own), \
-                       second = COALESCE(MAX(second, excluded.second), second, excluded.second)";
-            let mut insert = self.connection.prepare_cached(sql)?;
-            let (needed, own) = (naming == Naming::Needs, naming == Naming::Own);
-            insert.execute(params![is_tree(key), id.as_bytes(), needed, own, second])
-        };
-        write().map(drop).map_err(|cause| self.wrap(cause))
+        let sql = "INSERT INTO named SELECT tree, id, ?1, ?2, ?3 FROM staged WHERE TRUE \
+                   ON CONFLICT (tree, id) DO UPDATE SET \
+                   needed = MAX(needed, excluded.needed), own = MIN(own, excluded.own), \
+                   second = COALESCE(MAX(second, excluded.second), second, excluded.second)";
+        let (needed, own) = (naming == Naming::Needs, naming == Naming::Own);
+        self.connection.prepare_cached(sql)?.execute(params![needed, own, second]).map(drop)
     }
 
     /// Returns what is known of a pack or tree object; nothing, if no list names it.
@@ -232,6 +249,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn name(sweep: &Sweep, key: &ObjectKey, naming: Naming) {
+        sweep.name_all::<Error>(naming, |staging| staging.add(key)).unwrap();
+    }
+
     #[test]
     fn of_several_namings_the_strongest_counts_whatever_their_order() {
         let dir = tempfile::tempdir().unwrap();
@@ -239,14 +260,14 @@ mod tests {
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
             let sweep = Sweep::create(dir.path()).unwrap();
             let key = ObjectKey::Pack(PackId::from_bytes([1; 32]));
-            order.iter().for_each(|index| sweep.name(&key, namings[*index]).unwrap());
+            order.iter().for_each(|index| name(&sweep, &key, namings[*index]));
             let expected = Named { is_needed: true, is_own: false, at: Some(at(9)) };
             assert_eq!(sweep.named(&key).unwrap(), Some(expected), "{order:?}");
             assert_eq!(sweep.named(&ObjectKey::Tree(PackId::from_bytes([1; 32]))).unwrap(), None);
         }
         let sweep = Sweep::create(dir.path()).unwrap();
         let key = ObjectKey::Tree(PackId::from_bytes([2; 32]));
-        sweep.name(&key, Naming::Own).unwrap();
+        name(&sweep, &key, Naming::Own);
         let expected = Named { is_needed: false, is_own: true, at: None };
         assert_eq!(sweep.named(&key).unwrap(), Some(expected));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -257,11 +278,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let sweep = Sweep::create(dir.path()).unwrap();
         let key = ObjectKey::Pack(PackId::from_bytes([3; 32]));
-        let failed: Result<(), Error> = sweep.attempt(|sweep| {
-            sweep.name(&key, Naming::Needs)?;
+        let failed: Result<(), Error> = sweep.name_all(Naming::Needs, |staging| {
+            staging.add(&key)?;
             Err(Error::Missing { path: PathBuf::new() })
         });
         assert!(failed.is_err() && sweep.named(&key).unwrap().is_none());
+        let other = ObjectKey::Pack(PackId::from_bytes([4; 32]));
+        name(&sweep, &other, Naming::Needs);
+        assert!(sweep.named(&key).unwrap().is_none(), "nor by the next one");
     }
 
     #[test]

@@ -354,6 +354,7 @@ impl Writer {
     /// # Errors
     /// If the primary store or the manifest fails; what was journaled stays so.
     pub fn deliver(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        self.give_up_what_is_late(observer)?;
         let locked_until = self.locked_until()?;
         let (manifest, state) = (&mut self.manifest, &self.state);
         self.mirrors.deliver(Delivery { manifest, state, locked_until, observer })

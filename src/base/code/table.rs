@@ -58,8 +58,7 @@ codes! {
     CheckpointInvalid = "checkpoint-invalid", Misuse, 2,
         "give a checkpoint that `ledger checkpoint` or a status line printed; nothing was changed";
     /// A note says one thing and its objects another.
-    NoteMismatch = "note-mismatch", Damaged, 1,
-        "compare the note and its objects with a mirror";
+    NoteMismatch = "note-mismatch", Damaged, 1, "compare the note and its objects with a mirror";
 
     /// No data identity was given.
     IdentityMissing = "identity-missing", Refused, 6,
@@ -122,7 +121,6 @@ codes! {
     /// The restored dump holds people who were erased since.
     ErasedSince = "erased-since", Refused, 4,
         "erase them again before the restored database serves anybody";
-
     /// The engine that runs the stack cannot be used.
     DockerUnavailable = "docker-unavailable", Unavailable, 1,
         "nothing was changed; see that `docker info` answers for this user";
@@ -138,7 +136,6 @@ codes! {
     /// A service of the stack does not run, or is not what it should be.
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
-
     /// The database role does not see every row.
     RoleBlind = "role-blind", Refused, 1,
         "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
@@ -151,7 +148,6 @@ codes! {
     /// A snapshot began while the stack changes its data.
     StackHours = "stack-hours", Unavailable, 4,
         "the snapshot is whole, but rows may name files that were just deleted; start it later";
-
     /// The store cannot be reached, read or written.
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
@@ -180,8 +176,7 @@ codes! {
     DeliveryPending = "delivery-pending", Refused, 1,
         "nothing was changed; the next snapshot delivers what waits";
     /// Another run holds the lock.
-    Locked = "locked", Unavailable, 5,
-        "wait for the other run to end; nothing was changed";
+    Locked = "locked", Unavailable, 5, "wait for the other run to end; nothing was changed";
     /// The vault has no state here yet.
     VaultMissing = "vault-missing", Misuse, 1,
         "run `init` first, or check --config and --vault; if the state was lost, `init --rejoin`";
@@ -245,7 +240,6 @@ codes! {
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1,
         "nothing was changed; give every vault a store path of its own";
-
     /// The target directory has something in it.
     TargetNotEmpty = "target-not-empty", Refused, 1,
         "choose a new directory or add --overwrite; nothing was changed";
@@ -256,8 +250,7 @@ codes! {
     MetadataNotRestored = "metadata-not-restored", Unavailable, 4,
         "contents are complete; run as root to restore owners and attributes";
     /// A file that would be written is there already.
-    FileExists = "file-exists", Refused, 1,
-        "nothing was overwritten; name another file";
+    FileExists = "file-exists", Refused, 1, "nothing was overwritten; name another file";
     /// A snapshot is on its way into service, or what was there before is kept.
     ApplyUnderWay = "apply-under-way", Refused, 1,
         "both states are there: go on with --apply, back with --undo, or end with --drop-previous";
@@ -279,11 +272,9 @@ codes! {
     /// The api does not become healthy.
     ApiNotHealthy = "api-not-healthy", Unavailable, 1,
         "all data is in place; see `docker logs`, then run the same command again, or --undo";
-
     /// The recovery kit may not be written there.
     KitPlaceRefused = "kit-place-refused", Refused, 2,
         "name a directory on removable media with --kit";
-
     /// The stack's secrets have no escrow store.
     EscrowMissing = "escrow-missing", Refused, 4,
         "the snapshot stands, but without its keys a restore is half one: add [escrow]";
@@ -307,10 +298,8 @@ codes! {
     /// A key does not open what was archived with it.
     KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
         "do not start the api with this key; look for an older one with `escrow list`";
-
     /// The config does not parse or has an unknown key.
-    ConfigInvalid = "config-invalid", Misuse, 2,
-        "nothing was changed; mend the named line";
+    ConfigInvalid = "config-invalid", Misuse, 2, "nothing was changed; mend the named line";
     /// There is no config in any of its places.
     ConfigMissing = "config-missing", Misuse, 2,
         "name one with --config, or let `init` write one; nothing was changed";
@@ -329,6 +318,9 @@ codes! {
     /// Something that is forgotten is not deleted yet.
     ForgetWaiting = "forget-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";
+    /// A snapshot reached its store so late that what it leans on may be pruned.
+    DeliveryLate = "delivery-late", Unavailable, 4,
+        "the next snapshots lean on nothing older; `verify` tells whether that one is whole";
     /// Something that may be pruned is not deleted yet.
     PruneWaiting = "prune-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `prune --apply` goes on";

@@ -133,7 +133,7 @@ impl Outcome {
             text.push_str(&format!("deleted {objects} in store {}\n", store.store));
         }
         match &self.pruned {
-            Some(pruned) => text.push_str(&pruned.to_text()),
+            Some(pruned) => text.push_str(&pruned.to_line()),
             None if applied.deleted.iter().any(|store| store.object_count > 0) => {
                 text.push_str("packs stay until they are pruned\n");
             }

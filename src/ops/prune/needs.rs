@@ -80,10 +80,13 @@ impl Needs {
         sweep: &Sweep,
     ) -> Result<(), Error> {
         let survey = request.survey;
-        let has_note = survey.written(&ObjectKey::Note(id)).is_some();
-        let stands = match survey.forgotten.contains_key(&id) {
-            true => !survey.promises(id, request.now)?.is_empty(),
-            false => taken.is_some() || has_note,
+        let has = |key: ObjectKey| survey.written(&key).is_some();
+        let (has_note, has_list) = (has(ObjectKey::Note(id)), has(ObjectKey::List(id)));
+        let stands = match (survey.forgotten.contains_key(&id), has_note) {
+            (true, true) => !survey.promises(id, request.now)?.is_empty(),
+            // Nobody can restore it; but nothing that a hold covers goes any further.
+            (true, false) => is_held(request, id),
+            (false, _) => taken.is_some() || has_note,
         };
         let written = survey.written(&ObjectKey::List(id)).or(taken.and_then(|one| one.written));
         let at = named_at(id.time(), written, request.now);
@@ -104,14 +107,23 @@ impl Needs {
         if !stands && !is_own && !is_young {
             return Ok(());
         }
-        let is_read = read_unproven(request, id, naming, sweep)?;
+        let found = match has_list {
+            true => read_unproven(request, id, naming, sweep)?,
+            false => Found::default(),
+        };
         // A list that no ledger records and that is none keeps nothing: whoever may put can put it.
         // What a host forgot itself nobody else leans on.
-        if !is_read && taken.is_some() && naming != Naming::Own {
+        if !found.is_read && (taken.is_some() || found.is_hurt) && naming != Naming::Own {
             self.missing.insert(id);
         }
         Ok(())
     }
+}
+
+/// Tells whether a legal hold covers a snapshot.
+fn is_held(request: &PruneRequest<'_>, id: SnapshotId) -> bool {
+    let counts = |until: Option<Timestamp>| until.is_none_or(|until| until > request.now);
+    request.survey.candidate(id).holds.iter().any(|hold| counts(hold.until))
 }
 
 /// What a ledger says of a snapshot that was taken.
@@ -163,8 +175,8 @@ fn read_signed(
 ) -> Result<bool, Error> {
     for auditor in &request.survey.auditors {
         let read = auditor.versions().named(ObjectKey::List(note.snapshot), |view| {
-            sweep.attempt(|sweep| {
-                let mut take = |entry: ListEntry| Ok(sweep.name(&entry.key, Naming::Needs)?);
+            sweep.name_all(Naming::Needs, |staging| {
+                let mut take = |entry: ListEntry| Ok(staging.add(&entry.key)?);
                 read_list(view.as_ref(), note, &mut take)
             })
         });
@@ -176,31 +188,43 @@ fn read_signed(
     Ok(false)
 }
 
-/// Takes up what every version of a list in every store names; tells whether there is any.
+/// What came of reading a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Found {
+    /// Whether one of its versions is a list.
+    is_read: bool,
+    /// Whether one is there that its store does not read: it may be the one.
+    is_hurt: bool,
+}
+
+/// Takes up what every version of a list in every store names.
 fn read_unproven(
     request: &PruneRequest<'_>,
     id: SnapshotId,
     naming: Naming,
     sweep: &Sweep,
-) -> Result<bool, Error> {
-    let mut is_read = false;
+) -> Result<Found, Error> {
+    let mut found = Found::default();
     for auditor in &request.survey.auditors {
         let mut views = auditor.versions().views(ObjectKey::List(id))?;
         if views.is_empty() {
             views.push(auditor.store().clone());
         }
         for view in views {
-            let read = sweep.attempt(|sweep| {
-                let mut take = |entry: ListEntry| Ok(sweep.name(&entry.key, naming)?);
+            let read = sweep.name_all(naming, |staging| {
+                let mut take = |entry: ListEntry| Ok(staging.add(&entry.key)?);
                 read_unproven_list(view.as_ref(), auditor.vault(), id, &mut take)
             });
             match read {
-                Ok(()) => is_read = true,
-                Err(error) => pass_over(auditor, error)?,
+                Ok(()) => found.is_read = true,
+                Err(error) => {
+                    found.is_hurt |= error.code() == Code::StoreUnavailable;
+                    pass_over(auditor, error)?;
+                }
             }
         }
     }
-    Ok(is_read)
+    Ok(found)
 }
 
 /// Passes over a list that is damaged or not there; that a store does not answer, or that there is

@@ -19,7 +19,7 @@ pub use survey::{Forgotten, Survey};
 
 use super::Error;
 use super::recorder::Recorder;
-use crate::base::{Code, Event, Observer, SnapshotId};
+use crate::base::{Code, Event, Observer, SignerId, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use crate::policy::guard::{clock_guard, plan_guards};
@@ -35,6 +35,14 @@ pub enum Scribe {
 }
 
 impl Scribe {
+    /// Returns the signer.
+    pub fn signer(&self) -> SignerId {
+        match self {
+            Self::Own(recorder) => recorder.signer(),
+            Self::Host(writer) => writer.key().signer_id(),
+        }
+    }
+
     /// Records events, and returns the stores that do not have all of them yet.
     ///
     /// # Errors

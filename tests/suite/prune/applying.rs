@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Clock, Code, Coded, SnapshotId};
+use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{Content, Store};
 
 use super::bench::{
-    How, LEAN_HOURS, SLEPT, named_by, names, orphan, own_night, packs, plan, plan_in, prune,
+    How, LEAN_HOURS, SLEPT, lists, named_by, names, orphan, own_night, packs, plan, plan_in, prune,
     prune_in, said_deleted,
 };
 use crate::retention::bench::{Bench, there};
@@ -37,6 +38,7 @@ fn what_only_forgotten_snapshots_needed_goes_and_everything_else_stays() {
         assert_eq!(packs(store), needed);
         assert_eq!(untouched(store), before);
         assert!(there(store).iter().all(|ids| ids.iter().eq([&kept])));
+        assert_eq!(lists(store), [kept].into());
         assert_eq!(names(store, Folder::Segments), [ObjectKey::Segment(kept)].into());
         // A list, a segment, and what only it named.
         let deleted = said_deleted(&bench, store, store.name());
@@ -58,8 +60,8 @@ fn what_a_forgotten_snapshot_named_stays_as_long_as_its_writer_may_lean_on_it() 
     let later = own_night(&bench, 2);
     bench.apply(&[Acceptance::Many]).unwrap();
     assert!(there(&bench.vault.stores[0])[0].iter().eq([&later]));
-    let lists = &there(&bench.vault.stores[0])[1];
-    assert!(lists.contains(&old) && lists.contains(&lately), "what they named is still known");
+    let known = lists(&bench.vault.stores[0]);
+    assert_eq!(known, [old, lately, later].into(), "what they named is still known");
     bench.vault.clock.pass_hours(24 * 42);
     assert!(!plan(&bench).goes(), "30 and 14 days have not passed since it was named last");
     for store in &bench.vault.stores {
@@ -69,7 +71,7 @@ fn what_a_forgotten_snapshot_named_stays_as_long_as_its_writer_may_lean_on_it() 
     prune(&bench);
     for store in &bench.vault.stores {
         assert!(packs(store).is_disjoint(&content));
-        assert!(there(store)[1].iter().eq([&later]), "the lists are of no use any more");
+        assert_eq!(lists(store), [later].into(), "the others are of no use any more");
     }
 }
 
@@ -120,9 +122,9 @@ fn while_a_store_does_not_answer_nothing_goes_in_any() {
     own_night(&bench, 2);
     bench.apply(&SLEPT).unwrap();
     bench.vault.clock.pass_hours(LEAN_HOURS);
-    let lists = |call: &Call| matches!(call, Call::List(Folder::Snapshots));
+    let fails = |call: &Call| matches!(call, Call::List(Folder::Snapshots));
     let mirror = FaultyStore::new(bench.vault.stores[1].clone());
-    let mirror: Arc<dyn Store> = Arc::new(mirror.fail_calls(Mode::NotDone, lists));
+    let mirror: Arc<dyn Store> = Arc::new(mirror.fail_calls(Mode::NotDone, fails));
     let stores = [bench.vault.stores[0].clone(), mirror];
     let error = plan_in(&bench, &stores).err().unwrap();
     assert_eq!(error.code(), Code::StoreUnavailable);
@@ -192,4 +194,37 @@ fn while_one_store_does_not_take_the_event_nothing_is_deleted() {
         let distinct: BTreeSet<&ObjectKey> = said.iter().collect();
         assert!(!said.is_empty() && said.len() == distinct.len(), "nothing is recorded again");
     }
+}
+
+/// P-4 P-15
+#[test]
+fn what_was_recorded_and_not_deleted_stays_if_a_list_names_it_meanwhile() {
+    let bench = Bench::new("keep_last = 1", 0);
+    let content = named_by(&bench, own_night(&bench, 1));
+    bench.vault.clock.pass_hours(LEAN_HOURS);
+    own_night(&bench, 2);
+    bench.apply(&SLEPT).unwrap();
+    let refuses = |call: &Call| matches!(call, Call::Delete(_));
+    let keeping = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
+        Arc::new(FaultyStore::new(store.clone()).fail_calls(Mode::NotDone, refuses))
+    };
+    let stores: Vec<_> = bench.vault.stores.iter().map(keeping).collect();
+    let how = How { accepted: &SLEPT, is_early: false };
+    let (_, pruned) = prune_in(&bench, &stores, &how).unwrap();
+    assert!(pruned.swept.iter().all(|swept| swept.left_count > 0));
+    assert!(bench.vault.events.warnings().contains(&Code::PruneWaiting));
+    let recorded = said_deleted(&bench, &bench.vault.stores[0], "local");
+    assert!(content.iter().all(|key| recorded.contains(key)));
+    // A run that is about to be a snapshot has put its list into one store, and no note yet.
+    let now = bench.vault.clock.now();
+    let (id, kept) = (SnapshotId::new(now, [9; 4]), *content.first().unwrap());
+    let entries = [ListEntry { key: kept, stored_len: 1 }];
+    let (text, _) = list::compose(bench.vault.report.vault, id, entries).unwrap();
+    let (key, bytes) = (ObjectKey::List(id), text.as_bytes());
+    bench.vault.stores[1].put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
+    prune(&bench);
+    for store in &bench.vault.stores {
+        assert_eq!(packs(store).intersection(&content).collect::<Vec<_>>(), [&kept]);
+    }
+    assert_eq!(said_deleted(&bench, &bench.vault.stores[0], "local"), recorded);
 }

@@ -117,6 +117,15 @@ pub fn names(store: &Arc<dyn Store>, folder: Folder) -> BTreeSet<ObjectKey> {
     listing.filter_map(object).collect()
 }
 
+/// Returns the snapshots of which a store has the list.
+pub fn lists(store: &Arc<dyn Store>) -> BTreeSet<SnapshotId> {
+    let list = |key| match key {
+        ObjectKey::List(id) => Some(id),
+        _ => None,
+    };
+    names(store, Folder::Snapshots).into_iter().filter_map(list).collect()
+}
+
 /// Returns every pack and tree object.
 pub fn packs(store: &Arc<dyn Store>) -> BTreeSet<ObjectKey> {
     let packs = names(store, Folder::Packs);

@@ -7,7 +7,9 @@ use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::store::Store;
 
-use super::bench::{How, LEAN_HOURS, SLEPT, named_by, own_night, packs, prune_in, said_deleted};
+use super::bench::{
+    How, LEAN_HOURS, SLEPT, lists, named_by, own_night, packs, prune_in, said_deleted,
+};
 use crate::retention::bench::{Bench, copy_of, there};
 use crate::support::{FaultyStore, Figure, Mode, Then};
 
@@ -77,6 +79,7 @@ fn dies_at(
     for store in &sound {
         assert_eq!(packs(store), *needed, "{place}");
         assert!(there(store).iter().all(|ids| ids.iter().eq([&kept])), "{place}");
+        assert_eq!(lists(store), [kept].into(), "{place}");
         let said = said_deleted(bench, store, store.name());
         let distinct: BTreeSet<&ObjectKey> = said.iter().collect();
         assert_eq!(distinct.len(), said.len(), "{place}: nothing is recorded twice");

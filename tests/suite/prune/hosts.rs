@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Clock, Observer};
+use idswyft_vault::base::{Clock, Code, Observer};
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventName};
 use idswyft_vault::ops::prune::{self, PruneRequest};
 use idswyft_vault::ops::retain::{self, Scribe, Wish};
@@ -18,15 +19,11 @@ use idswyft_vault::vault::state::StateDir;
 
 use super::bench::{LEAN_HOURS, named_by, own_night, packs, plan, prune, renew};
 use crate::retention::bench::Bench;
-use crate::support::FaultyStore;
+use crate::support::{Call, FaultyStore, Mode};
 
-/// Takes a snapshot as a host does that may only put.
-fn blind_night(bench: &Bench) -> SnapshotReport {
+/// Takes a snapshot a day after the last one, into these stores.
+fn night_into(bench: &Bench, stores: Vec<Arc<dyn Store>>) -> Option<SnapshotReport> {
     bench.vault.clock.pass_hours(24);
-    let blind = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
-        Arc::new(FaultyStore::new(store.clone()).put_only())
-    };
-    let stores = bench.vault.stores.iter().map(blind).collect();
     let state = StateDir::new(&bench.vault.path("state"), "nightly");
     let writer = Writer::open(state, stores, bench.vault.outside()).unwrap();
     let recipients = DataRecipients::parse(&[&bench.vault.recipient]).unwrap();
@@ -34,7 +31,15 @@ fn blind_night(bench: &Bench) -> SnapshotReport {
     let observer: Arc<dyn Observer> = bench.vault.events.clone();
     let sources = bench.vault.sources();
     let report = snapshot::run(vec![job], &sources, &[], &NoPassphrase, &observer);
-    report.unwrap().taken.remove(0)
+    report.unwrap().taken.pop()
+}
+
+/// Takes a snapshot as a host does that may only put.
+fn blind_night(bench: &Bench) -> SnapshotReport {
+    let blind = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
+        Arc::new(FaultyStore::new(store.clone()).put_only())
+    };
+    night_into(bench, bench.vault.stores.iter().map(blind).collect()).unwrap()
 }
 
 /// P-4 P-6
@@ -154,4 +159,28 @@ fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
     assert!(!prune::plan(&request(now), observer).unwrap().goes());
     let later = now + jiff::SignedDuration::from_hours(LEAN_HOURS + 1);
     assert!(prune::plan(&request(later), observer).unwrap().goes());
+}
+
+/// P-18
+#[test]
+fn a_host_that_delivers_a_snapshot_too_late_leans_on_nothing_that_it_made_before() {
+    for (days, leans) in [(13, true), (15, false)] {
+        let bench = Bench::new("keep_last = 9", 0);
+        own_night(&bench, 1);
+        // Committed, and then the host is off for long before a store gets its list.
+        let dies = |call: &Call| matches!(call, Call::PutNew(ObjectKey::List(_)));
+        let primary = FaultyStore::new(bench.vault.stores[0].clone());
+        let primary: Arc<dyn Store> = Arc::new(primary.fail_calls(Mode::NotDone, dies));
+        let stores = vec![primary, bench.vault.stores[1].clone()];
+        assert!(night_into(&bench, stores).is_none(), "the snapshot is committed, not delivered");
+        bench.vault.clock.pass_hours(24 * (days - 1));
+        bench.vault.events.all();
+        let next = night_into(&bench, bench.vault.stores.clone()).unwrap();
+        let warned = bench.vault.events.warnings().contains(&Code::DeliveryLate);
+        assert_eq!((warned, next.new_len < 90_000), (!leans, leans), "{days} days: {next:?}");
+        assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+        // From then on it leans as ever.
+        let last = night_into(&bench, bench.vault.stores.clone()).unwrap();
+        assert!(last.new_len < 90_000, "{days} days: {last:?}");
+    }
 }
