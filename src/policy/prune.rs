@@ -90,9 +90,9 @@ impl fmt::Display for StayReason {
 }
 
 /// Returns for how long a writer may lean on what it named, and a run on what it leaned on (I9).
-pub const fn lean_time(reuse_days: u32, grace_days: u32) -> SignedDuration {
-    // Two times a hundred years of days at most.
-    SignedDuration::from_hours((reuse_days as i64 + grace_days as i64) * HOURS_A_DAY)
+pub fn lean_time(reuse_days: u32, grace_days: u32) -> SignedDuration {
+    let days = i64::from(reuse_days) + i64::from(grace_days);
+    SignedDuration::from_hours(days * HOURS_A_DAY)
 }
 
 /// Returns why an object stays; nothing, if it may go.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::PruneRequest;
 use super::needs::{Needs, snapshot_of};
 use crate::format::{Folder, ObjectKey};
-use crate::manifest::{Going, Sweep};
+use crate::manifest::{Going, Named, Sweep};
 use crate::ops::Error;
 use crate::ops::thaw::prices::Micros;
 use crate::policy::prune::{ObjectFacts, StayReason, paid_until, why_it_stays};
@@ -138,7 +138,7 @@ impl<'a> Census<'a> {
         Ok(Some(ObjectFacts { is_needed, named, is_own, stored, locked_until, paid_until }))
     }
 
-    fn named(&self, key: &ObjectKey) -> Result<Option<crate::manifest::Named>, Error> {
+    fn named(&self, key: &ObjectKey) -> Result<Option<Named>, Error> {
         Ok(self.sweep.named(key).map_err(vault::Error::from)?)
     }
 

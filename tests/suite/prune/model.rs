@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bench::{How, LEAN_HOURS, named_by, packs, prune_in, renew};
 use crate::retention::bench::Bench;
-use crate::support::Random;
+use crate::support::{Random, is_long};
 
 /// What a vault did, as whoever stood by has it.
 #[derive(Default)]
@@ -38,10 +38,10 @@ impl Seen {
 #[test]
 fn after_every_prune_exactly_what_a_naive_one_keeps_is_there() {
     let mut random = Random::new();
-    for round in 0..3 {
+    for round in 0..if is_long() { 20 } else { 1 } {
         let bench = Bench::new("keep_last = 3\nkeep_monthly = 2", 0);
         let mut seen = Seen::default();
-        for _ in 0..60 {
+        for _ in 0..40 {
             bench.vault.clock.pass_hours(24 * i64::try_from(random.index(6)).unwrap());
             if random.index(3) > 0 {
                 renew(&bench, random.index(4) as u64);
