@@ -6,7 +6,7 @@ use super::report::table::{Side, Table};
 use super::report::{Failure, words};
 use super::retention::Open;
 use super::session::Session;
-use crate::base::{Code, Coded};
+use crate::base::{Code, Coded, SignerId};
 use crate::ops::prune::{self, Amount, PrunePlan, PruneRequest, Pruned, Stays, StorePlan};
 use crate::ops::retain::Scribe;
 use crate::policy::Acceptance;
@@ -18,6 +18,8 @@ pub struct Terms {
     pub accepted: Vec<Acceptance>,
     /// Whether what is paid for anyway goes too.
     pub is_early: bool,
+    /// The host that would do it, for a plan.
+    pub host: Option<SignerId>,
 }
 
 /// What came of one vault.
@@ -44,7 +46,8 @@ pub fn prune(open: &mut Open, terms: &Terms, session: &Session) -> Result<PruneO
     };
     let own = match &open.scribe {
         Some(Scribe::Host(writer)) => Some(writer.key().signer_id()),
-        _ => None,
+        Some(Scribe::Own(_)) => None,
+        None => terms.host,
     };
     let (scratch, observer) = (std::env::temp_dir(), session.progress.as_ref());
     let request = PruneRequest {

@@ -91,8 +91,7 @@ impl Needs {
         let written = survey.written(&ObjectKey::List(id)).or(taken.and_then(|one| one.written));
         let at = named_at(id.time(), written, request.now);
         let is_own = taken.is_some_and(|one| one.is_own);
-        let is_young =
-            at.checked_add(request.lean_time()).map_or(true, |until| until > request.now);
+        let is_young = !at.checked_add(request.lean_time()).is_ok_and(|until| until <= request.now);
         let naming = match (stands, is_own) {
             (true, _) => Naming::Needs,
             (false, true) => Naming::Own,

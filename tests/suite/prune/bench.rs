@@ -6,6 +6,7 @@ use std::sync::Arc;
 use idswyft_vault::base::{Clock, PackId, SnapshotId};
 use idswyft_vault::crypto::signing::SigningKey;
 use idswyft_vault::format::event::{EventKind, EventPayload};
+use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops;
 use idswyft_vault::ops::prune::{self, PrunePlan, PruneRequest, Pruned};
@@ -16,7 +17,7 @@ use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{Listed, Store};
 use idswyft_vault::vault::ledger;
 
-use crate::retention::bench::Bench;
+use crate::retention::bench::{Bench, in_memory};
 use crate::support::sha256;
 use crate::support::vault::noise;
 
@@ -30,6 +31,13 @@ pub const SLEPT: [Acceptance; 1] = [Acceptance::Clock];
 pub struct How<'a> {
     pub accepted: &'a [Acceptance],
     pub is_early: bool,
+}
+
+/// Makes a vault whose packs are leaned on however little of them the newest snapshot uses.
+pub fn lasting(policy: &str) -> Bench {
+    let fields = Parameters::initial().fields().clone();
+    let fields = ParameterFields { retire_below_percent: 0, ..fields };
+    Bench::written_as(Parameters::try_from(fields).unwrap(), policy, 0, in_memory)
 }
 
 /// Replaces all uploads by one that no other night has.

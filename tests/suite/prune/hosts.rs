@@ -1,6 +1,6 @@
 //! Hosts beside a prune: those that are never told, those that run, those that prune themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use idswyft_vault::base::{Clock, Code, Observer};
 use idswyft_vault::crypto::identity::NoPassphrase;
@@ -17,8 +17,9 @@ use idswyft_vault::store::Store;
 use idswyft_vault::vault::Writer;
 use idswyft_vault::vault::state::StateDir;
 
-use super::bench::{LEAN_HOURS, named_by, own_night, packs, plan, prune, renew};
+use super::bench::{LEAN_HOURS, lasting, named_by, own_night, packs, plan, prune, renew};
 use crate::retention::bench::Bench;
+use crate::support::vault::noise;
 use crate::support::{Call, FaultyStore, Mode};
 
 /// Takes a snapshot a day after the last one, into these stores.
@@ -45,7 +46,7 @@ fn blind_night(bench: &Bench) -> SnapshotReport {
 /// P-4 P-6
 #[test]
 fn content_that_recurs_after_a_janitors_prune_is_stored_again_by_a_host_that_was_never_told() {
-    let bench = Bench::new("keep_last = 1", 0);
+    let bench = lasting("keep_last = 1");
     renew(&bench, 1);
     let first = blind_night(&bench);
     let content = named_by(&bench, first.snapshot);
@@ -69,7 +70,7 @@ fn content_that_recurs_after_a_janitors_prune_is_stored_again_by_a_host_that_was
 /// P-4 P-6
 #[test]
 fn a_janitor_that_forgets_and_prunes_all_the_time_takes_nothing_that_a_later_night_leans_on() {
-    let bench = Bench::new("keep_last = 2", 0);
+    let bench = lasting("keep_last = 2");
     for night in 0..60_u64 {
         // Content comes back after 7, 29 and 22 nights.
         let seed = match night {
@@ -90,10 +91,44 @@ fn a_janitor_that_forgets_and_prunes_all_the_time_takes_nothing_that_a_later_nig
     assert!(left < 110, "two for each night, and of {left} some are gone");
 }
 
+/// P-4 P-6
+#[test]
+fn a_janitor_that_works_at_every_put_of_a_running_snapshot_takes_nothing_from_it() {
+    let bench = Arc::new(lasting("keep_last = 1"));
+    let past = named_by(&bench, own_night(&bench, 1));
+    bench.vault.clock.pass_hours(24 * 30);
+    own_night(&bench, 2);
+    bench.vault.clock.pass_hours(24 * 20);
+    own_night(&bench, 3);
+    // What comes back was named 51 days ago, 21 days ago, and last night.
+    for seed in 1..4 {
+        bench.vault.write(&format!("{seed}.jpg"), &noise(seed, 90_000));
+    }
+    let (beside, rounds) = (Arc::clone(&bench), Arc::new(Mutex::new(0)));
+    let counted = Arc::clone(&rounds);
+    let works = move |call: &Call| {
+        if matches!(call, Call::PutNew(_)) {
+            let mut rounds = counted.lock().unwrap();
+            beside.apply(&[Acceptance::Clock, Acceptance::Many]).unwrap();
+            prune(&beside);
+            *rounds += 1;
+        }
+        false
+    };
+    let primary = FaultyStore::new(bench.vault.stores[0].clone());
+    let primary: Arc<dyn Store> = Arc::new(primary.fail_calls(Mode::NotDone, works));
+    let stores = vec![primary, bench.vault.stores[1].clone()];
+    let taken = night_into(&bench, stores).unwrap();
+    assert!(*rounds.lock().unwrap() > 5);
+    assert!(packs(&bench.vault.stores[0]).is_disjoint(&past), "something was deleted meanwhile");
+    assert!((90_000..200_000).contains(&taken.new_len), "it leaned on what it may: {taken:?}");
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+}
+
 /// P-17
 #[test]
 fn a_host_that_prunes_itself_forgets_what_goes_and_waits_for_nobody() {
-    let bench = Bench::new("keep_last = 1", 0);
+    let bench = lasting("keep_last = 1");
     let host = bench.vault.writer().key().signer_id();
     let delegate = |events: &mut Vec<EventName>| {
         let kinds = [EventKind::SnapshotForgotten, EventKind::PacksDeleted];

@@ -9,8 +9,7 @@ use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use jiff::{SignedDuration, Timestamp};
 
-use super::bench::{How, LEAN_HOURS, named_by, packs, prune_in, renew};
-use crate::retention::bench::Bench;
+use super::bench::{How, LEAN_HOURS, lasting, named_by, packs, prune_in, renew};
 use crate::support::{Random, is_long};
 
 /// What a vault did, as whoever stood by has it.
@@ -39,7 +38,7 @@ impl Seen {
 fn after_every_prune_exactly_what_a_naive_one_keeps_is_there() {
     let mut random = Random::new();
     for round in 0..if is_long() { 20 } else { 1 } {
-        let bench = Bench::new("keep_last = 3\nkeep_monthly = 2", 0);
+        let bench = lasting("keep_last = 3\nkeep_monthly = 2");
         let mut seen = Seen::default();
         for _ in 0..40 {
             bench.vault.clock.pass_hours(24 * i64::try_from(random.index(6)).unwrap());
