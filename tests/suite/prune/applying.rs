@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use idswyft_vault::base::{Clock, Code, Coded, SnapshotId};
+use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{Content, Store};
+use idswyft_vault::vault::ledger;
 
 use super::bench::{
     How, LEAN_HOURS, SLEPT, lists, named_by, names, orphan, own_night, packs, plan, plan_in, prune,
@@ -227,4 +229,26 @@ fn what_was_recorded_and_not_deleted_stays_if_a_list_names_it_meanwhile() {
         assert_eq!(packs(store).intersection(&content).collect::<Vec<_>>(), [&kept]);
     }
     assert_eq!(said_deleted(&bench, &bench.vault.stores[0], "local"), recorded);
+}
+
+/// P-14
+#[test]
+fn more_names_than_an_event_may_have_are_recorded_by_several() {
+    let bench = Bench::new("keep_last = 1", 1);
+    let store = &bench.vault.stores[0];
+    for (key, bytes) in (0..2001).map(orphan) {
+        store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+    }
+    bench.vault.clock.pass_hours(LEAN_HOURS);
+    bench.night();
+    let before = packs(store).len();
+    let pruned = prune(&bench);
+    assert_eq!(pruned.swept[0].deleted.object_count, 2001);
+    assert_eq!(packs(store).len(), before - 2001);
+    let logs = ledger::read_all(&bench.vault.auditor(store)).unwrap();
+    let counts = logs.iter().flat_map(|log| &log.events).filter_map(|event| match &event.payload {
+        EventPayload::PacksDeleted(said) => Some(said.objects.len()),
+        _ => None,
+    });
+    assert_eq!(counts.collect::<Vec<_>>(), [2000, 1]);
 }
