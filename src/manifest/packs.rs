@@ -121,8 +121,8 @@ impl Manifest {
         })
     }
 
-    /// Forgets packs that are about to be deleted, where their chunks are, and that a store has
-    /// them.
+    /// Forgets packs that are about to be deleted, and where their chunks are. What stores said
+    /// when they took them stays: events cover it.
     ///
     /// Numbers never come again in one manifest: if that of the newest pack is free now, the
     /// manifest gets another identity, for the cache of files goes by numbers.
@@ -140,8 +140,6 @@ impl Manifest {
                     let sql = "INSERT OR IGNORE INTO gone SELECT number FROM pack WHERE id = ?1";
                     transaction.prepare_cached(sql)?.execute([id.as_bytes()])?;
                 }
-                let sql = "DELETE FROM receipt WHERE key = ?1";
-                transaction.prepare_cached(sql)?.execute([key.to_string()])?;
             }
             let of_gone = "IN (SELECT number FROM gone)";
             transaction.execute(&format!("DELETE FROM chunk WHERE pack {of_gone}"), [])?;

@@ -6,4 +6,6 @@ mod crashes;
 mod hosts;
 mod limits;
 mod model;
+mod own;
+mod readers;
 mod tables;

@@ -1,23 +1,19 @@
-//! Hosts beside a prune: those that are never told, those that run, those that prune themselves.
+//! Hosts beside a prune: those that are never told, those that run, those that were off for long.
 
 use std::sync::{Arc, Mutex};
 
-use idswyft_vault::base::{Clock, Code, Observer};
+use idswyft_vault::base::{Code, Observer};
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
-use idswyft_vault::format::event::{EventKind, EventName};
-use idswyft_vault::ops::prune::{self, PruneRequest};
-use idswyft_vault::ops::retain::{self, Scribe, Wish};
 use idswyft_vault::ops::snapshot::{self, SnapshotReport, VaultJob};
-use idswyft_vault::ops::thaw::PriceTable;
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::Store;
 use idswyft_vault::vault::Writer;
 use idswyft_vault::vault::state::StateDir;
 
-use super::bench::{LEAN_HOURS, lasting, named_by, own_night, packs, plan, prune, renew};
+use super::bench::{lasting, named_by, own_night, packs, prune, renew};
 use crate::retention::bench::Bench;
 use crate::support::vault::noise;
 use crate::support::{Call, FaultyStore, Mode};
@@ -123,78 +119,6 @@ fn a_janitor_that_works_at_every_put_of_a_running_snapshot_takes_nothing_from_it
     assert!(packs(&bench.vault.stores[0]).is_disjoint(&past), "something was deleted meanwhile");
     assert!((90_000..200_000).contains(&taken.new_len), "it leaned on what it may: {taken:?}");
     assert_eq!(bench.vault.verify(Level::Contents).findings, []);
-}
-
-/// P-17
-#[test]
-fn a_host_that_prunes_itself_forgets_what_goes_and_waits_for_nobody() {
-    let bench = lasting("keep_last = 1");
-    let host = bench.vault.writer().key().signer_id();
-    let delegate = |events: &mut Vec<EventName>| {
-        let kinds = [EventKind::SnapshotForgotten, EventKind::PacksDeleted];
-        events.extend(kinds.map(EventName::Known));
-    };
-    let publish = |note: &mut idswyft_vault::format::vault_note::VaultNote| {
-        delegate(&mut note.signers.iter_mut().find(|one| one.id == host).unwrap().events);
-    };
-    bench.desk().operator.publish(&[], publish).unwrap();
-    bench.desk().settle(bench.vault.events.as_ref()).unwrap();
-    let first = own_night(&bench, 1);
-    let content = named_by(&bench, first);
-    let kept = own_night(&bench, 2);
-    let (observer, now) = (bench.vault.events.as_ref(), bench.vault.clock.now());
-    let mut writer = bench.vault.writer();
-    writer.adopt_notes(observer).unwrap();
-    let mut scribe = Scribe::Host(Box::new(writer));
-    let survey = bench.survey(&bench.vault.stores).unwrap();
-    let dropped = retain::plan(&survey, Wish::Policy, now).unwrap();
-    retain::apply(&survey, &dropped, Wish::Policy, &mut scribe, &[], observer).unwrap();
-    assert!(!plan(&bench).goes(), "a janitor would have to wait");
-    let survey = bench.survey(&bench.vault.stores).unwrap();
-    let prices = PriceTable::default();
-    let request = PruneRequest {
-        survey: &survey,
-        own: Some(host),
-        prices: &prices,
-        is_early: false,
-        scratch: bench.vault.dir.path(),
-        now,
-    };
-    let own = prune::plan(&request, observer).unwrap();
-    prune::apply(&request, &own, &mut scribe, &[], observer).unwrap();
-    drop(scribe);
-    for store in &bench.vault.stores {
-        assert!(packs(store).is_disjoint(&content));
-        assert_eq!(packs(store), named_by(&bench, kept));
-    }
-    let rows = bench.vault.writer().manifest().packs().unwrap();
-    let known = |id| content.iter().any(|key| key.pack() == Some(id));
-    assert!(!rows.iter().any(|row| known(row.id)), "the manifest forgot it");
-    // What comes back the next night is stored again, though it was named two nights ago.
-    renew(&bench, 1);
-    let again = bench.vault.snapshot();
-    assert!(again.new_len > 90_000, "{again:?}");
-    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
-}
-
-/// P-17
-#[test]
-fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
-    let bench = Bench::new("keep_last = 1", 1);
-    let (key, bytes) = super::bench::orphan(9);
-    let store = &bench.vault.stores[0];
-    let content = idswyft_vault::store::Content::Bytes(&bytes);
-    store.put_new(&key, content, &crate::support::sha256(&bytes)).unwrap();
-    let survey = bench.survey(&bench.vault.stores).unwrap();
-    let (prices, now) = (PriceTable::default(), bench.vault.clock.now());
-    let own = Some(bench.vault.writer().key().signer_id());
-    let scratch = bench.vault.dir.path();
-    let request =
-        |now| PruneRequest { survey: &survey, own, prices: &prices, is_early: false, scratch, now };
-    let observer = bench.vault.events.as_ref();
-    assert!(!prune::plan(&request(now), observer).unwrap().goes());
-    let later = now + jiff::SignedDuration::from_hours(LEAN_HOURS + 1);
-    assert!(prune::plan(&request(later), observer).unwrap().goes());
 }
 
 /// P-18
