@@ -152,13 +152,14 @@ impl Manifest {
         })
     }
 
-    /// Lets no snapshot lean on any pack that there is now.
+    /// Lets no snapshot lean any more on packs that were last named, or made, after a time.
     ///
     /// # Errors
     /// If the manifest cannot be written.
-    pub fn lean_on_nothing(&mut self) -> Result<(), Error> {
-        self.write("give up the packs of", |transaction| {
-            transaction.execute("UPDATE pack SET used_at = 0", []).map(drop)
+    pub fn give_up_packs(&mut self, used_after: Timestamp) -> Result<(), Error> {
+        self.write("give up packs of", |transaction| {
+            let sql = "UPDATE pack SET used_at = 0 WHERE used_at > ?1";
+            transaction.execute(sql, [used_after.as_second()]).map(drop)
         })
     }
 

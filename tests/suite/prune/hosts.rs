@@ -121,6 +121,19 @@ fn a_janitor_that_works_at_every_put_of_a_running_snapshot_takes_nothing_from_it
     assert_eq!(bench.vault.verify(Level::Contents).findings, []);
 }
 
+/// P-19
+#[test]
+fn a_host_whose_clock_was_far_ahead_leans_on_nothing_that_it_named_then() {
+    let bench = lasting("keep_last = 9");
+    bench.vault.clock.pass_hours(24 * 20);
+    own_night(&bench, 1);
+    bench.vault.clock.pass_hours(-24 * 20);
+    let next = night_into(&bench, bench.vault.stores.clone()).unwrap();
+    assert!(next.new_len > 90_000, "{next:?}");
+    let last = night_into(&bench, bench.vault.stores.clone()).unwrap();
+    assert!(last.new_len < 90_000, "it leans as ever: {last:?}");
+}
+
 /// P-18
 #[test]
 fn a_host_that_delivers_a_snapshot_too_late_leans_on_nothing_that_it_made_before() {
