@@ -156,7 +156,10 @@ impl Site {
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
-            completed.into_iter().for_each(|event| survey.add(event));
+            if completed.is_some() {
+                // It may be a hold, and what it keeps is to be known.
+                survey = self.survey(session)?;
+            }
             return Ok(Open { survey, scribe: Some(Scribe::Own(Box::new(recorder))), _lock: None });
         }
         let state_dir = self.host.as_ref().and_then(|state| state.path().parent());

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::PruneRequest;
-use super::needs::{Needs, snapshot_of};
+use super::needs::{Needs, is_known, snapshot_of};
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::{Going, Named, Sweep};
 use crate::ops::Error;
 use crate::ops::thaw::prices::Micros;
 use crate::policy::prune::{ObjectFacts, StayReason, paid_until, why_it_stays};
-use crate::store::{self, Listed, Stat, Store};
-use crate::vault;
+use crate::store::{self, Listed, Stat};
 use crate::vault::at_once::map_at_once;
+use crate::vault::{self, Auditor};
 
 /// Objects of which locks are asked for at a time.
 const PAGE_COUNT: usize = 1000;
@@ -80,7 +80,7 @@ pub struct Census<'a> {
     needs: &'a Needs,
     sweep: &'a Sweep,
     number: usize,
-    store: &'a dyn Store,
+    auditor: &'a Auditor,
     plan: StorePlan,
     page: Vec<(ObjectKey, Stat, ObjectFacts)>,
 }
@@ -96,11 +96,12 @@ impl<'a> Census<'a> {
         sweep: &'a Sweep,
         number: usize,
     ) -> Result<StorePlan, Error> {
-        let store = request.survey.auditors[number].store().as_ref();
-        let plan = StorePlan { store: store.name().to_owned(), ..StorePlan::default() };
-        let mut census = Self { request, needs, sweep, number, store, plan, page: Vec::new() };
+        let auditor = &request.survey.auditors[number];
+        let store = auditor.store().name().to_owned();
+        let plan = StorePlan { store, ..StorePlan::default() };
+        let mut census = Self { request, needs, sweep, number, auditor, plan, page: Vec::new() };
         for folder in [Folder::Packs, Folder::Trees, Folder::Segments, Folder::Snapshots] {
-            each_object(store, folder, &mut |key, stat| census.look(key, stat))?;
+            each_object(auditor, folder, &mut |key, stat| census.look(key, stat))?;
         }
         census.flush()?;
         Ok(census.plan)
@@ -131,7 +132,9 @@ impl<'a> Census<'a> {
             }
             _ => return Ok(None),
         };
-        let (stored, policy) = (stat.modified, self.request.survey.history.in_force());
+        // What a store tells no time of is as young as can be.
+        let stored = Some(stat.modified).filter(is_known).unwrap_or(self.request.now);
+        let policy = self.request.survey.history.in_force();
         let class = self.request.prices.classes.get(&stat.class);
         let paid_until = class.and_then(|price| paid_until(policy, stored, price.days_min));
         let locked_until = None;
@@ -174,12 +177,10 @@ impl<'a> Census<'a> {
     /// Asks for the locks of what would go.
     fn flush(&mut self) -> Result<(), Error> {
         let page = std::mem::take(&mut self.page);
-        let stats =
-            map_at_once(self.store.calls_at_once(), &page, |(key, ..)| self.store.stat(key));
-        for ((key, listed, facts), stat) in page.into_iter().zip(stats) {
-            // What a delete marker hides has no lock that `stat` tells: the store refuses then.
-            let locked_until = stat?.and_then(|stat| stat.lock).map(|lock| lock.until);
-            match self.judge(&ObjectFacts { locked_until, ..facts }) {
+        let (auditor, at_once) = (self.auditor, self.auditor.store().calls_at_once());
+        let locks = map_at_once(at_once, &page, |(key, ..)| locked_until(auditor, *key));
+        for ((key, listed, facts), locked_until) in page.into_iter().zip(locks) {
+            match self.judge(&ObjectFacts { locked_until: locked_until?, ..facts }) {
                 Some(reason) => self.stay(reason, &listed),
                 None => self.let_go(key, &listed, &facts)?,
             }
@@ -200,24 +201,38 @@ impl<'a> Census<'a> {
     }
 }
 
+/// Returns until when any version of an object is locked.
+fn locked_until(auditor: &Auditor, key: ObjectKey) -> Result<Option<Timestamp>, vault::Error> {
+    let lock = |stat: Option<Stat>| stat.and_then(|stat| stat.lock).map(|lock| lock.until);
+    let mut until = lock(auditor.store().stat(&key)?);
+    if auditor.versions().is_rewritten(key) {
+        for view in auditor.versions().views(key)? {
+            until = until.max(lock(view.stat(&key)?));
+        }
+    }
+    Ok(until)
+}
+
 /// Gives every object of a folder to `take`, hidden ones included where they can be listed.
 fn each_object(
-    store: &dyn Store,
+    auditor: &Auditor,
     folder: Folder,
     take: &mut dyn FnMut(ObjectKey, Stat) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let wrap = |error: store::Error| Error::from(vault::Error::from(error));
-    match store.list_versions(folder) {
+    match auditor.store().list_versions(folder) {
         Ok(Some(listing)) => {
             for versioned in listing {
-                if let Listed::Object(key, stat) = versioned.map_err(wrap)?.listed {
+                let versioned = versioned.map_err(wrap)?;
+                auditor.versions().meet(&versioned);
+                if let Listed::Object(key, stat) = versioned.listed {
                     take(key, stat)?;
                 }
             }
             Ok(())
         }
         Ok(None) | Err(store::Error::Denied { .. }) => {
-            for listed in store.list(folder).map_err(wrap)? {
+            for listed in auditor.store().list(folder).map_err(wrap)? {
                 if let Listed::Object(key, stat) = listed.map_err(wrap)? {
                     take(key, stat)?;
                 }

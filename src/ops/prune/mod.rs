@@ -32,7 +32,8 @@ use crate::manifest::{Going, Pick, Sweep};
 use crate::policy::guard::clock_guard;
 use crate::policy::prune::lean_time;
 use crate::policy::{Acceptance, Guard};
-use crate::vault;
+use crate::vault::ledger::SignerLog;
+use crate::vault::{self, Auditor};
 
 /// Objects that are deleted between two looks at the scratch file.
 const PAGE_COUNT: usize = 1000;
@@ -158,12 +159,20 @@ pub fn apply(
     Ok(Pruned { swept: swept.collect::<Result<_, _>>()?, waiting })
 }
 
-/// Takes note of what earlier runs recorded: it is not recorded again.
+/// Takes note of what every store has a record of: it is not recorded again.
 fn take_up_recorded(survey: &Survey, sweep: &Sweep) -> Result<(), Error> {
     for event in survey.distinct_events() {
         let EventPayload::PacksDeleted(said) = &event.payload else { continue };
-        let named = |auditor: &vault::Auditor| auditor.store().name() == said.store;
-        if let Some(number) = survey.auditors.iter().position(named) {
+        // Another signer's event, or one of an interrupted run, may be in some of them only (I4).
+        let has_event = |logs: &Vec<SignerLog>| {
+            let own = logs.iter().find(|log| log.signer == event.signer);
+            let index = usize::try_from(event.seq).unwrap_or(usize::MAX);
+            own.is_some_and(|log| log.events.get(index) == Some(event))
+        };
+        let named = |auditor: &Auditor| auditor.store().name() == said.store;
+        if let Some(number) = survey.auditors.iter().position(named)
+            && survey.logs.iter().all(has_event)
+        {
             let recorded = said.objects.iter().try_for_each(|key| sweep.record(number, key));
             recorded.map_err(vault::Error::from)?;
         }

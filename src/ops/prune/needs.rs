@@ -49,10 +49,11 @@ impl Needs {
         sweep: &Sweep,
         observer: &dyn Observer,
     ) -> Result<Self, Error> {
-        let survey = request.survey;
         let mut needs =
             Self { missing: BTreeSet::new(), stands: BTreeSet::new(), past: BTreeMap::new() };
-        for note in survey.standing(request.now)? {
+        // I3: it is there as long as its note is; forgetting deletes that, and looks at floor, hold
+        // and lock before.
+        for note in request.survey.notes.values() {
             needs.stands.insert(note.snapshot);
             if !read_signed(request, note, sweep)? {
                 needs.missing.insert(note.snapshot);
@@ -71,7 +72,7 @@ impl Needs {
         Ok(needs)
     }
 
-    /// Adds a snapshot without a note that verifies and stands.
+    /// Adds a snapshot without a note that verifies.
     fn add_other(
         &mut self,
         request: &PruneRequest<'_>,
@@ -81,15 +82,15 @@ impl Needs {
     ) -> Result<(), Error> {
         let survey = request.survey;
         let has = |key: ObjectKey| survey.written(&key).is_some();
-        let (has_note, has_list) = (has(ObjectKey::Note(id)), has(ObjectKey::List(id)));
-        let stands = match (survey.forgotten.contains_key(&id), has_note) {
-            (true, true) => !survey.promises(id, request.now)?.is_empty(),
-            // Nobody can restore it; but nothing that a hold covers goes any further.
-            (true, false) => is_held(request, id),
-            (false, _) => taken.is_some() || has_note,
-        };
+        let has_list = has(ObjectKey::List(id));
+        // A note that verifies nowhere is one that may yet: of a signer that was not added so far.
+        let stands = has(ObjectKey::Note(id))
+            || match survey.forgotten.contains_key(&id) {
+                true => is_held(request, id),
+                false => taken.is_some(),
+            };
         let written = survey.written(&ObjectKey::List(id)).or(taken.and_then(|one| one.written));
-        let at = named_at(id.time(), written, request.now);
+        let at = named_at(id.time(), written.filter(is_known), request.now);
         let is_own = taken.is_some_and(|one| one.is_own);
         let is_young = !at.checked_add(request.lean_time()).is_ok_and(|until| until <= request.now);
         let naming = match (stands, is_own) {
@@ -117,6 +118,11 @@ impl Needs {
         }
         Ok(())
     }
+}
+
+/// Tells whether a store told a time at all.
+pub fn is_known(at: &Timestamp) -> bool {
+    *at > Timestamp::UNIX_EPOCH
 }
 
 /// Tells whether a legal hold covers a snapshot.

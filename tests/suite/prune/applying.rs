@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use idswyft_vault::base::{Clock, Code, Coded, SnapshotId};
+use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::list::{self, ListEntry};
+use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::ops::retain::Wish;
+use idswyft_vault::ops::signers;
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{Content, Store};
@@ -14,7 +18,7 @@ use idswyft_vault::vault::ledger;
 
 use super::bench::{
     How, LEAN_HOURS, SLEPT, lists, named_by, names, orphan, own_night, packs, plan, plan_in, prune,
-    prune_in, said_deleted,
+    prune_as, prune_in, said_deleted,
 };
 use crate::retention::bench::{Bench, there};
 use crate::support::{Call, FaultyStore, Mode, sha256};
@@ -251,4 +255,53 @@ fn more_names_than_an_event_may_have_are_recorded_by_several() {
         _ => None,
     });
     assert_eq!(counts.collect::<Vec<_>>(), [2000, 1]);
+}
+
+/// P-14
+#[test]
+fn what_another_signer_recorded_in_one_store_only_is_recorded_everywhere_before_it_goes() {
+    let bench = Bench::new("keep_last = 1", 0);
+    let other = SigningKey::from_seed(bench.vault.report.vault, KeyUse::Signer, &[9; 32]);
+    let events = signers::events_for(Role::Janitor, &[]).unwrap();
+    let (key, observer) = (other.verification_key(), bench.vault.events.as_ref());
+    signers::add(&mut bench.desk(), key, Role::Janitor, events, observer).unwrap();
+    own_night(&bench, 1);
+    bench.vault.clock.pass_hours(LEAN_HOURS);
+    own_night(&bench, 2);
+    bench.apply(&SLEPT).unwrap();
+    let before: Vec<_> = bench.vault.stores.iter().map(packs).collect();
+    let refuses = |call: &Call| matches!(call, Call::PutNew(ObjectKey::LedgerCheckpoint(..)));
+    let mirror = FaultyStore::new(bench.vault.stores[1].clone());
+    let mirror: Arc<dyn Store> = Arc::new(mirror.fail_calls(Mode::NotDone, refuses));
+    let stores = [bench.vault.stores[0].clone(), mirror];
+    let how = How { accepted: &SLEPT, is_early: false };
+    assert!(prune_in(&bench, &stores, &how).is_err());
+    prune_as(&bench, &bench.vault.stores, &how, &other).unwrap();
+    for (store, before) in bench.vault.stores.iter().zip(&before) {
+        let gone: Vec<ObjectKey> = before.difference(&packs(store)).copied().collect();
+        assert!(!gone.is_empty());
+        for witness in &bench.vault.stores {
+            let said = said_deleted(&bench, witness, store.name());
+            assert!(gone.iter().all(|key| said.contains(key)), "{}", witness.name());
+        }
+    }
+}
+
+/// P-3
+#[test]
+fn a_snapshot_that_is_recorded_as_forgotten_is_needed_until_its_note_is_gone() {
+    let bench = Bench::new("keep_last = 1", 0);
+    own_night(&bench, 1);
+    bench.vault.clock.pass_hours(LEAN_HOURS);
+    own_night(&bench, 2);
+    let refuses = |call: &Call| matches!(call, Call::Delete(_));
+    let keeping = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
+        Arc::new(FaultyStore::new(store.clone()).fail_calls(Mode::NotDone, refuses))
+    };
+    let stores: Vec<_> = bench.vault.stores.iter().map(keeping).collect();
+    let applied = bench.apply_in(&stores, Wish::Policy, &SLEPT).unwrap();
+    assert_eq!(applied.forgotten.len(), 1);
+    assert!(!plan(&bench).goes(), "who looks at floor, hold and guards deletes the note");
+    bench.apply(&SLEPT).unwrap();
+    assert!(plan(&bench).goes());
 }

@@ -86,8 +86,18 @@ pub fn prune_in(
     stores: &[Arc<dyn Store>],
     how: &How<'_>,
 ) -> Result<(PrunePlan, Pruned), ops::Error> {
+    prune_as(bench, stores, how, &bench.janitor)
+}
+
+/// Prunes as any signer does.
+pub fn prune_as(
+    bench: &Bench,
+    stores: &[Arc<dyn Store>],
+    how: &How<'_>,
+    key: &SigningKey,
+) -> Result<(PrunePlan, Pruned), ops::Error> {
     let survey = bench.survey(stores)?;
-    let key = SigningKey::from_secret_text(&bench.janitor.to_secret_text()).unwrap();
+    let key = SigningKey::from_secret_text(&key.to_secret_text()).unwrap();
     check_delegated(survey.note(), key.signer_id(), EventKind::PacksDeleted)?;
     let until = survey.event_locked_until(bench.vault.clock.now())?;
     let kept = KeptFile::new(&bench.vault.path("janitor"), key.signer_id());

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded, Digest};
+use idswyft_vault::base::{Clock, Code, Coded, Digest};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::HoldPlaced;
 use idswyft_vault::ops::prune::PrunePlan;
 use idswyft_vault::policy::Acceptance;
-use idswyft_vault::store::{Content, LockMode, StorageClass, Store};
+use idswyft_vault::store::{Content, LockMode, MemoryStore, StorageClass, Store};
+use jiff::Timestamp;
 
 use super::bench::{
     How, LEAN_HOURS, SLEPT, named_by, orphan, own_night, packs, plan, prune, prune_in,
@@ -160,4 +161,26 @@ fn a_clock_that_jumped_deletes_nothing_until_that_is_accepted() {
     bench.vault.clock.pass_hours(24 * 365);
     let told = refused(&bench, &[Acceptance::Missing]);
     assert!(told.contains("--accept-clock"), "{told}");
+}
+
+/// Tells no time.
+struct Timeless;
+
+impl Clock for Timeless {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+/// P-6
+#[test]
+fn where_a_store_tells_no_time_nothing_is_old_enough_to_go() {
+    let bench = Bench::over("keep_last = 1", 1, |_| {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new("local", Arc::new(Timeless)));
+        vec![store]
+    });
+    let (key, bytes) = orphan(5);
+    bench.vault.stores[0].put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+    bench.vault.clock.pass_hours(10 * LEAN_HOURS);
+    assert!(!plan(&bench).goes());
 }
