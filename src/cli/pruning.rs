@@ -6,8 +6,8 @@ use super::report::table::{Side, Table};
 use super::report::{Failure, words};
 use super::retention::Open;
 use super::session::Session;
-use crate::base::{Code, Coded, SignerId};
-use crate::ops::prune::{self, Amount, PrunePlan, PruneRequest, Pruned, Stays, StorePlan};
+use crate::base::{Code, Coded};
+use crate::ops::prune::{self, Amount, OwnHost, PrunePlan, PruneRequest, Pruned, Stays, StorePlan};
 use crate::ops::retain::Scribe;
 use crate::policy::Acceptance;
 
@@ -18,8 +18,6 @@ pub struct Terms {
     pub accepted: Vec<Acceptance>,
     /// Whether what is paid for anyway goes too.
     pub is_early: bool,
-    /// The host that would do it, for a plan.
-    pub host: Option<SignerId>,
 }
 
 /// What came of one vault.
@@ -45,14 +43,13 @@ pub fn prune(open: &mut Open, terms: &Terms, session: &Session) -> Result<PruneO
         Err(error) => return Err(error.into()),
     };
     let own = match &open.scribe {
-        Some(Scribe::Host(writer)) => Some(writer.key().signer_id()),
-        Some(Scribe::Own(_)) => None,
-        None => terms.host,
+        Some(Scribe::Host(writer)) => Some(OwnHost::of(writer)?),
+        Some(Scribe::Own(_)) | None => None,
     };
     let (scratch, observer) = (std::env::temp_dir(), session.progress.as_ref());
     let request = PruneRequest {
         survey: &open.survey,
-        own,
+        own: own.as_ref(),
         prices: &prices,
         is_early: terms.is_early,
         scratch: &scratch,

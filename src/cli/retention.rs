@@ -15,7 +15,7 @@ use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
-use crate::base::{Code, Event, Observer, SignerId};
+use crate::base::{Code, Event, Observer};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
@@ -212,15 +212,6 @@ impl Site {
         }
         let survey = self.survey(session)?;
         Ok(Some(Open { survey, scribe: Some(scribe), _lock: open._lock }))
-    }
-
-    /// Returns the signer of this machine's host, if nobody else is to sign and it may record such
-    /// an event: for a plan of what it would do.
-    pub fn host_signer(&self, args: &SiteArgs, open: &Open, kind: EventKind) -> Option<SignerId> {
-        let state = self.host.as_ref().filter(|_| args.signer.is_empty() && args.kit.is_none())?;
-        let key = SigningKey::from_secret_text(state.writer_key().ok()?.trim_end()).ok()?;
-        let signer = key.signer_id();
-        check_delegated(open.survey.note(), signer, kind).ok().map(|()| signer)
     }
 
     fn survey(&self, session: &Session) -> Result<Survey, Failure> {

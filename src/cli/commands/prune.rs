@@ -14,14 +14,13 @@ use crate::format::event::EventKind;
 /// # Errors
 /// If a store does not answer, or a guard strikes; then nothing was deleted.
 pub fn run(args: &PruneArgs, session: &Session) -> Result<Ending, Failure> {
+    let terms = Terms { accepted: args.accept.accepted(), is_early: args.early };
     let mut outcomes = Vec::new();
     for site in sites(session, &args.site)? {
         let mut open = match args.apply {
             true => site.open(&args.site, EventKind::PacksDeleted, session)?,
             false => site.look(session)?,
         };
-        let host = site.host_signer(&args.site, &open, EventKind::PacksDeleted);
-        let terms = Terms { accepted: args.accept.accepted(), is_early: args.early, host };
         let outcome = prune(&mut open, &terms, session)?;
         if outcome.pruned.is_none() {
             open.warn_of_prune(&outcome.plan.guards, args.apply && outcome.plan.goes(), session);

@@ -72,7 +72,7 @@ fn prune_after(
     args: &RetainArgs,
     session: &Session,
 ) -> Option<PruneOutcome> {
-    let terms = Terms { accepted: args.accept.accepted(), ..Terms::default() };
+    let terms = Terms { accepted: args.accept.accepted(), is_early: false };
     let again = site.again(open, EventKind::PacksDeleted, session);
     let pruned =
         again.and_then(|open| open.map(|mut open| prune(&mut open, &terms, session)).transpose());

@@ -120,7 +120,11 @@ impl<'a> Census<'a> {
     fn facts(&self, key: &ObjectKey, stat: &Stat) -> Result<Option<ObjectFacts>, Error> {
         let (is_needed, named, is_own) = match key {
             ObjectKey::Pack(_) | ObjectKey::Tree(_) => match self.named(key)? {
-                Some(named) => (named.is_needed, named.at, named.is_own),
+                Some(named) => {
+                    // A list that nothing proves may only keep.
+                    let made = self.request.own.is_some_and(|own| own.made(key));
+                    (named.is_needed, named.at, named.is_own && made)
+                }
                 None => (false, None, false),
             },
             ObjectKey::Segment(_) | ObjectKey::Body(_) | ObjectKey::List(_) => {

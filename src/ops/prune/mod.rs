@@ -11,6 +11,7 @@ mod delete;
 mod error;
 mod needs;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +25,7 @@ use self::needs::Needs;
 use super::Error;
 use super::retain::{Scribe, Survey};
 use super::thaw::PriceTable;
-use crate::base::{Code, Event, Observer, SignerId};
+use crate::base::{Code, Event, Observer, PackId, SignerId};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, DELETED_COUNT_MAX, PacksDeleted};
@@ -33,7 +34,7 @@ use crate::policy::guard::clock_guard;
 use crate::policy::prune::lean_time;
 use crate::policy::{Acceptance, Guard};
 use crate::vault::ledger::SignerLog;
-use crate::vault::{self, Auditor};
+use crate::vault::{self, Auditor, Writer};
 
 /// Objects that are deleted between two looks at the scratch file.
 const PAGE_COUNT: usize = 1000;
@@ -43,7 +44,7 @@ pub struct PruneRequest<'a> {
     /// What all stores of the vault say.
     pub survey: &'a Survey,
     /// The host that prunes under its own lock, and so knows what goes; none, for a janitor.
-    pub own: Option<SignerId>,
+    pub own: Option<&'a OwnHost>,
     /// What classes are paid for at least.
     pub prices: &'a PriceTable,
     /// Whether what is paid for anyway goes all the same.
@@ -52,6 +53,30 @@ pub struct PruneRequest<'a> {
     pub scratch: &'a Path,
     /// The time.
     pub now: Timestamp,
+}
+
+/// A host that prunes its own vault: nobody else leans on what it made.
+#[derive(Debug, Clone)]
+pub struct OwnHost {
+    signer: SignerId,
+    packs: HashSet<PackId>,
+}
+
+impl OwnHost {
+    /// Takes up which packs of the open generation the host made.
+    ///
+    /// # Errors
+    /// If its manifest cannot be read.
+    pub fn of(writer: &Writer) -> Result<Self, Error> {
+        let packs = writer.manifest().packs().map_err(vault::Error::from)?;
+        let packs = packs.into_iter().map(|pack| pack.id).collect();
+        Ok(Self { signer: writer.key().signer_id(), packs })
+    }
+
+    /// Tells whether the host made a pack: its manifest is believed, and no list.
+    fn made(&self, key: &ObjectKey) -> bool {
+        key.pack().is_some_and(|id| self.packs.contains(&id))
+    }
 }
 
 impl PruneRequest<'_> {

@@ -143,7 +143,7 @@ fn taken_in(request: &PruneRequest<'_>) -> BTreeMap<SnapshotId, Taken> {
     for event in request.survey.distinct_events() {
         if let EventPayload::SnapshotTaken(said) = &event.payload {
             let written = request.survey.written(&ObjectKey::LedgerEvent(event.signer, event.seq));
-            let is_own = request.own == Some(event.signer);
+            let is_own = request.own.is_some_and(|own| own.signer == event.signer);
             taken.insert(said.snapshot, Taken { is_own, written });
         }
     }

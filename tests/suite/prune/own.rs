@@ -7,9 +7,10 @@ use std::sync::Arc;
 use idswyft_vault::base::Clock;
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventName};
+use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::vault_note::VaultNote;
 use idswyft_vault::ops;
-use idswyft_vault::ops::prune::{self, PruneRequest, Pruned};
+use idswyft_vault::ops::prune::{self, OwnHost, PruneRequest, Pruned};
 use idswyft_vault::ops::retain::{self, Scribe, Wish};
 use idswyft_vault::ops::thaw::PriceTable;
 use idswyft_vault::ops::verify::Level;
@@ -59,9 +60,10 @@ fn forget(bench: &Bench) {
 fn prune_itself(bench: &Bench, stores: &[Arc<dyn Store>]) -> Result<Pruned, ops::Error> {
     let (observer, writer) = (bench.vault.events.as_ref(), open_host(bench, stores)?);
     let (survey, prices) = (bench.survey(stores)?, PriceTable::default());
+    let own = OwnHost::of(&writer)?;
     let request = PruneRequest {
         survey: &survey,
-        own: Some(writer.key().signer_id()),
+        own: Some(&own),
         prices: &prices,
         is_early: false,
         scratch: bench.vault.dir.path(),
@@ -113,6 +115,26 @@ fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
     bench.vault.clock.pass_hours(LEAN_HOURS + 1);
     prune_itself(&bench, &bench.vault.stores).unwrap();
     assert!(!packs(&bench.vault.stores[0]).contains(&key));
+}
+
+/// P-17
+#[test]
+fn no_list_that_somebody_forged_makes_a_host_delete_what_it_did_not_make() {
+    let bench = trusted();
+    let gone = own_night(&bench, 1);
+    own_night(&bench, 2);
+    forget(&bench);
+    let ((key, bytes), list) = (orphan(9), ObjectKey::List(gone));
+    let entries = [ListEntry { key, stored_len: 300 }];
+    let (text, _) = list::compose(bench.vault.report.vault, gone, entries).unwrap();
+    for store in &bench.vault.stores {
+        store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+        store.delete(&list).unwrap();
+        let forged = text.as_bytes();
+        store.put_new(&list, Content::Bytes(forged), &sha256(forged)).unwrap();
+    }
+    prune_itself(&bench, &bench.vault.stores).unwrap();
+    assert!(bench.vault.stores.iter().all(|store| packs(store).contains(&key)));
 }
 
 /// P-14 P-15 P-17
