@@ -27,10 +27,11 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE going (
         store    INTEGER NOT NULL,
+        list     INTEGER NOT NULL,
         key      TEXT    NOT NULL,
         len      INTEGER NOT NULL,
         recorded INTEGER NOT NULL,
-        PRIMARY KEY (store, key)
+        PRIMARY KEY (store, list, key)
     ) WITHOUT ROWID;
     CREATE TABLE recorded (
         store INTEGER NOT NULL,
@@ -71,6 +72,13 @@ pub struct Going {
     pub key: ObjectKey,
     /// Its stored length in bytes.
     pub stored_len: u64,
+}
+
+impl Going {
+    /// Tells whether it is a list, which goes after what it names.
+    pub const fn is_list(&self) -> bool {
+        matches!(self.key, ObjectKey::List(_))
+    }
 }
 
 /// Which of the objects that go are meant.
@@ -185,15 +193,15 @@ impl Sweep {
             let sql = "SELECT EXISTS (SELECT 1 FROM recorded WHERE store = ?1 AND key = ?2)";
             let mut select = self.connection.prepare_cached(sql)?;
             let recorded: bool = select.query_row(params![store, key], |row| row.get(0))?;
-            let sql = "INSERT OR REPLACE INTO going VALUES (?1, ?2, ?3, ?4)";
+            let sql = "INSERT OR REPLACE INTO going VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut insert = self.connection.prepare_cached(sql)?;
-            insert.execute(params![store, key, going.stored_len, recorded])?;
+            insert.execute(params![store, going.is_list(), key, going.stored_len, recorded])?;
             Ok(recorded)
         };
         write().map_err(|cause| self.wrap(cause))
     }
 
-    /// Returns the next objects that go from a store, in the order of their names.
+    /// Returns the next objects that go from a store, in the order of their names, lists last.
     ///
     /// # Errors
     /// If they cannot be read.
@@ -204,13 +212,14 @@ impl Sweep {
         after: Option<&ObjectKey>,
         count: usize,
     ) -> Result<Vec<Going>, Error> {
+        let is_list = matches!(after, Some(ObjectKey::List(_)));
         let after = after.map(ToString::to_string).unwrap_or_default();
         let unrecorded = pick == Pick::Unrecorded;
         let read = || {
-            let sql = "SELECT key, len FROM going WHERE store = ?1 AND key > ?2 \
-                       AND recorded <= ?3 ORDER BY key LIMIT ?4";
+            let sql = "SELECT key, len FROM going WHERE store = ?1 AND (list, key) > (?2, ?3) \
+                       AND recorded <= ?4 ORDER BY list, key LIMIT ?5";
             let mut select = self.connection.prepare_cached(sql)?;
-            let limit = params![store, after, !unrecorded, count];
+            let limit = params![store, is_list, after, !unrecorded, count];
             select.query_map(limit, row_to_going)?.collect::<rusqlite::Result<Vec<Going>>>()
         };
         read().map_err(|cause| self.wrap(cause))
@@ -306,5 +315,23 @@ mod tests {
         assert_eq!([first, second].concat(), (0..5).map(going).collect::<Vec<_>>());
         let fresh = sweep.page(0, Pick::Unrecorded, None, 9).unwrap();
         assert_eq!(fresh, [0, 1, 2, 4].map(going));
+    }
+
+    #[test]
+    fn lists_go_last_whatever_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let sweep = Sweep::create(dir.path()).unwrap();
+        let list = ObjectKey::List("20261122T023000Z-1a2b3c4d".parse().unwrap());
+        let keys = [list, ObjectKey::Tree(PackId::from_bytes([1; 32]))];
+        for key in keys {
+            sweep.let_go(0, &Going { key, stored_len: 1 }).unwrap();
+        }
+        let first = sweep.page(0, Pick::All, None, 1).unwrap();
+        let second = sweep.page(0, Pick::All, Some(&first[0].key), 9).unwrap();
+        assert_eq!(
+            [first, second].concat().iter().map(|one| one.key).collect::<Vec<_>>(),
+            [keys[1], keys[0]]
+        );
+        assert!(sweep.page(0, Pick::All, Some(&list), 9).unwrap().is_empty());
     }
 }

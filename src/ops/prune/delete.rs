@@ -39,15 +39,22 @@ pub fn delete_in(
         let page = page.map_err(vault::Error::from)?;
         let Some(last) = page.last() else { break };
         after = Some(last.key);
-        let done = map_at_once(store.calls_at_once(), &page, |going| store.delete(&going.key));
-        for (going, done) in page.iter().zip(done) {
-            match done {
-                Ok(()) => swept.deleted.add(going.stored_len),
-                // Another janitor was here.
-                Err(store::Error::Missing { .. }) => {}
-                Err(error) => {
-                    swept.left_count += 1;
-                    first_error.get_or_insert(error);
+        for same in page.chunk_by(|one, other| one.is_list() == other.is_list()) {
+            // A list says what may go until that is gone.
+            if same[0].is_list() && swept.left_count > 0 {
+                swept.left_count += same.len() as u64;
+                continue;
+            }
+            let done = map_at_once(store.calls_at_once(), same, |going| store.delete(&going.key));
+            for (going, done) in same.iter().zip(done) {
+                match done {
+                    Ok(()) => swept.deleted.add(going.stored_len),
+                    // Another janitor was here.
+                    Err(store::Error::Missing { .. }) => {}
+                    Err(error) => {
+                        swept.left_count += 1;
+                        first_error.get_or_insert(error);
+                    }
                 }
             }
         }
