@@ -14,6 +14,7 @@ pub mod night;
 pub mod passphrase;
 pub mod places;
 pub mod progress;
+pub mod pruning;
 pub mod report;
 pub mod retention;
 pub mod secrets;
@@ -75,6 +76,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Policy(args) => commands::policy::run(args, session),
         Command::Retain(args) => commands::retain::run(args, session),
         Command::Forget(args) => commands::forget::run(args, session),
+        Command::Prune(args) => commands::prune::run(args, session),
         Command::Hold(args) => commands::hold::run(args, session),
         Command::Schedule(args) => commands::schedule::run(args, session),
         Command::Status(args) => commands::status::run(args, session),

@@ -156,18 +156,22 @@ impl Site {
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
-            completed.into_iter().for_each(|event| survey.add(event));
+            if completed.is_some() {
+                // It may be a hold, and what it keeps is to be known.
+                survey = self.survey(session)?;
+            }
             return Ok(Open { survey, scribe: Some(Scribe::Own(Box::new(recorder))), _lock: None });
         }
         let state_dir = self.host.as_ref().and_then(|state| state.path().parent());
         let lock = state_dir.map(StateLock::take).transpose()?;
-        match self.open_host(lock, session)? {
+        match self.open_host(kind, lock, session)? {
             Some(open) => Ok(open),
             None => self.look(session),
         }
     }
 
-    /// Looks at the vault as its host, if this machine is it and may forget; nothing, if not.
+    /// Looks at the vault as its host, if this machine is it and may record such an event; nothing,
+    /// if not.
     ///
     /// The caller holds the lock of the state, or hands it over.
     ///
@@ -175,6 +179,7 @@ impl Site {
     /// If a store does not answer, or the state is damaged.
     pub fn open_host(
         &self,
+        kind: EventKind,
         lock: Option<StateLock>,
         session: &Session,
     ) -> Result<Option<Open>, Failure> {
@@ -182,13 +187,31 @@ impl Site {
         let mut writer = Writer::open(state, self.stores.clone(), session.outside())?;
         writer.adopt_notes(session.progress.as_ref())?;
         let signer = writer.key().signer_id();
-        if check_delegated(writer.note(), signer, EventKind::SnapshotForgotten).is_err() {
+        if check_delegated(writer.note(), signer, kind).is_err() {
             return Ok(None);
         }
         // What its log says must be in the stores before anything is concluded from them.
         writer.deliver(session.progress.as_ref())?;
         let survey = self.survey(session)?;
         Ok(Some(Open { survey, scribe: Some(Scribe::Host(Box::new(writer))), _lock: lock }))
+    }
+
+    /// Looks again, as the same signer, if it may record events of another kind as well.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn again(
+        &self,
+        open: Open,
+        kind: EventKind,
+        session: &Session,
+    ) -> Result<Option<Open>, Failure> {
+        let Some(scribe) = open.scribe else { return Ok(None) };
+        if check_delegated(open.survey.note(), scribe.signer(), kind).is_err() {
+            return Ok(None);
+        }
+        let survey = self.survey(session)?;
+        Ok(Some(Open { survey, scribe: Some(scribe), _lock: open._lock }))
     }
 
     fn survey(&self, session: &Session) -> Result<Survey, Failure> {
@@ -246,8 +269,17 @@ fn read_signer(path: &Path) -> Result<SigningKey, Failure> {
 }
 
 impl Open {
+    /// Tells of guards that would stop a prune, and that there is nobody here who may apply it.
+    pub fn warn_of_prune(&self, guards: &[Guard], goes: bool, session: &Session) {
+        self.warn_as("packs go", guards, goes, session);
+    }
+
     /// Tells of guards that would stop the plan, and that there is nobody here who may apply it.
     pub fn warn(&self, guards: &[Guard], goes: bool, session: &Session) {
+        self.warn_as("snapshots go", guards, goes, session);
+    }
+
+    fn warn_as(&self, what: &str, guards: &[Guard], goes: bool, session: &Session) {
         for guard in guards {
             let detail = format!("{guard}; {} accepts it", guard.acceptance().flag());
             let warning = Event::Warning { code: Code::RetentionGuarded, detail };
@@ -255,7 +287,7 @@ impl Open {
         }
         if goes {
             let detail = format!(
-                "vault {}: snapshots go, and no signer here may record it",
+                "vault {}: {what}, and no signer here may record it",
                 self.survey.note().name
             );
             let warning = Event::Warning { code: Code::RetentionElsewhere, detail };

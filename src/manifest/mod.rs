@@ -14,6 +14,7 @@ mod packs;
 mod references;
 mod scratch;
 mod snapshots;
+mod sweep;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
+pub use sweep::{Going, Named, Naming, Pick, Staging, Sweep};
 pub use view::{ManifestView, Waiting};
 
 use crate::base::{Gate, Step};

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::{Error, Manifest};
+use super::{Error, IDENTITY, Manifest};
 use crate::base::{ChunkId, PackId, Profile};
+use crate::format::ObjectKey;
 
 /// A pack's number on this host: recipes use it until the pack has its name.
 pub type PackNumber = u32;
@@ -117,6 +118,48 @@ impl Manifest {
                  retired FROM pack ORDER BY number",
             )?;
             statement.query_map([], row_to_pack)?.collect()
+        })
+    }
+
+    /// Forgets packs that are about to be deleted, and where their chunks are. What stores said
+    /// when they took them stays: events cover it.
+    ///
+    /// Numbers never come again in one manifest: if that of the newest pack is free now, the
+    /// manifest gets another identity, for the cache of files goes by numbers.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written; then nothing of it is.
+    pub fn drop_packs(&mut self, packs: &[ObjectKey]) -> Result<(), Error> {
+        self.write("forget packs in", |transaction| {
+            let newest = "SELECT MAX(number) FROM pack";
+            let number = |row: &Row<'_>| row.get::<_, Option<PackNumber>>(0);
+            let before = transaction.query_row(newest, [], number)?;
+            transaction.execute_batch("CREATE TEMP TABLE gone (number INTEGER PRIMARY KEY)")?;
+            for key in packs {
+                if let Some(id) = key.pack() {
+                    let sql = "INSERT OR IGNORE INTO gone SELECT number FROM pack WHERE id = ?1";
+                    transaction.prepare_cached(sql)?.execute([id.as_bytes()])?;
+                }
+            }
+            let of_gone = "IN (SELECT number FROM gone)";
+            transaction.execute(&format!("DELETE FROM chunk WHERE pack {of_gone}"), [])?;
+            transaction.execute(&format!("DELETE FROM pack WHERE number {of_gone}"), [])?;
+            transaction.execute_batch("DROP TABLE gone")?;
+            if transaction.query_row(newest, [], number)? != before {
+                transaction.execute("DELETE FROM meta WHERE name = ?1", [IDENTITY])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets no snapshot lean any more on packs that were last named, or made, after a time.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn give_up_packs(&mut self, used_after: Timestamp) -> Result<(), Error> {
+        self.write("give up packs of", |transaction| {
+            let sql = "UPDATE pack SET used_at = 0 WHERE used_at > ?1";
+            transaction.execute(sql, [used_after.as_second()]).map(drop)
         })
     }
 

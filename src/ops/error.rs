@@ -31,6 +31,9 @@ pub enum Error {
     /// Nothing is forgotten.
     #[error(transparent)]
     Retain(#[from] super::retain::RetainError),
+    /// Nothing is pruned.
+    #[error(transparent)]
+    Prune(#[from] super::prune::PruneError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -178,6 +181,7 @@ impl Coded for Error {
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
             Self::Retain(error) => error.code(),
+            Self::Prune(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

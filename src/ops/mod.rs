@@ -20,6 +20,7 @@ pub mod ping;
 pub mod places;
 pub mod policies;
 pub mod probing;
+pub mod prune;
 pub mod read;
 mod readers;
 pub mod rebuild;

@@ -24,6 +24,8 @@ pub enum Acceptance {
     LastVerified,
     /// More than half of the snapshots may go.
     Many,
+    /// What snapshots named that nobody can read any more may go.
+    Missing,
 }
 
 impl Acceptance {
@@ -33,6 +35,7 @@ impl Acceptance {
             Self::Clock => "--accept-clock",
             Self::LastVerified => "--accept-last-verified",
             Self::Many => "--accept-many",
+            Self::Missing => "--accept-missing",
         }
     }
 }
@@ -66,6 +69,13 @@ pub enum Guard {
         /// Of how many.
         snapshot_count: usize,
     },
+    /// What some snapshots named cannot be read in any store.
+    Missing {
+        /// How many.
+        missing_count: usize,
+        /// The oldest of them.
+        first: SnapshotId,
+    },
 }
 
 impl Guard {
@@ -75,6 +85,7 @@ impl Guard {
             Self::ClockBack { .. } | Self::ClockAhead { .. } => Acceptance::Clock,
             Self::LastVerified { .. } => Acceptance::LastVerified,
             Self::Many { .. } => Acceptance::Many,
+            Self::Missing { .. } => Acceptance::Missing,
         }
     }
 }
@@ -93,6 +104,10 @@ impl fmt::Display for Guard {
             Self::LastVerified { snapshot } => {
                 write!(f, "{snapshot} would go, and none newer was ever verified or drilled")
             }
+            Self::Missing { missing_count, first } => write!(
+                f,
+                "no store can tell what {missing_count} snapshots named, {first} the first of them"
+            ),
             Self::Many { dropped_count, snapshot_count } => {
                 write!(f, "{dropped_count} of {snapshot_count} snapshots would go")
             }

@@ -11,6 +11,7 @@ pub mod hours;
 pub mod keep_rule;
 pub mod period;
 pub mod plan;
+pub mod prune;
 pub mod reason;
 pub mod retention;
 
@@ -22,5 +23,6 @@ pub use hours::{StackJob, in_stack_hours};
 pub use keep_rule::KeepRule;
 pub use period::{Period, due};
 pub use plan::{Candidate, HoldRef, PolicyHistory, RetentionPlan};
+pub use prune::{ObjectFacts, StayReason};
 pub use reason::{DropReason, KeepReason, Verdict};
 pub use retention::Policy;

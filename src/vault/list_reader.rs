@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader, Read};
 
 use super::Error;
+use crate::base::limits::LIST_LEN_MAX;
+use crate::base::{SnapshotId, VaultId};
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::list::{LINE_LEN_MAX, ListEntry, ListParser, ListTotals};
 use crate::format::snapshot_note::SnapshotNote;
@@ -46,6 +48,32 @@ pub fn read_list(
     parsed?;
     let totals = parser.finish().map_err(|error| Error::format(key, error))?;
     check_totals(note, totals)
+}
+
+/// Gives every object of a list to `take`, though nothing says that it is the one that was signed.
+///
+/// For whoever only keeps what is named: its note is gone, and with it what proves the list.
+///
+/// # Errors
+/// If it is no list of that snapshot, or `take` fails.
+pub fn read_unproven_list(
+    store: &dyn Store,
+    vault: VaultId,
+    snapshot: SnapshotId,
+    take: &mut dyn FnMut(ListEntry) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let key = ObjectKey::List(snapshot);
+    let mut reader = BufReader::new(store.open(&key)?.take(LIST_LEN_MAX));
+    let (mut parser, mut line) = (ListParser::new(vault, snapshot), Vec::new());
+    loop {
+        line.clear();
+        let bounded = reader.by_ref().take(LINE_LEN_MAX as u64 + 1).read_until(b'\n', &mut line);
+        if bounded.map_err(|cause| unreadable(store, key, cause))? == 0 {
+            break;
+        }
+        take_line(&mut parser, &line, key, take)?;
+    }
+    parser.finish().map(drop).map_err(|error| Error::format(key, error))
 }
 
 fn take_line(

@@ -18,6 +18,7 @@ pub mod fetching;
 pub mod generation;
 pub mod genesis;
 pub mod journal;
+mod late;
 pub mod ledger;
 pub mod list_reader;
 pub mod locking;

@@ -249,6 +249,14 @@ impl Writer {
         Ok(self.manifest.drop_snapshots(ids)?)
     }
 
+    /// Forgets packs that are about to be deleted, so that nothing leans on them from now on.
+    ///
+    /// # Errors
+    /// If the manifest cannot be written.
+    pub fn drop_packs(&mut self, packs: &[ObjectKey]) -> Result<(), Error> {
+        Ok(self.manifest.drop_packs(packs)?)
+    }
+
     /// Journals events, and keeps values beside them, at once.
     pub(super) fn record_all(
         &mut self,
@@ -346,6 +354,7 @@ impl Writer {
     /// # Errors
     /// If the primary store or the manifest fails; what was journaled stays so.
     pub fn deliver(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        self.give_up_what_is_late(observer)?;
         let locked_until = self.locked_until()?;
         let (manifest, state) = (&mut self.manifest, &self.state);
         self.mirrors.deliver(Delivery { manifest, state, locked_until, observer })

@@ -16,6 +16,7 @@ mod lost;
 mod mirrors;
 mod nights;
 mod pings;
+mod prune;
 mod retention;
 mod rooms;
 mod rows;

@@ -21,6 +21,7 @@ mod operating;
 mod packs;
 mod parsers;
 mod plugins;
+mod prune;
 mod reading;
 mod rebuild;
 mod reference;

@@ -1,7 +1,7 @@
 //! Which snapshots stay, which go, and how: `retention.md`.
 
 mod applying;
-mod bench;
+pub mod bench;
 mod buckets;
 mod crashes;
 mod guards;

@@ -58,8 +58,7 @@ codes! {
     CheckpointInvalid = "checkpoint-invalid", Misuse, 2,
         "give a checkpoint that `ledger checkpoint` or a status line printed; nothing was changed";
     /// A note says one thing and its objects another.
-    NoteMismatch = "note-mismatch", Damaged, 1,
-        "compare the note and its objects with a mirror";
+    NoteMismatch = "note-mismatch", Damaged, 1, "compare the note and its objects with a mirror";
     /// No data identity was given.
     IdentityMissing = "identity-missing", Refused, 6,
         "give --identity FILE or set IDSWYFT_VAULT_IDENTITY; nothing was read or changed";
@@ -175,8 +174,7 @@ codes! {
     DeliveryPending = "delivery-pending", Refused, 1,
         "nothing was changed; the next snapshot delivers what waits";
     /// Another run holds the lock.
-    Locked = "locked", Unavailable, 5,
-        "wait for the other run to end; nothing was changed";
+    Locked = "locked", Unavailable, 5, "wait for the other run to end; nothing was changed";
     /// The vault has no state here yet.
     VaultMissing = "vault-missing", Misuse, 1,
         "run `init` first, or check --config and --vault; if the state was lost, `init --rejoin`";
@@ -250,8 +248,7 @@ codes! {
     MetadataNotRestored = "metadata-not-restored", Unavailable, 4,
         "contents are complete; run as root to restore owners and attributes";
     /// A file that would be written is there already.
-    FileExists = "file-exists", Refused, 1,
-        "nothing was overwritten; name another file";
+    FileExists = "file-exists", Refused, 1, "nothing was overwritten; name another file";
     /// A snapshot is on its way into service, or what was there before is kept.
     ApplyUnderWay = "apply-under-way", Refused, 1,
         "both states are there: go on with --apply, back with --undo, or end with --drop-previous";
@@ -299,10 +296,8 @@ codes! {
     /// A key does not open what was archived with it.
     KeyDoesNotFit = "key-does-not-fit", Damaged, 3,
         "do not start the api with this key; look for an older one with `escrow list`";
-
     /// The config does not parse or has an unknown key.
-    ConfigInvalid = "config-invalid", Misuse, 2,
-        "nothing was changed; mend the named line";
+    ConfigInvalid = "config-invalid", Misuse, 2, "nothing was changed; mend the named line";
     /// There is no config in any of its places.
     ConfigMissing = "config-missing", Misuse, 2,
         "name one with --config, or let `init` write one; nothing was changed";
@@ -319,7 +314,14 @@ codes! {
     SnapshotPromised = "snapshot-promised", Refused, 1,
         "nothing of it was deleted; a floor or a lock passes by itself, an operator ends a hold";
     /// Something that is forgotten is not deleted yet.
-    ForgetWaiting = "forget-waiting", Unavailable, 4, "nothing is lost; run `retain --apply` again";
+    ForgetWaiting = "forget-waiting", Unavailable, 4,
+        "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";
+    /// A snapshot reached its store so late that what it leans on may be pruned.
+    DeliveryLate = "delivery-late", Unavailable, 4,
+        "the next snapshots lean on nothing older; `verify` tells whether that one is whole";
+    /// Something that may be pruned is not deleted yet.
+    PruneWaiting = "prune-waiting", Unavailable, 4,
+        "what was recorded stays so, and nothing is lost; the next `prune --apply` goes on";
     /// Nobody here may forget what goes.
     RetentionElsewhere = "retention-elsewhere", Refused, 4,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";

@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod mirror;
 mod nights;
+mod prune;
 mod read;
 pub mod retain;
 pub mod selection;
@@ -40,6 +41,7 @@ pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
+pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use stack::StackArgs;
@@ -232,6 +234,13 @@ pub enum Command {
     /// No rule keeps what is named, but a hold, a floor and a lock do, and the guards are those of
     /// `retain`. It is recorded in every store before anything is deleted.
     Forget(ForgetArgs),
+    /// Delete packs that no snapshot needs any more
+    ///
+    /// Without --apply it tells what would go, and why the rest stays. Needs no identity, and never
+    /// deletes what a snapshot that stands needs, in any store, or what a host may still lean on:
+    /// so a host that may only put need not be told. What goes is in the ledger of every store
+    /// before anything is deleted. Safe beside a running snapshot; an interrupted run goes on.
+    Prune(PruneArgs),
     /// Place, release or list legal holds
     ///
     /// A snapshot under a hold stays, whatever policy or flag says otherwise.
@@ -288,6 +297,7 @@ impl Command {
             Self::Policy(_) => "policy",
             Self::Retain(_) => "retain",
             Self::Forget(_) => "forget",
+            Self::Prune(_) => "prune",
             Self::Hold(_) => "hold",
             Self::Schedule(_) => "schedule",
             Self::Status(_) => "status",

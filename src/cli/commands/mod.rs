@@ -14,6 +14,7 @@ pub mod keygen;
 pub mod ledger;
 pub mod manifest;
 pub mod policy;
+pub mod prune;
 pub mod recipients;
 mod rejoin;
 pub mod repair;

@@ -6,6 +6,7 @@ use crate::base::{Event, Observer};
 use crate::cli::args::RetainArgs;
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
+use crate::cli::pruning::{PruneOutcome, Terms, prune};
 use crate::cli::report::{Ending, Failure};
 use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
@@ -48,13 +49,38 @@ pub fn after_snapshot(config: &Config, session: &Session) {
 
 fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<(), Failure> {
     let site = site_of(config, vault, &SiteArgs::default())?;
-    let Some(Open { survey, scribe: Some(mut scribe), .. }) = site.open_host(None, session)? else {
+    let Some(mut open) = site.open_host(EventKind::SnapshotForgotten, None, session)? else {
         return Ok(());
     };
-    let plan = retain::plan(&survey, Wish::Policy, session.clock.now())?;
+    let Some(scribe) = &mut open.scribe else { return Ok(()) };
+    let plan = retain::plan(&open.survey, Wish::Policy, session.clock.now())?;
     let observer = session.progress.as_ref();
-    retain::apply(&survey, &plan, Wish::Policy, &mut scribe, &[], observer)?;
+    let applied = retain::apply(&open.survey, &plan, Wish::Policy, scribe, &[], observer)?;
+    if applied.waiting.is_empty()
+        && let Some(mut open) = site.again(open, EventKind::PacksDeleted, session)?
+    {
+        prune(&mut open, &Terms::default(), session)?;
+    }
     Ok(())
+}
+
+/// Prunes after the policy was applied, if whoever forgot may do that too; what stops it is a
+/// warning, for what was forgotten stays so.
+fn prune_after(
+    site: &Site,
+    open: Open,
+    args: &RetainArgs,
+    session: &Session,
+) -> Option<PruneOutcome> {
+    let terms = Terms { accepted: args.accept.accepted(), is_early: false };
+    let again = site.again(open, EventKind::PacksDeleted, session);
+    let pruned =
+        again.and_then(|open| open.map(|mut open| prune(&mut open, &terms, session)).transpose());
+    pruned.unwrap_or_else(|failure| {
+        let detail = format!("nothing was pruned: failed to {}", failure.chain().join(": "));
+        session.progress.observe(Event::Warning { code: failure.code(), detail });
+        None
+    })
 }
 
 fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Failure> {
@@ -70,7 +96,11 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
             let (survey, observer) = (&open.survey, session.progress.as_ref());
             let plan = &outcome.plan;
             let applied = retain::apply(survey, plan, Wish::Policy, scribe, &accepted, observer)?;
+            let is_done = applied.waiting.is_empty();
             outcome.applied = Some(applied);
+            if is_done {
+                outcome.pruned = prune_after(site, open, args, session);
+            }
         }
         None => open.warn(&outcome.guards, args.apply && outcome.goes(), session),
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::SnapshotId;
+use crate::cli::pruning::PruneOutcome;
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Failure, words};
 use crate::ops::retain::{self, Applied, Survey};
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub unfinished: Vec<SnapshotId>,
     /// What was done, if anything was to be done.
     pub applied: Option<Applied>,
+    /// What was pruned after it, if whoever applied it may do that.
+    pub pruned: Option<PruneOutcome>,
 }
 
 impl Outcome {
@@ -40,6 +43,7 @@ impl Outcome {
             guards: retain::guards(survey, &plan)?,
             unfinished: retain::unfinished(survey)?,
             applied: None,
+            pruned: None,
             plan,
         })
     }
@@ -80,6 +84,7 @@ impl Outcome {
             "guards": guards.collect::<Vec<_>>(),
             "unfinished": self.unfinished,
             "applied": self.applied.as_ref().map(applied_json),
+            "pruned": self.pruned.as_ref().map(PruneOutcome::to_json),
         })
     }
 
@@ -127,8 +132,12 @@ impl Outcome {
             let objects = words::count(store.object_count, "object");
             text.push_str(&format!("deleted {objects} in store {}\n", store.store));
         }
-        if applied.deleted.iter().any(|store| store.object_count > 0) {
-            text.push_str("packs stay until they are pruned\n");
+        match &self.pruned {
+            Some(pruned) => text.push_str(&pruned.to_line()),
+            None if applied.deleted.iter().any(|store| store.object_count > 0) => {
+                text.push_str("packs stay until they are pruned\n");
+            }
+            None => {}
         }
         text
     }

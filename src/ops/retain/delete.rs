@@ -1,5 +1,5 @@
-//! Deleting what ledgers say is forgotten: in each store the note, then the list, then the body.
-//! Spec: `retention.md` §3.
+//! Deleting what ledgers say is forgotten: in each store the note, then the body. Spec:
+//! `retention.md` §3.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +26,8 @@ pub struct Deleted {
 /// A snapshot that a ledger says is forgotten, and why it stays all the same.
 pub type Refusal = (SnapshotId, Vec<KeepReason>);
 
-/// Returns the objects of snapshots that are forgotten and that a store still has: by snapshot, the
-/// numbers of the stores.
+/// Returns the notes and bodies of snapshots that are forgotten and that a store still has: by
+/// snapshot, the numbers of the stores.
 pub fn leftovers(survey: &Survey) -> Result<BTreeMap<SnapshotId, BTreeSet<usize>>, Error> {
     let mut found: BTreeMap<SnapshotId, BTreeSet<usize>> = BTreeMap::new();
     for (number, auditor) in survey.auditors.iter().enumerate() {
@@ -90,8 +90,8 @@ fn delete_in(
     let name = auditor.store().name().to_owned();
     let mut deleted = Deleted { store: name, snapshots: Vec::new(), object_count: 0 };
     for id in going {
-        // I3: the note first, and nothing after one that stays.
-        let keys = [ObjectKey::Note(*id), ObjectKey::List(*id), ObjectKey::Body(*id)];
+        // I3: the note first, and nothing after one that stays. I9: the list is for prune.
+        let keys = [ObjectKey::Note(*id), ObjectKey::Body(*id)];
         let mut count = 0;
         let gone = keys.iter().filter(|key| there.contains(key)).try_for_each(|key| {
             match auditor.store().delete(key) {
@@ -116,7 +116,7 @@ fn delete_in(
 
 const fn snapshot_of(key: &ObjectKey) -> Option<SnapshotId> {
     match key {
-        ObjectKey::Note(id) | ObjectKey::List(id) | ObjectKey::Body(id) => Some(*id),
+        ObjectKey::Note(id) | ObjectKey::Body(id) => Some(*id),
         _ => None,
     }
 }

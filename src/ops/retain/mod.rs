@@ -1,7 +1,8 @@
 //! Applying the retention policy: plan, look, record, delete. Spec: `retention.md`.
 //!
 //! - I4 Every event is in every store before anything is deleted.
-//! - I3 A note goes before its list and body, so that a crash leaves orphans only.
+//! - I3 A note goes before its body, so that a crash leaves orphans only.
+//! - I9 Its list stays: until it is pruned it says on what its writer may lean.
 //! - Floor, hold and lock are looked at again before what was recorded earlier is deleted.
 //! - Packs, trees and segments stay: whatever prunes them starts from what this leaves.
 
@@ -19,7 +20,7 @@ pub use survey::{Forgotten, Survey};
 
 use super::Error;
 use super::recorder::Recorder;
-use crate::base::{Code, Event, Observer, SnapshotId};
+use crate::base::{Code, Event, Observer, SignerId, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use crate::policy::guard::{clock_guard, plan_guards};
@@ -35,11 +36,19 @@ pub enum Scribe {
 }
 
 impl Scribe {
+    /// Returns the signer.
+    pub fn signer(&self) -> SignerId {
+        match self {
+            Self::Own(recorder) => recorder.signer(),
+            Self::Host(writer) => writer.key().signer_id(),
+        }
+    }
+
     /// Records events, and returns the stores that do not have all of them yet.
     ///
     /// # Errors
     /// If a store of a janitor, or the primary store of a host, does not take one.
-    fn record(
+    pub(in crate::ops) fn record(
         &mut self,
         events: Vec<EventPayload>,
         observer: &dyn Observer,

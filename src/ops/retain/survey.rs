@@ -140,6 +140,11 @@ impl Survey {
         }
     }
 
+    /// Returns when a store first had a note, a list, a body or an event.
+    pub fn written(&self, key: &ObjectKey) -> Option<Timestamp> {
+        self.written.get(key).copied()
+    }
+
     /// Returns until when the objects of a snapshot are locked in any store.
     ///
     /// # Errors

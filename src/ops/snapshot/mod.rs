@@ -195,6 +195,7 @@ fn begin(
         }
         writer.deliver(observer.as_ref())?;
     }
+    writer.give_up_what_is_ahead()?;
     let first_new = writer.manifest().next_pack_number()?;
     let usable = writer.usable_packs()?.into_iter().map(|pack| pack.number);
     let usable = Arc::new(UsablePacks::new(usable, first_new));

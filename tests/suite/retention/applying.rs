@@ -64,9 +64,7 @@ fn what_goes_is_recorded_in_every_store_and_then_deleted_note_first() {
             Call::Delete(key) if name == store.name() => Some(*key),
             _ => None,
         });
-        let expected = gone
-            .iter()
-            .flat_map(|id| [ObjectKey::Note(*id), ObjectKey::List(*id), ObjectKey::Body(*id)]);
+        let expected = gone.iter().flat_map(|id| [ObjectKey::Note(*id), ObjectKey::Body(*id)]);
         assert!(deleted.eq(expected));
         assert!(there(store).iter().all(|ids| ids.len() == 3));
     }
@@ -105,7 +103,7 @@ fn a_note_that_a_late_host_delivers_after_it_was_forgotten_goes_again() {
     let bench = Bench::new("keep_last = 1", 2);
     let gone = dropped(&bench)[0];
     let mirror = &bench.vault.stores[1];
-    let keys = [ObjectKey::Body(gone), ObjectKey::List(gone), ObjectKey::Note(gone)];
+    let keys = [ObjectKey::Body(gone), ObjectKey::Note(gone)];
     let objects = keys.map(|key| (key, mirror.get(&key, 1_000_000).unwrap()));
     bench.apply(&[]).unwrap();
     for (key, bytes) in &objects {
@@ -117,7 +115,7 @@ fn a_note_that_a_late_host_delivers_after_it_was_forgotten_goes_again() {
     );
     let applied = bench.apply(&[]).unwrap();
     let deleted: Vec<u64> = applied.deleted.iter().map(|store| store.object_count).collect();
-    assert_eq!((applied.forgotten.len(), deleted), (0, vec![0, 3]));
+    assert_eq!((applied.forgotten.len(), deleted), (0, vec![0, 2]));
 }
 
 /// F-7 F-15 F-19

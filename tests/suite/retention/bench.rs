@@ -44,11 +44,7 @@ pub struct Bench {
 impl Bench {
     /// Makes one with so many snapshots, a day apart.
     pub fn new(policy: &str, count: u32) -> Self {
-        Self::over(policy, count, |clock| {
-            let store =
-                |name| -> Arc<dyn Store> { Arc::new(MemoryStore::new(name, clock.clone())) };
-            vec![store("local"), store("mirror")]
-        })
+        Self::over(policy, count, in_memory)
     }
 
     /// Makes one over any stores, which are given the vault's clock.
@@ -57,10 +53,20 @@ impl Bench {
         count: u32,
         stores: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Store>>,
     ) -> Self {
+        Self::written_as(Parameters::initial(), policy, count, stores)
+    }
+
+    /// Makes one whose vault has other parameters.
+    pub fn written_as(
+        parameters: Parameters,
+        policy: &str,
+        count: u32,
+        stores: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Store>>,
+    ) -> Self {
         let clock = Arc::new(LateClock::default());
         let stores = stores(clock.clone());
         let (dir, policy) = (crate::support::crash::scratch(), super::policy(policy));
-        let vault = TestVault::governed(dir, |_| stores, Parameters::initial(), &policy);
+        let vault = TestVault::governed(dir, |_| stores, parameters, &policy);
         // What `init` put before now would look as if the clock had jumped.
         drop(clock.0.set(vault.clock.clone()));
         let key = SigningKey::from_seed(vault.report.vault, KeyUse::Signer, &[7; 32]);
@@ -168,14 +174,19 @@ impl Bench {
     }
 }
 
-/// Returns the snapshots of which a store has note, list or body.
-pub fn there(store: &Arc<dyn Store>) -> [BTreeSet<SnapshotId>; 3] {
-    let mut found = [const { BTreeSet::new() }; 3];
+/// Makes two stores in memory.
+pub fn in_memory(clock: Arc<dyn Clock>) -> Vec<Arc<dyn Store>> {
+    let store = |name| -> Arc<dyn Store> { Arc::new(MemoryStore::new(name, clock.clone())) };
+    vec![store("local"), store("mirror")]
+}
+
+/// Returns the snapshots of which a store has note or body. Their lists stay until they are pruned.
+pub fn there(store: &Arc<dyn Store>) -> [BTreeSet<SnapshotId>; 2] {
+    let mut found = [const { BTreeSet::new() }; 2];
     for listed in store.list(Folder::Snapshots).unwrap() {
         match listed.unwrap() {
             Listed::Object(ObjectKey::Note(id), _) => found[0].insert(id),
-            Listed::Object(ObjectKey::List(id), _) => found[1].insert(id),
-            Listed::Object(ObjectKey::Body(id), _) => found[2].insert(id),
+            Listed::Object(ObjectKey::Body(id), _) => found[1].insert(id),
             _ => false,
         };
     }

@@ -1,0 +1,37 @@
+//! `prune`: deleting packs that no snapshot needs any more.
+
+use serde_json::{Value, json};
+
+use crate::cli::args::PruneArgs;
+use crate::cli::pruning::{PruneOutcome, Terms, prune};
+use crate::cli::report::{Ending, Failure};
+use crate::cli::retention::sites;
+use crate::cli::session::Session;
+use crate::format::event::EventKind;
+
+/// Plans, and with `--apply` does it.
+///
+/// # Errors
+/// If a store does not answer, or a guard strikes; then nothing was deleted.
+pub fn run(args: &PruneArgs, session: &Session) -> Result<Ending, Failure> {
+    let terms = Terms { accepted: args.accept.accepted(), is_early: args.early };
+    let mut outcomes = Vec::new();
+    for site in sites(session, &args.site)? {
+        let mut open = match args.apply {
+            true => site.open(&args.site, EventKind::PacksDeleted, session)?,
+            false => site.look(session)?,
+        };
+        let outcome = prune(&mut open, &terms, session)?;
+        if outcome.pruned.is_none() {
+            open.warn_of_prune(&outcome.plan.guards, args.apply && outcome.plan.goes(), session);
+        }
+        outcomes.push(outcome);
+    }
+    let vaults: Vec<Value> = outcomes.iter().map(PruneOutcome::to_json).collect();
+    let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
+    let words = || outcomes.iter().map(PruneOutcome::to_text).collect::<String>();
+    match args.apply {
+        true => session.report.deed(object, &warnings, Ending::Done, words),
+        false => session.report.result(object, &warnings, words).map(|()| Ending::Done),
+    }
+}

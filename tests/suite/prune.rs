@@ -1,0 +1,11 @@
+//! What is deleted once no snapshot needs it, and what never is: `prune.md`.
+
+mod applying;
+mod bench;
+mod crashes;
+mod hosts;
+mod limits;
+mod model;
+mod own;
+mod readers;
+mod tables;

@@ -1,0 +1,94 @@
+//! Restores beside a prune: complete, or ended with a reason.
+
+use std::sync::{Arc, Mutex};
+
+use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::policy::Acceptance;
+use idswyft_vault::store::Store;
+
+use super::bench::{LEAN_HOURS, own_night, packs, prune};
+use crate::retention::bench::Bench;
+use crate::support::{Call, FaultyStore, Mode};
+
+/// Returns the primary store, at whose `nth` call that reads bytes a janitor forgets and prunes.
+fn pruned_at(bench: &Arc<Bench>, nth: u64) -> (Arc<dyn Store>, Arc<Mutex<u64>>) {
+    let (beside, calls) = (Arc::clone(bench), Arc::new(Mutex::new(0)));
+    let counted = Arc::clone(&calls);
+    let works = move |call: &Call| {
+        if matches!(call, Call::Get(_) | Call::GetRange(..) | Call::Open(_)) {
+            let mut calls = counted.lock().unwrap();
+            if *calls == nth {
+                beside.apply(&[Acceptance::Clock, Acceptance::Many]).unwrap();
+                prune(&beside);
+            }
+            *calls += 1;
+        }
+        false
+    };
+    let store = FaultyStore::new(bench.vault.stores[0].clone());
+    (Arc::new(store.fail_calls(Mode::NotDone, works)), calls)
+}
+
+/// Makes a vault of which one snapshot goes as soon as a janitor works, and one stays.
+fn bench() -> Arc<Bench> {
+    let bench = Bench::new("keep_last = 1", 0);
+    own_night(&bench, 1);
+    bench.vault.clock.pass_hours(LEAN_HOURS);
+    own_night(&bench, 2);
+    Arc::new(bench)
+}
+
+/// P-3
+#[test]
+fn a_restore_of_a_snapshot_that_stands_is_complete_whenever_a_janitor_works() {
+    for nth in 0.. {
+        let bench = bench();
+        let before = packs(&bench.vault.stores[0]).len();
+        let stays = bench.plan().kept().next().unwrap().id;
+        let (store, calls) = pruned_at(&bench, nth);
+        let target = bench.vault.path("restored");
+        let report = bench.vault.try_restore_from(&store, stays, &target).unwrap();
+        assert!(report.losses.is_empty(), "pruned at call {nth}");
+        let whole = std::fs::read(target.join("uploads/only.jpg")).unwrap();
+        assert_eq!(whole, crate::support::vault::noise(2, 90_000));
+        if *calls.lock().unwrap() <= nth {
+            assert!(nth > 3, "it reads more than {nth} objects");
+            return;
+        }
+        assert!(packs(&bench.vault.stores[0]).len() < before, "something was deleted meanwhile");
+    }
+}
+
+/// P-3
+#[test]
+fn a_restore_of_a_snapshot_that_is_forgotten_meanwhile_is_complete_or_says_what_is_missing() {
+    let mut ended = [0, 0];
+    for nth in 0.. {
+        let bench = bench();
+        let goes = bench.plan().dropped().next().unwrap().0.id;
+        let (store, calls) = pruned_at(&bench, nth);
+        let target = bench.vault.path("restored");
+        let restored = bench.vault.try_restore_from(&store, goes, &target);
+        match restored {
+            Ok(report) if report.losses.is_empty() => {
+                let whole = std::fs::read(target.join("uploads/only.jpg")).unwrap();
+                assert_eq!(whole, crate::support::vault::noise(1, 90_000), "pruned at {nth}");
+                ended[0] += 1;
+            }
+            Ok(report) => {
+                assert!(report.losses.iter().all(|loss| loss.code == Code::ObjectMissing));
+                assert!(!target.join("uploads/only.jpg").exists(), "no wrong byte at {nth}");
+                ended[1] += 1;
+            }
+            Err(error) => {
+                let told = [Code::ObjectMissing, Code::SnapshotUnknown];
+                assert!(told.contains(&error.code()), "pruned at {nth}: {error}");
+                ended[1] += 1;
+            }
+        }
+        if *calls.lock().unwrap() <= nth {
+            break;
+        }
+    }
+    assert!(ended.iter().all(|count| *count > 0), "{ended:?}");
+}
