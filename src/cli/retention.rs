@@ -129,6 +129,11 @@ impl Site {
         Ok(DataRecipients::parse(&self.recipients)?)
     }
 
+    /// Returns the state of the vault's host, if this machine has it.
+    pub const fn host(&self) -> Option<&StateDir> {
+        self.host.as_ref()
+    }
+
     /// Looks at the vault, and changes nothing.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
-pub use view::{ManifestView, Waiting};
+pub use view::{ManifestView, OpenSpace, Waiting};
 
 use crate::base::{Gate, Step};
 

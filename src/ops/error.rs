@@ -31,6 +31,9 @@ pub enum Error {
     /// Nothing is forgotten.
     #[error(transparent)]
     Retain(#[from] super::retain::RetainError),
+    /// A generation is not shredded.
+    #[error(transparent)]
+    Shred(#[from] super::shred::ShredError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -172,6 +175,7 @@ impl Coded for Error {
             Self::Docker(error) => error.code(),
             Self::Apply(error) => error.code(),
             Self::Retain(error) => error.code(),
+            Self::Shred(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

@@ -13,6 +13,7 @@ pub mod period;
 pub mod plan;
 pub mod reason;
 pub mod retention;
+pub mod space;
 
 pub use age::Age;
 pub use error::PolicyError;

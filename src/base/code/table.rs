@@ -317,6 +317,15 @@ codes! {
     /// Nobody here may forget what goes.
     RetentionElsewhere = "retention-elsewhere", Refused, 4,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
+    /// A generation is open, or something of it must stay readable.
+    GenerationNeeded = "generation-needed", Refused, 1,
+        "nothing was changed; close it with `generation roll`, and forget what is named first";
+    /// Something that opens a shredded generation may be left.
+    ShredWaiting = "shred-waiting", Unavailable, 4,
+        "what was erased stays so; run `shred` again once the store lets the rest go";
+    /// What is needed is not locked for as long as it must be.
+    LockShort = "lock-short", Unavailable, 4,
+        "nothing was deleted; allow s3:PutObjectRetention, and run `retain --apply` again";
     /// The recipients cannot be changed so.
     RecipientsRefused = "recipients-refused", Misuse, 2,
         "nothing was changed; see `recipients list`";

@@ -10,7 +10,8 @@ use crate::cli::report::{Ending, Failure};
 use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
-use crate::ops::retain::{self, Wish};
+use crate::ops::prolong;
+use crate::ops::retain::{self, Scribe, Wish};
 
 /// Plans, and with `--apply` does it.
 ///
@@ -63,13 +64,17 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
         false => site.look(session)?,
     };
     let plan = retain::plan(&open.survey, Wish::Policy, session.clock.now())?;
-    let mut outcome = Outcome::of(&open.survey, plan)?;
+    let mut outcome = Outcome::of(&open.survey, plan, session.progress.as_ref())?;
     let accepted = args.accept.accepted();
     match &mut open.scribe {
         Some(scribe) => {
             let (survey, observer) = (&open.survey, session.progress.as_ref());
             let plan = &outcome.plan;
             let applied = retain::apply(survey, plan, Wish::Policy, scribe, &accepted, observer)?;
+            if matches!(scribe, Scribe::Own(_)) {
+                let (gone, now) = (&applied.forgotten, session.clock.now());
+                outcome.prolonged = prolong::prolong(survey, gone, now, observer)?;
+            }
             outcome.applied = Some(applied);
         }
         None => open.warn(&outcome.guards, args.apply && outcome.goes(), session),

@@ -44,6 +44,9 @@ pub enum Call {
     Versions(ObjectKey),
     ListVersions(Folder),
     Thaw(ObjectKey),
+    Remains(ObjectKey),
+    Erase(ObjectKey),
+    Prolong(ObjectKey),
 }
 
 impl Call {
@@ -56,6 +59,9 @@ impl Call {
             | Self::Open(key)
             | Self::Stat(key)
             | Self::Delete(key)
+            | Self::Remains(key)
+            | Self::Erase(key)
+            | Self::Prolong(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,

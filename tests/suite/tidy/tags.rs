@@ -25,6 +25,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/repair.md", letter: 'H' },
     Spec { page: "spec/capabilities.md", letter: 'K' },
     Spec { page: "spec/retention.md", letter: 'F' },
+    Spec { page: "spec/generations.md", letter: 'G' },
 ];
 
 /// A normative page.
