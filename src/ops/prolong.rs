@@ -131,7 +131,12 @@ fn prolong_one(
     answer
 }
 
-fn warn(observer: &dyn Observer, auditor: &Auditor, key: ObjectKey, error: &(impl Coded + 'static)) {
+fn warn(
+    observer: &dyn Observer,
+    auditor: &Auditor,
+    key: ObjectKey,
+    error: &(impl Coded + 'static),
+) {
     let store = auditor.store().name();
     let detail = format!("{key} in store {store} is not locked for longer: {}", with_causes(error));
     observer.observe(Event::Warning { code: Code::LockShort, detail });

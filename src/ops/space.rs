@@ -25,7 +25,8 @@ pub fn count<'a>(
     for note in notes {
         match auditor.list(note) {
             Ok(entries) => {
-                let packs = entries.iter().filter_map(|one| Some((one.key.pack()?, one.stored_len)));
+                let packs =
+                    entries.iter().filter_map(|one| Some((one.key.pack()?, one.stored_len)));
                 count.add(note.snapshot, note.generation, packs);
             }
             Err(error) => {

@@ -9,9 +9,7 @@ use crate::cli::retention::{Open, Site, site};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::retain::Scribe;
-use crate::ops::shred::{
-    self, NOT_COVERED, ShredPlan, Shredded, StoreShredded, VERSIONS_UNSEEN,
-};
+use crate::ops::shred::{self, NOT_COVERED, ShredPlan, Shredded, StoreShredded, VERSIONS_UNSEEN};
 use crate::policy::Acceptance;
 
 /// Plans, and with `--apply` does it.

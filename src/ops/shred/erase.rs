@@ -34,10 +34,9 @@ impl<'a> Erased<'a> {
         }
         let here = self.listed(Folder::Segments);
         let wanted: Vec<&SnapshotId> = match &here {
-            Some(here) => segments
-                .iter()
-                .filter(|id| here.contains(&ObjectKey::Segment(**id)))
-                .collect(),
+            Some(here) => {
+                segments.iter().filter(|id| here.contains(&ObjectKey::Segment(**id))).collect()
+            }
             None => segments.iter().collect(),
         };
         let mut segment_count = 0;
@@ -113,7 +112,8 @@ impl<'a> Erased<'a> {
         };
         keys()
             .map_err(|error| {
-                let detail = format!("{}/ cannot be listed: {}", folder.name(), with_causes(&error));
+                let detail =
+                    format!("{}/ cannot be listed: {}", folder.name(), with_causes(&error));
                 self.observer.observe(Event::Warning { code: Code::ShredWaiting, detail });
             })
             .ok()

@@ -94,9 +94,8 @@ impl Members {
                 (true, _) => Belongs::Unclear,
             };
         }
-        let is_open = |(begin, end): &Period| {
-            *begin <= id.time() && end.is_none_or(|end| id.time() <= end)
-        };
+        let is_open =
+            |(begin, end): &Period| *begin <= id.time() && end.is_none_or(|end| id.time() <= end);
         let mut open = self.periods.iter().filter(|(_, period)| is_open(period));
         let (first, second) = (open.next(), open.next());
         match (first, second) {

@@ -24,12 +24,10 @@ use super::recorder::Recorder;
 use super::retain::{RetainError, Survey};
 use crate::base::{Code, Event, GenerationId, Observer, SnapshotId};
 use crate::format::event::EventPayload;
-use crate::format::event_fields::{
-    ClockAnomaly, GenerationShredded, SeenEmpty, ShredCertificate,
-};
+use crate::format::event_fields::{ClockAnomaly, GenerationShredded, SeenEmpty, ShredCertificate};
 use crate::format::{Folder, ObjectKey};
-use crate::policy::{Acceptance, Guard};
 use crate::policy::guard::clock_guard;
+use crate::policy::{Acceptance, Guard};
 use crate::store::Sight;
 
 /// What no certificate covers, in its own words and in those for people.
@@ -119,7 +117,7 @@ impl StoreShredded {
 }
 
 /// What came of shredding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shredded {
     /// What was done in each store.
     pub stores: Vec<StoreShredded>,
@@ -289,10 +287,7 @@ fn revs_of(survey: &Survey, generation: GenerationId) -> BTreeSet<u32> {
     revs
 }
 
-fn said_of(
-    survey: &Survey,
-    generation: GenerationId,
-) -> impl Iterator<Item = &GenerationShredded> {
+fn said_of(survey: &Survey, generation: GenerationId) -> impl Iterator<Item = &GenerationShredded> {
     survey.logs.iter().flatten().flat_map(|log| &log.events).filter_map(move |event| {
         match &event.payload {
             EventPayload::GenerationShredded(said) if said.generation == generation => Some(said),

@@ -11,7 +11,11 @@ use crate::store::{Error, Lock, LockMode, Prolonged};
 
 impl S3Store {
     /// Locks an object until a time, if it is not for as long.
-    pub(super) fn extend_lock(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+    pub(super) fn extend_lock(
+        &self,
+        key: &ObjectKey,
+        until: Timestamp,
+    ) -> Result<Prolonged, Error> {
         let stat = self.head(key)?.ok_or_else(|| self.missing(key))?;
         let mode = match (stat.lock, self.inner.settings.object_lock) {
             (Some(lock), _) if lock.until >= until => return Ok(Prolonged::Stood(lock)),

@@ -2,6 +2,8 @@
 
 use idswyft_vault::base::{Code, Coded, SystemClock};
 
+use jiff::SignedDuration;
+
 use super::*;
 
 const KEY: ObjectKey = ObjectKey::Vault(1);
