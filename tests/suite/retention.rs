@@ -8,6 +8,7 @@ mod guards;
 mod holds;
 mod laws;
 mod policies;
+mod shredding;
 mod tables;
 
 use idswyft_vault::base::{SignerId, SnapshotId};

@@ -1,7 +1,6 @@
 //! What the bucket in memory does as S3 does.
 
 use idswyft_vault::base::{Code, Coded, SystemClock};
-
 use jiff::SignedDuration;
 
 use super::*;
