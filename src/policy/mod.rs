@@ -11,6 +11,7 @@ pub mod hours;
 pub mod keep_rule;
 pub mod period;
 pub mod plan;
+pub mod prune;
 pub mod reason;
 pub mod retention;
 pub mod space;
