@@ -23,7 +23,8 @@ fn main() -> io::Result<()> {
     let (nights, scale) = (number(NIGHTS), number(1).max(1));
     let scale = usize::try_from(scale).unwrap_or(1);
     fs::create_dir_all(&dir)?;
-    let (mut all, mut table): (Vec<(&str, Vec<Night>)>, _) = (Vec::new(), draw::CSV_HEAD.to_owned());
+    let (mut all, mut table): (Vec<(&str, Vec<Night>)>, _) =
+        (Vec::new(), draw::CSV_HEAD.to_owned());
     for setup in Setup::all(scale) {
         let (name, begun) = (setup.name, Instant::now());
         let passed = Run::new(setup).pass(nights);

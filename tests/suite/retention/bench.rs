@@ -57,10 +57,20 @@ impl Bench {
         count: u32,
         stores: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Store>>,
     ) -> Self {
+        Self::with_parameters(policy, Parameters::initial(), count, stores)
+    }
+
+    /// Makes one whose vault note has other parameters.
+    pub fn with_parameters(
+        policy: &str,
+        parameters: Parameters,
+        count: u32,
+        stores: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Store>>,
+    ) -> Self {
         let clock = Arc::new(LateClock::default());
         let stores = stores(clock.clone());
         let (dir, policy) = (crate::support::crash::scratch(), super::policy(policy));
-        let vault = TestVault::governed(dir, |_| stores, Parameters::initial(), &policy);
+        let vault = TestVault::governed(dir, |_| stores, parameters, &policy);
         // What `init` put before now would look as if the clock had jumped.
         drop(clock.0.set(vault.clock.clone()));
         let key = SigningKey::from_seed(vault.report.vault, KeyUse::Signer, &[7; 32]);

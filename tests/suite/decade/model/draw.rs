@@ -43,9 +43,7 @@ pub fn svg(runs: &[(&str, &[Night])]) -> String {
     let percents = runs.iter().flat_map(|(_, nights)| nights.iter().map(Night::percent));
     let top = percents.max().unwrap_or(100).clamp(150, 1000).next_multiple_of(50);
     let x = |night: u64| MARGIN + night * (WIDTH - 2 * MARGIN) / last;
-    let y = |percent: u64| {
-        HEIGHT - MARGIN - percent.min(top) * (HEIGHT - 2 * MARGIN) / top
-    };
+    let y = |percent: u64| HEIGHT - MARGIN - percent.min(top) * (HEIGHT - 2 * MARGIN) / top;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" \
@@ -61,9 +59,9 @@ pub fn svg(runs: &[(&str, &[Night])]) -> String {
     }
     for (nth, (name, nights)) in runs.iter().enumerate() {
         let colour = COLOURS[nth % COLOURS.len()];
-        let points = (0_u64..).zip(nights.iter()).map(|(at, night)| {
-            format!("{},{}", x(at), y(night.percent()))
-        });
+        let points = (0_u64..)
+            .zip(nights.iter())
+            .map(|(at, night)| format!("{},{}", x(at), y(night.percent())));
         let points: Vec<String> = points.collect();
         let line = MARGIN + 16 * u64::try_from(nth).unwrap_or(0);
         let _ = writeln!(

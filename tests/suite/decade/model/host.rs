@@ -90,7 +90,9 @@ impl Host {
                         filling.add(content, first + at, piece_len);
                     }
                 }
-                if filling.len >= setup.pack_len && !self.close(&mut filling, shelf, now, &mut slots, &mut left) {
+                if filling.len >= setup.pack_len
+                    && !self.close(&mut filling, shelf, now, &mut slots, &mut left)
+                {
                     return None;
                 }
             }

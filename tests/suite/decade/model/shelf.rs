@@ -33,12 +33,7 @@ pub struct Shelf {
 
 impl Shelf {
     /// Takes a pack with pieces of these lengths, and returns its number and its first slot.
-    pub fn put(
-        &mut self,
-        generation: usize,
-        pieces: &[u64],
-        now: Timestamp,
-    ) -> (PackNumber, Slot) {
+    pub fn put(&mut self, generation: usize, pieces: &[u64], now: Timestamp) -> (PackNumber, Slot) {
         let raw_len: u64 = pieces.iter().sum();
         let (number, first) = (self.packs.len(), self.slots.len());
         let stored_len = sealed_len(padded_len(raw_len));
