@@ -108,7 +108,19 @@ fn after_shredding_nothing_that_is_left_anywhere_opens_a_byte_of_the_generation(
     let before = opened_count(&shredder);
     assert!(before > 3, "before, packs, trees and segments open: {before}");
     assert_eq!(old_segments(&vault.stores[0]).len(), 2);
+    let key = ObjectKey::Generation(shredder.old, 1);
+    let sealed = vault.stores[0].get(&key, 1_000_000).unwrap();
     shredder.shred().unwrap();
+    // Nor has the host a copy of the sealed file, in its journal or anywhere.
+    let middle = &sealed[sealed.len() / 2..][..64];
+    for entry in walkdir::WalkDir::new(vault.path("state")) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let is_there = bytes.windows(middle.len()).any(|window| window == middle);
+            assert!(!is_there, "{}", entry.path().display());
+        }
+    }
     assert_eq!(old_segments(&vault.stores[0]).len(), 1, "the next generation keeps its own");
     assert_eq!(opened_count(&shredder), 0);
 }
