@@ -257,6 +257,11 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// Returns the lock of an object, for who may not be allowed to read it; none, if it has none.
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        Ok(self.stat(key)?.and_then(|stat| stat.lock))
+    }
+
     /// Locks an object until a time, if it is not locked for as long (C21).
     fn prolong(&self, _key: &ObjectKey, _until: Timestamp) -> Result<Prolonged, Error> {
         Ok(Prolonged::Never)

@@ -57,6 +57,15 @@ impl S3Store {
         }
     }
 
+    /// Returns the lock of an object; where nobody tells it so, by looking at the object.
+    pub(super) fn lock_of(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        match self.retention(key) {
+            Ok(lock) => Ok(lock),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(_) => Ok(self.head(key)?.and_then(|stat| stat.lock)),
+        }
+    }
+
     /// Returns the lock of an object, if it has one.
     fn retention(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         let place = self.address(key);

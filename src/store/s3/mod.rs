@@ -47,7 +47,7 @@ use self::versions::Anomalies;
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
-    Content, Error, Listing, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat, Store,
+    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat, Store,
     ThawAnswer, ThawTier, error::Cause,
 };
 
@@ -292,6 +292,10 @@ impl Store for S3Store {
 
     fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
         self.erase_all(key)
+    }
+
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        self.lock_of(key)
     }
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
