@@ -99,14 +99,21 @@ impl Run {
         self.now += SignedDuration::from_hours(24);
         self.number += 1;
         self.source.pass_night(&mut self.random);
-        let before = self.shelf.put_count;
+        let (now, before) = (self.now, self.shelf.put_count);
         let Self { setup, random, source, shelf, host, janitor, .. } = self;
-        if let Some(taken) = host.night(setup, source, shelf, self.now, random) {
-            shelf.need(&taken.packs, &taken.slots);
-            janitor.see(taken);
-            self.event_count += 1;
+        let taken = host.night(setup, source, shelf, now, random);
+        self.event_count += u64::from(taken.is_some());
+        if let Some(mut taken) = taken {
+            self.shelf.need(&taken.packs, &taken.slots);
+            if self.keeps_everything() {
+                // They are never released, and there would be too many.
+                taken.slots = Vec::new();
+            }
+            self.janitor.see(taken);
         }
-        let done = janitor.night(setup, host.generation(), shelf, self.now, random);
+        let open = self.host.generation();
+        let Self { setup, random, shelf, janitor, .. } = self;
+        let done = janitor.night(setup, open, shelf, now, random);
         self.event_count += done.forgotten_count + u64::from(done.deleted_count > 0);
         self.check();
         let mut night = self.describe();
@@ -115,6 +122,11 @@ impl Run {
         night.early_byte_days = done.early_byte_days;
         night.cost = self.setup.prices.of(&night);
         night
+    }
+
+    fn keeps_everything(&self) -> bool {
+        let policy = &self.setup.policy;
+        policy.keeps_everything() && policy.ceiling().is_none()
     }
 
     /// Nothing is readable for longer than was stated, where there is a bound.

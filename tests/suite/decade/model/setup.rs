@@ -111,6 +111,10 @@ impl Setup {
     pub fn all(scale: usize) -> Vec<Self> {
         let usual = || SourceSetup::usual(scale);
         let daily = |name| Self::of(name, "keep_daily = 30", usual());
+        let monthly = |name| Self {
+            prices: Prices::DEEP_ARCHIVE,
+            ..Self::of(name, "every = 'month'\nkeep_monthly = 84\nfloor = '5y'", usual())
+        };
         let mut all = vec![
             daily("daily 30"),
             Self { leaning: Leaning::AsNamed, ..daily("daily 30, waits after closing") },
@@ -120,14 +124,9 @@ impl Setup {
                 "keep_daily = 14\nkeep_weekly = 8\nkeep_monthly = 12\nfloor = '7d'",
                 usual(),
             ),
-            Self {
-                prices: Prices::DEEP_ARCHIVE,
-                ..Self::of(
-                    "84 months, cold",
-                    "every = 'month'\nkeep_monthly = 84\nfloor = '5y'",
-                    usual(),
-                )
-            },
+            // A month is longer than the 30 days for which a writer leans by default.
+            Self { reuse_days: 45, ..monthly("84 months, cold") },
+            monthly("84 months, cold, leans 30 d"),
         ];
         let everything = [
             ("everything, 180 d", Some(180)),
