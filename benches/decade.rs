@@ -35,7 +35,8 @@ fn main() -> io::Result<()> {
     }
     let runs: Vec<(&str, &[Night])> = all.iter().map(|(name, it)| (*name, &it[..])).collect();
     fs::write(dir.join("nights.csv"), table)?;
-    fs::write(dir.join("nights.svg"), draw::svg(&runs))?;
+    fs::write(dir.join("needed.svg"), draw::svg(&runs, Night::percent))?;
+    fs::write(dir.join("multiple.svg"), draw::svg(&runs, Night::multiple))?;
     let summary = draw::table(&runs);
     fs::write(dir.join("nights.txt"), &summary)?;
     io::stdout().write_all(summary.as_bytes())

@@ -84,7 +84,7 @@ fn the_same_seed_gives_the_same_nights_and_they_are_told_in_a_table_and_a_curve(
     let width = |line: &str| line.split(',').count();
     let first = draw::csv("daily", &nights).lines().next().map(width);
     assert_eq!(first, Some(width(draw::CSV_HEAD)));
-    let curve = draw::svg(&[("daily", &nights)]);
+    let curve = draw::svg(&[("daily", &nights)], Night::percent);
     assert!(curve.starts_with("<svg") && curve.contains("polyline") && curve.contains("daily"));
     assert_eq!(draw::table(&[("daily", &nights)]).lines().count(), 2);
 }

@@ -14,21 +14,20 @@ const MARGIN: u64 = 48;
 const COLOURS: [&str; 6] = ["#1b6ca8", "#c8553d", "#3d8361", "#7a5195", "#b8860b", "#555555"];
 
 /// The first line of the CSV.
-pub const CSV_HEAD: &str = "run,night,stored_len,needed_len,percent,packs,objects,generations,\
+pub const CSV_HEAD: &str = "run,night,stored_len,needed_len,content_len,packs,objects,generations,\
                             snapshots,restore_packs,put,deleted,cost_microdollars\n";
 
 /// Returns the nights as CSV, one line each.
 pub fn csv(name: &str, nights: &[Night]) -> String {
     let mut text = String::new();
     for night in nights {
-        let Night { number, stored_len, needed_len, .. } = night;
+        let Night { number, stored_len, needed_len, content_len, .. } = night;
         let Night { pack_count, object_count, generation_count, snapshot_count, .. } = night;
         let Night { restore_pack_count, put_count, deleted_count, cost, .. } = night;
-        let percent = night.percent();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "\"{name}\",{number},{stored_len},{needed_len},{percent},{pack_count},{object_count},\
+            "\"{name}\",{number},{stored_len},{needed_len},{content_len},{pack_count},{object_count},\
              {generation_count},{snapshot_count},{restore_pack_count},{put_count},{deleted_count},\
              {cost}"
         );
@@ -36,11 +35,11 @@ pub fn csv(name: &str, nights: &[Night]) -> String {
     text
 }
 
-/// Draws stored over needed bytes by night, a curve for each run.
-pub fn svg(runs: &[(&str, &[Night])]) -> String {
+/// Draws percents by night, a curve for each run.
+pub fn svg(runs: &[(&str, &[Night])], value: impl Fn(&Night) -> u64) -> String {
     let longest = runs.iter().map(|(_, nights)| nights.len()).max().unwrap_or(1).max(2);
     let last = u64::try_from(longest - 1).unwrap_or(1);
-    let percents = runs.iter().flat_map(|(_, nights)| nights.iter().map(Night::percent));
+    let percents = runs.iter().flat_map(|(_, nights)| nights.iter().map(&value));
     let top = percents.max().unwrap_or(100).clamp(150, 1000).next_multiple_of(50);
     let x = |night: u64| MARGIN + night * (WIDTH - 2 * MARGIN) / last;
     let y = |percent: u64| HEIGHT - MARGIN - percent.min(top) * (HEIGHT - 2 * MARGIN) / top;
@@ -61,7 +60,7 @@ pub fn svg(runs: &[(&str, &[Night])]) -> String {
         let colour = COLOURS[nth % COLOURS.len()];
         let points = (0_u64..)
             .zip(nights.iter())
-            .map(|(at, night)| format!("{},{}", x(at), y(night.percent())));
+            .map(|(at, night)| format!("{},{}", x(at), y(value(night))));
         let points: Vec<String> = points.collect();
         let line = MARGIN + 16 * u64::try_from(nth).unwrap_or(0);
         let _ = writeln!(
@@ -79,8 +78,16 @@ pub fn svg(runs: &[(&str, &[Night])]) -> String {
 /// Returns a table of the runs: at the end, and at worst at a month's end after the first year.
 pub fn table(runs: &[(&str, &[Night])]) -> String {
     let mut text = format!(
-        "{:32} {:>6} {:>10} {:>8} {:>6} {:>8} {:>7} {:>9}\n",
-        "run", "nights", "stored MiB", "at worst", "packs", "restore", "objects", "dollars",
+        "{:32} {:>6} {:>10} {:>8} {:>8} {:>6} {:>8} {:>7} {:>9}\n",
+        "run",
+        "nights",
+        "stored MiB",
+        "at worst",
+        "multiple",
+        "packs",
+        "restore",
+        "objects",
+        "dollars",
     );
     for (name, nights) in runs {
         let Some(last) = nights.last() else { continue };
@@ -89,9 +96,10 @@ pub fn table(runs: &[(&str, &[Night])]) -> String {
         let dollars = nights.iter().map(|night| night.cost).sum::<u64>() / 1_000_000;
         let _ = writeln!(
             text,
-            "{name:32} {:>6} {:>10} {worst:>6} % {:>6} {:>8} {:>7} {dollars:>9}",
+            "{name:32} {:>6} {:>10} {worst:>6} % {:>6} % {:>6} {:>8} {:>7} {dollars:>9}",
             nights.len(),
             last.stored_len >> 20,
+            last.multiple(),
             last.pack_count,
             last.restore_pack_count,
             last.object_count,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::random::Random;
 use super::setup::Setup;
-use super::shelf::{PackNumber, Shelf, Slot};
+use super::shelf::{PackNumber, Shelf, Slot, index_of};
 use super::source::{Content, Kind, Source};
 
 /// Content that is not in the index.
@@ -110,8 +110,7 @@ impl Host {
 
     /// Finds content in a pack that may be leaned on (I9).
     fn find(&self, content: Content, since: Timestamp, shelf: &Shelf) -> Option<Slot> {
-        let at = usize::try_from(content).expect("numbers of contents are small");
-        let slot = self.index.get(at).copied().filter(|slot| *slot != NOWHERE)?;
+        let slot = self.index.get(index_of(content)).copied().filter(|slot| *slot != NOWHERE)?;
         let known = self.packs.get(&shelf.pack_of(slot))?;
         (!known.is_retired && known.used_at >= since).then_some(slot)
     }
@@ -135,13 +134,12 @@ impl Host {
             None => {}
         }
         let each = len / u64::try_from(contents.len()).expect("a length fits");
-        let pieces = vec![each; contents.len()];
-        let (number, first) = shelf.put(self.generation, &pieces, now);
+        let (number, first) = shelf.put(self.generation, &contents, each, now);
         let (used_at, is_named, is_retired) = (now, false, false);
         self.packs.insert(number, Known { raw_len: len, used_at, is_named, is_retired });
         for (nth, (content, at)) in contents.into_iter().zip(at).enumerate() {
             slots[at] = first + nth;
-            let content = usize::try_from(content).expect("numbers of contents are small");
+            let content = index_of(content);
             if self.index.len() <= content {
                 self.index.resize(content + 1, NOWHERE);
             }

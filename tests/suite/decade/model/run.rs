@@ -25,6 +25,8 @@ pub struct Night {
     pub stored_len: u64,
     /// Bytes of pieces that a standing snapshot reads, each once.
     pub needed_len: u64,
+    /// Bytes of contents that a standing snapshot reads, however often they are stored.
+    pub content_len: u64,
     /// Packs.
     pub pack_count: u64,
     /// Packs, and what belongs to snapshots and ledgers.
@@ -50,8 +52,17 @@ pub struct Night {
 impl Night {
     /// Returns stored over needed bytes, in percent.
     pub fn percent(&self) -> u64 {
+        self.stored_over(self.needed_len)
+    }
+
+    /// Returns stored bytes over those of the contents, in percent: what generations cost besides.
+    pub fn multiple(&self) -> u64 {
+        self.stored_over(self.content_len)
+    }
+
+    fn stored_over(&self, len: u64) -> u64 {
         let product = u128::from(self.stored_len) * 100;
-        u64::try_from(product / u128::from(self.needed_len.max(1))).unwrap_or(u64::MAX)
+        u64::try_from(product / u128::from(len.max(1))).unwrap_or(u64::MAX)
     }
 }
 
@@ -157,6 +168,7 @@ impl Run {
             number: self.number,
             stored_len: self.shelf.stored_len(),
             needed_len: self.shelf.needed_len(),
+            content_len: self.shelf.content_len(),
             pack_count: wide(packs.len()),
             // Note, list, body and segment; event and checkpoint.
             object_count: wide(packs.len()) + 4 * snapshot_count + 2 * self.event_count,

@@ -4,6 +4,8 @@ use idswyft_vault::crypto::seal::sealed_len;
 use idswyft_vault::format::padme::padded_len;
 use jiff::Timestamp;
 
+use super::source::Content;
+
 /// A pack by its number.
 pub type PackNumber = usize;
 /// A stored piece by its number: the same content stored twice is two.
@@ -19,27 +21,39 @@ pub struct Pack {
     pub owner_count: u32,
 }
 
+/// A stored piece.
+struct Piece {
+    pack: PackNumber,
+    content: Content,
+    len: u64,
+    /// Snapshots that stand and read it.
+    owner_count: u32,
+}
+
 /// A store, with the bookkeeping of whoever sees everything.
 #[derive(Default)]
 pub struct Shelf {
     packs: Vec<Pack>,
     there: Vec<PackNumber>,
-    /// Each stored piece: its pack, its length, and how many standing snapshots read it.
-    slots: Vec<(PackNumber, u64, u32)>,
+    slots: Vec<Piece>,
+    /// How often each content is needed: more than once, if it was stored again.
+    contents: Vec<u32>,
     stored_len: u64,
     needed_len: u64,
+    content_len: u64,
     pub put_count: u64,
 }
 
 impl Shelf {
-    /// Takes a pack with pieces of these lengths, and returns its number and its first slot.
+    /// Takes a pack with these pieces of a length, and returns its number and its first slot.
     pub fn put(&mut self, generation: usize, pieces: &[u64], now: Timestamp) -> (PackNumber, Slot) {
         let raw_len: u64 = pieces.iter().sum();
         let (number, first) = (self.packs.len(), self.slots.len());
         let stored_len = sealed_len(padded_len(raw_len));
         let (put_at, is_there, owner_count) = (now, true, 0);
         self.packs.push(Pack { generation, put_at, stored_len, is_there, owner_count });
-        self.slots.extend(pieces.iter().map(|len| (number, *len, 0)));
+        let piece = |content: &Content| Piece { pack: number, content: *content, len, owner_count };
+        self.slots.extend(pieces.iter().map(piece));
         self.there.push(number);
         self.stored_len += stored_len;
         self.put_count += 1;
@@ -75,10 +89,18 @@ impl Shelf {
             pack.owner_count += 1;
         }
         for slot in slots {
-            let (_, len, owners) = &mut self.slots[*slot];
-            *owners += 1;
-            if *owners == 1 {
-                self.needed_len += *len;
+            let piece = &mut self.slots[*slot];
+            piece.owner_count += 1;
+            if piece.owner_count == 1 {
+                self.needed_len += piece.len;
+                let at = index_of(piece.content);
+                if self.contents.len() <= at {
+                    self.contents.resize(at + 1, 0);
+                }
+                self.contents[at] += 1;
+                if self.contents[at] == 1 {
+                    self.content_len += piece.len;
+                }
             }
         }
     }
@@ -94,10 +116,15 @@ impl Shelf {
             pack.owner_count -= 1;
         }
         for slot in slots {
-            let (_, len, owners) = &mut self.slots[*slot];
-            *owners -= 1;
-            if *owners == 0 {
-                self.needed_len -= *len;
+            let piece = &mut self.slots[*slot];
+            piece.owner_count -= 1;
+            if piece.owner_count == 0 {
+                self.needed_len -= piece.len;
+                let count = &mut self.contents[index_of(piece.content)];
+                *count -= 1;
+                if *count == 0 {
+                    self.content_len -= piece.len;
+                }
             }
         }
     }
@@ -107,7 +134,7 @@ impl Shelf {
     }
 
     pub fn pack_of(&self, slot: Slot) -> PackNumber {
-        self.slots[slot].0
+        self.slots[slot].pack
     }
 
     pub fn there(&self) -> &[PackNumber] {
@@ -121,4 +148,14 @@ impl Shelf {
     pub const fn needed_len(&self) -> u64 {
         self.needed_len
     }
+
+    /// Returns the bytes that a snapshot reads, each content once, however often it is stored.
+    pub const fn content_len(&self) -> u64 {
+        self.content_len
+    }
+}
+
+/// Returns where a content is in a table.
+pub fn index_of(content: Content) -> usize {
+    usize::try_from(content).expect("numbers of contents are small")
 }
