@@ -1,6 +1,6 @@
 //! Locks that go on for as long as something needs them, without a key. Spec: `generations.md` §2.
 //!
-//! - What a standing snapshot needs is locked until its floor, whatever its date was when it was put.
+//! - What a standing snapshot needs is locked until its floor, however early it was put.
 //! - No lock is shortened, and one that cannot be extended is a warning.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Bytes by snapshot and generation, from signed lists and without a key. Spec: `generations.md` §3.
+//! Bytes by snapshot and generation, from signed lists, keylessly. Spec: `generations.md` §3.
 
 use std::collections::BTreeSet;
 

@@ -41,7 +41,7 @@ impl<'a> Erased<'a> {
         };
         let mut segment_count = 0;
         for id in &wanted {
-            segment_count += u64::from(self.erase(ObjectKey::Segment(**id)) > 0);
+            segment_count += u64::from(self.erase_segment(ObjectKey::Segment(**id)));
         }
         // What was put meanwhile counts as well.
         let found = self.listed(Folder::Generations);
@@ -82,6 +82,18 @@ impl<'a> Erased<'a> {
             Err(error) => {
                 self.warn(&key, &error);
                 0
+            }
+        }
+    }
+
+    /// Erases a segment; that a lock keeps it is no failure, for nothing opens it any more.
+    fn erase_segment(&self, key: ObjectKey) -> bool {
+        match self.store.erase(&key) {
+            Ok(_) => true,
+            Err(store::Error::Denied { .. }) => false,
+            Err(error) => {
+                self.warn(&key, &error);
+                false
             }
         }
     }

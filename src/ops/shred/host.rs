@@ -1,4 +1,4 @@
-//! What a host must not have any more of a generation that is shredded. Spec: `generations.md` §1.1.
+//! What a host must not have any more of a shredded generation. Spec: `generations.md` §1.1.
 
 use super::ShredError;
 use crate::base::GenerationId;

@@ -165,8 +165,8 @@ pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Er
     })
 }
 
-/// Refuses to go on where the clock is not to be trusted: a hold may not have ended. Returns what is
-/// to be recorded of it, if it was accepted.
+/// Refuses to go on where the clock is not to be trusted: a hold may not have ended. Returns what
+/// is to be recorded of it, if it was accepted.
 ///
 /// # Errors
 /// If the guard strikes and was not accepted.

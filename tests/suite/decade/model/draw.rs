@@ -27,9 +27,9 @@ pub fn csv(name: &str, nights: &[Night]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "\"{name}\",{number},{stored_len},{needed_len},{content_len},{pack_count},{object_count},\
-             {generation_count},{snapshot_count},{restore_pack_count},{put_count},{deleted_count},\
-             {cost}"
+            "\"{name}\",{number},{stored_len},{needed_len},{content_len},{pack_count},\
+             {object_count},{generation_count},{snapshot_count},{restore_pack_count},{put_count},\
+             {deleted_count},{cost}"
         );
     }
     text
