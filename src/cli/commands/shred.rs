@@ -9,7 +9,9 @@ use crate::cli::retention::{Open, Site, site};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::retain::Scribe;
-use crate::ops::shred::{self, NOT_COVERED, ShredPlan, Shredded, StoreShredded, VERSIONS_UNSEEN};
+use crate::ops::shred::{
+    self, FOREIGN_LEFT, NOT_COVERED, ShredPlan, Shredded, StoreShredded, VERSIONS_UNSEEN,
+};
 use crate::policy::Acceptance;
 
 /// Plans, and with `--apply` does it.
@@ -75,6 +77,7 @@ fn store_object(store: &StoreShredded) -> Value {
         "store": store.store,
         "sight": store.sight,
         "erased_count": store.erased_count,
+        "foreign": store.foreign,
         "left": store.left.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "segment_count": store.segment_count,
         "segments_left": store.segments_left,
@@ -104,7 +107,7 @@ fn text_of(vault: &str, plan: &ShredPlan, done: Option<&Shredded>) -> String {
     match &done.certificate {
         Some(certificate) => {
             text.push_str(&certified(plan.generation()));
-            let all = NOT_COVERED.into_iter().chain([VERSIONS_UNSEEN]);
+            let all = NOT_COVERED.into_iter().chain([VERSIONS_UNSEEN, FOREIGN_LEFT]);
             let covers = |word: &str| certificate.not_covered.iter().all(|other| other != word);
             let open = all.filter(|(word, _)| !covers(word));
             open.for_each(|(_, said)| text.push_str(&format!("  not covered: {said}\n")));

@@ -8,6 +8,9 @@ use crate::base::{Code, Event, GenerationId, Observer, SnapshotId, with_causes};
 use crate::format::{Folder, ObjectKey};
 use crate::store::{self, Listed, Sight, Store};
 
+/// What a folder holds: objects, and names that are not ours.
+type Names = (BTreeSet<ObjectKey>, Vec<String>);
+
 /// A store of which something is erased. No failure ends it: each is told, and the rest goes on.
 pub struct Erased<'a> {
     store: &'a Arc<dyn Store>,
@@ -34,7 +37,7 @@ impl<'a> Erased<'a> {
         }
         let here = self.listed(Folder::Segments);
         let wanted: Vec<&SnapshotId> = match &here {
-            Some(here) => {
+            Some((here, _)) => {
                 segments.iter().filter(|id| here.contains(&ObjectKey::Segment(**id))).collect()
             }
             None => segments.iter().collect(),
@@ -45,7 +48,7 @@ impl<'a> Erased<'a> {
         }
         // What was put meanwhile counts as well.
         let found = self.listed(Folder::Generations);
-        let named = found.iter().flatten().filter_map(|key| match key {
+        let named = found.iter().flat_map(|(keys, _)| keys).filter_map(|key| match key {
             ObjectKey::Generation(id, rev) if *id == generation => Some(*rev),
             _ => None,
         });
@@ -71,6 +74,7 @@ impl<'a> Erased<'a> {
             sight,
             erased_count,
             left,
+            foreign: self.foreign_below(generation, found.as_ref()),
             segment_count,
             segments_left: (wanted.len() as u64).saturating_sub(segment_count),
         }
@@ -98,14 +102,21 @@ impl<'a> Erased<'a> {
         }
     }
 
+    /// Returns names that are not ours where the generation's key files were: anybody's copies.
+    fn foreign_below(&self, generation: GenerationId, found: Option<&Names>) -> Vec<String> {
+        let folder = format!("{}/{generation}/", Folder::Generations.name());
+        let foreign = found.into_iter().flat_map(|(_, foreign)| foreign);
+        // A directory that is empty now is no copy.
+        foreign.filter(|name| name.starts_with(&folder) && **name != folder).cloned().collect()
+    }
+
     /// Lists a folder anew; nothing, if the store does not answer.
-    fn listed(&self, folder: Folder) -> Option<BTreeSet<ObjectKey>> {
-        let keys = || -> Result<BTreeSet<ObjectKey>, store::Error> {
-            let mut keys = BTreeSet::new();
-            let mut add = |listed| {
-                if let Listed::Object(key, _) = listed {
-                    keys.insert(key);
-                }
+    fn listed(&self, folder: Folder) -> Option<Names> {
+        let keys = || -> Result<Names, store::Error> {
+            let (mut keys, mut foreign) = Names::default();
+            let mut add = |listed| match listed {
+                Listed::Object(key, _) => drop(keys.insert(key)),
+                Listed::Foreign(name) => foreign.push(name),
             };
             match self.store.list_versions(folder) {
                 Ok(Some(listing)) => {
@@ -120,7 +131,7 @@ impl<'a> Erased<'a> {
                 }
                 Err(error) => return Err(error),
             }
-            Ok(keys)
+            Ok((keys, foreign))
         };
         keys()
             .map_err(|error| {

@@ -107,3 +107,84 @@ impl Members {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Digest, SignerId, VaultId};
+    use crate::crypto::merkle::Frontier;
+    use crate::format::event_fields::{GenerationOpened, GenerationRef, SnapshotTaken};
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + day * 86_400).unwrap()
+    }
+
+    fn generation(day: i64) -> GenerationId {
+        GenerationId::new(at(day), [1; 4])
+    }
+
+    fn snapshot(day: i64) -> SnapshotId {
+        SnapshotId::new(at(day), [2; 4])
+    }
+
+    fn opened(day: i64) -> (i64, EventPayload) {
+        let (revs, recipient_sha256) = (Vec::new(), Digest::from_bytes([0; 32]));
+        let said = GenerationOpened { generation: generation(day), revs, recipient_sha256 };
+        (day, EventPayload::GenerationOpened(said))
+    }
+
+    fn closed(day: i64, of: i64) -> (i64, EventPayload) {
+        (day, EventPayload::GenerationClosed(GenerationRef { generation: generation(of) }))
+    }
+
+    fn taken(day: i64) -> (i64, EventPayload) {
+        let note_sha256 = Digest::from_bytes([0; 32]);
+        let said =
+            SnapshotTaken { snapshot: snapshot(day), note_sha256, stored_len: 2, new_len: 1 };
+        (day, EventPayload::SnapshotTaken(said))
+    }
+
+    fn log(number: u8, payloads: Vec<(i64, EventPayload)>) -> SignerLog {
+        let (vault, signer) = (VaultId::from_bytes([5; 16]), SignerId::from_bytes([number; 8]));
+        let event = |(seq, (day, payload))| {
+            let (time, seen) = (at(day), Vec::new());
+            LedgerEvent { vault, signer, seq, time, payload, seen }
+        };
+        SignerLog {
+            signer,
+            events: (0..).zip(payloads).map(event).collect(),
+            head: Frontier::empty().head(),
+            frontier: Frontier::empty(),
+            checkpoint: None,
+            pending: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// G-2
+    #[test]
+    fn a_snapshot_is_of_the_generation_that_was_open_in_its_log() {
+        let host = log(1, vec![opened(0), taken(1), taken(2), closed(9, 0), opened(9), taken(10)]);
+        let other = log(2, vec![opened(3), taken(4)]);
+        let members = Members::gather([], [&host, &other]);
+        assert_eq!(members.of(generation(0)), BTreeSet::from([snapshot(1), snapshot(2)]));
+        assert_eq!(members.of(generation(9)), BTreeSet::from([snapshot(10)]));
+        assert_eq!(members.of(generation(3)), BTreeSet::from([snapshot(4)]));
+        assert_eq!(members.all().count(), 3);
+    }
+
+    /// G-7
+    #[test]
+    fn a_segment_that_nothing_names_is_of_the_only_generation_that_was_open_then() {
+        let host = log(1, vec![opened(0), taken(1), closed(9, 0), opened(9), taken(10)]);
+        let alone = Members::gather([], [&host]);
+        assert_eq!(alone.segment(snapshot(5), generation(0)), Belongs::Here);
+        assert_eq!(alone.segment(snapshot(12), generation(0)), Belongs::Elsewhere);
+        assert_eq!(alone.segment(snapshot(10), generation(0)), Belongs::Elsewhere);
+        let other = log(2, vec![opened(3), taken(4)]);
+        let both = Members::gather([], [&host, &other]);
+        assert_eq!(both.segment(snapshot(1), generation(0)), Belongs::Here);
+        assert_eq!(both.segment(snapshot(5), generation(0)), Belongs::Unclear);
+        assert_eq!(both.segment(snapshot(2), generation(0)), Belongs::Here);
+    }
+}

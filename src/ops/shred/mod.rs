@@ -43,6 +43,10 @@ pub const NOT_COVERED: [(&str, &str); 5] = [
 pub const VERSIONS_UNSEEN: (&str, &str) =
     ("versions", "older versions in a store that does not list them to these credentials");
 
+/// What is not covered where a store has names that are not ours beside the key files.
+pub const FOREIGN_LEFT: (&str, &str) =
+    ("foreign-names", "files of other names that lie where the key files were");
+
 /// What shredding a generation would do; only [`plan`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShredPlan {
@@ -103,6 +107,8 @@ pub struct StoreShredded {
     pub erased_count: u64,
     /// Key files that are left.
     pub left: Vec<ObjectKey>,
+    /// Names that are not ours where they were.
+    pub foreign: Vec<String>,
     /// Segments that were erased.
     pub segment_count: u64,
     /// Segments of the generation that are left.
@@ -318,7 +324,9 @@ fn certificate_of(stores: &[StoreShredded]) -> ShredCertificate {
         segment_count: store.segments_left,
     });
     let is_short = stores.iter().any(|store| store.sight == Some(Sight::Newest));
-    let unseen = is_short.then_some(VERSIONS_UNSEEN);
-    let not_covered = NOT_COVERED.into_iter().chain(unseen).map(|(word, _)| word.to_owned());
+    let is_mixed = stores.iter().any(|store| !store.foreign.is_empty());
+    let more = is_short.then_some(VERSIONS_UNSEEN).into_iter();
+    let more = more.chain(is_mixed.then_some(FOREIGN_LEFT));
+    let not_covered = NOT_COVERED.into_iter().chain(more).map(|(word, _)| word.to_owned());
     ShredCertificate { stores: seen.collect(), not_covered: not_covered.collect() }
 }
