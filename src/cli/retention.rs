@@ -19,6 +19,7 @@ use crate::base::{Code, Event, Observer};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
+use crate::ops;
 use crate::ops::kit::OpenKit;
 use crate::ops::recorder::{Kept, KeptFile, Recorder, check_delegated};
 use crate::ops::retain::{Scribe, Survey};
@@ -196,10 +197,14 @@ impl Site {
         Ok(Some(Open { survey, scribe: Some(Scribe::Host(Box::new(writer))), _lock: lock }))
     }
 
-    fn survey(&self, session: &Session) -> Result<Survey, Failure> {
+    /// Reads what all stores of the vault say now.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn survey(&self, session: &Session) -> Result<Survey, ops::Error> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
         let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        Ok(Survey::read(auditors, session.progress.as_ref())?)
+        Survey::read(auditors, session.progress.as_ref())
     }
 
     /// Returns the signer that is given for this vault, and where it keeps what must last.

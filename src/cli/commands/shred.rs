@@ -22,6 +22,10 @@ use crate::policy::Acceptance;
 pub fn run(args: &ShredArgs, session: &Session) -> Result<Ending, Failure> {
     let site = site(session, &args.site)?;
     let mut open = opened(&site, args, session)?;
+    if open.scribe.is_some() {
+        // What an interrupted run of the same signer had begun was completed: it may be a hold.
+        open.survey = site.survey(session)?;
+    }
     let now = session.clock.now();
     let plan = shred::plan(&open.survey, &args.generation, now)?;
     if let Some(state) = site.host() {
@@ -32,7 +36,8 @@ pub fn run(args: &ShredArgs, session: &Session) -> Result<Ending, Failure> {
         Some(Scribe::Own(recorder)) => {
             let anomaly = shred::check_clock(&open.survey, accepted, now)?;
             let observer = session.progress.as_ref();
-            Some(shred::apply(&open.survey, &plan, anomaly, recorder, observer)?)
+            let again = || site.survey(session);
+            Some(shred::apply(&open.survey, &plan, anomaly, recorder, &again, observer)?)
         }
         _ => None,
     };

@@ -29,6 +29,7 @@ use crate::format::{Folder, ObjectKey};
 use crate::policy::guard::clock_guard;
 use crate::policy::{Acceptance, Guard};
 use crate::store::Sight;
+use crate::vault::ledger::{self, SignerLog};
 
 /// What no certificate covers, in its own words and in those for people.
 pub const NOT_COVERED: [(&str, &str); 5] = [
@@ -57,6 +58,7 @@ pub struct ShredPlan {
     snapshot_count: u64,
     is_recorded: bool,
     is_certified: bool,
+    now: Timestamp,
 }
 
 impl ShredPlan {
@@ -166,8 +168,9 @@ pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Er
         segments,
         unclear_count: unclear,
         snapshot_count: snapshots.len() as u64,
-        is_recorded: said().next().is_some(),
+        is_recorded: is_recorded_everywhere(survey, generation),
         is_certified: said().any(|said| said.certificate.is_some()),
+        now,
     })
 }
 
@@ -192,16 +195,17 @@ pub fn check_clock(
     }
 }
 
-/// Destroys what opens the generation, in the order of §1.2.
+/// Destroys what opens the generation, in the order of §1.2. `again` reads all stores once more.
 ///
 /// # Errors
-/// If a store does not take an event: before the first nothing was erased. What a store does not
-/// let go is a warning, and the next run goes on.
+/// If a store does not take an event, or a hold was placed meanwhile: then nothing was erased. What
+/// a store does not let go is a warning, and the next run goes on.
 pub fn apply(
     survey: &Survey,
     plan: &ShredPlan,
     anomaly: Option<ClockAnomaly>,
     recorder: &mut Recorder,
+    again: &dyn Fn() -> Result<Survey, Error>,
     observer: &dyn Observer,
 ) -> Result<Shredded, Error> {
     if let Some(anomaly) = anomaly {
@@ -211,6 +215,10 @@ pub fn apply(
         // I4: the event first, in every store.
         recorder.append(event_of(survey, plan, None))?;
     }
+    // Whoever placed a hold since then has placed it in time.
+    let newer = again()?;
+    let members = Members::gather(newer.notes.values(), newer.logs.iter().flatten());
+    check_unneeded(&newer, plan.generation, &members.of(plan.generation), plan.now)?;
     let mut stores = Vec::new();
     for auditor in &survey.auditors {
         let erased = Erased::begin(auditor.store(), observer);
@@ -265,6 +273,7 @@ fn check_unneeded(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut needed = Vec::new();
+    let forgotten = forgotten_by_store(survey);
     for id in snapshots {
         let promises = survey.promises(*id, now)?;
         if !promises.is_empty() {
@@ -272,6 +281,8 @@ fn check_unneeded(
             needed.push((*id, format!("stays by {}", told.join(", "))));
         } else if !survey.forgotten.contains_key(id) {
             needed.push((*id, "is not forgotten".to_owned()));
+        } else if let Some((store, _)) = forgotten.iter().find(|(_, all)| !all.contains(id)) {
+            needed.push((*id, format!("is not forgotten in the ledgers of store {store}")));
         }
     }
     match needed.is_empty() {
@@ -280,11 +291,34 @@ fn check_unneeded(
     }
 }
 
+/// Returns, for each store, what its own logs say is forgotten (I4).
+fn forgotten_by_store(survey: &Survey) -> Vec<(String, BTreeSet<SnapshotId>)> {
+    let of = |logs: &Vec<SignerLog>| {
+        let events = logs.iter().flat_map(|log| &log.events);
+        let forgotten = events.filter_map(|event| match &event.payload {
+            EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
+            _ => None,
+        });
+        forgotten.collect()
+    };
+    let stores = survey.auditors.iter().zip(&survey.logs);
+    stores.map(|(auditor, logs)| (auditor.store().name().to_owned(), of(logs))).collect()
+}
+
+/// Tells whether the logs of every store say that a generation is shredded (I4).
+fn is_recorded_everywhere(survey: &Survey, generation: GenerationId) -> bool {
+    let is_it = |payload: &EventPayload| matches!(payload, EventPayload::GenerationShredded(said) if said.generation == generation);
+    survey
+        .logs
+        .iter()
+        .all(|logs| logs.iter().flat_map(|log| &log.events).any(|event| is_it(&event.payload)))
+}
+
 /// Returns every rev of a generation that a ledger knows.
 fn revs_of(survey: &Survey, generation: GenerationId) -> BTreeSet<u32> {
     let mut revs = BTreeSet::new();
     for logs in &survey.logs {
-        let opened = crate::vault::ledger::generations_of(logs).remove(&generation);
+        let opened = ledger::generations_of(logs).remove(&generation);
         for said in opened.into_iter().flatten() {
             revs.extend(said.revs.iter().map(|rev| rev.rev));
         }

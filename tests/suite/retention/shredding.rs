@@ -73,6 +73,15 @@ impl Shredder {
     }
 
     fn shred_in(&self, stores: &[Arc<dyn Store>]) -> Result<Shredded, ops::Error> {
+        self.shred_while(stores, &|| ())
+    }
+
+    /// Shreds, while something else happens between the record and the deed.
+    fn shred_while(
+        &self,
+        stores: &[Arc<dyn Store>],
+        meanwhile: &dyn Fn(),
+    ) -> Result<Shredded, ops::Error> {
         let vault = &self.bench.vault;
         let (survey, now) = (self.bench.survey(stores)?, vault.clock.now());
         let plan = shred::plan(&survey, &self.old.to_string(), now)?;
@@ -84,7 +93,12 @@ impl Shredder {
         let outside = vault.outside();
         let (mut recorder, _) =
             Recorder::open(key, survey.stores(), &survey.logs, until, kept, &outside)?;
-        shred::apply(&survey, &plan, anomaly, &mut recorder, vault.events.as_ref())
+        let again = || {
+            meanwhile();
+            self.bench.survey(stores)
+        };
+        let observer = vault.events.as_ref();
+        shred::apply(&survey, &plan, anomaly, &mut recorder, &again, observer)
     }
 
     /// Returns what the log of a store says of shredding.
@@ -170,6 +184,34 @@ fn a_generation_with_a_snapshot_under_a_hold_is_not_shredded_though_it_is_forgot
     assert_eq!(error.code(), Code::GenerationNeeded);
     assert!(error.to_string().contains("hold"), "{error}");
     assert!(shredder.said(&shredder.bench.vault.stores[0]).is_empty());
+}
+
+/// G-3 G-17
+#[test]
+fn a_hold_that_is_placed_while_it_is_recorded_comes_in_time() {
+    let shredder = Shredder::new(1);
+    let held = shredder.bench.plan().planned()[0].candidate.id;
+    shredder.bench.apply(&ALL).unwrap();
+    let (reason_digest, reason_sealed) = (Digest::from_bytes([3; 32]), "eA==".to_owned());
+    let hold = HoldPlaced { snapshot: held, until: None, reason_digest, reason_sealed };
+    let stores = &shredder.bench.vault.stores;
+    let meanwhile = || shredder.bench.say(EventPayload::HoldPlaced(hold.clone()));
+    assert_eq!(code(shredder.shred_while(stores, &meanwhile)), Code::GenerationNeeded);
+    assert!(stores.iter().all(|store| !shredder.key_files(store).is_empty()));
+}
+
+/// G-18
+#[test]
+fn what_only_one_store_knows_to_be_forgotten_is_not_shredded_anywhere() {
+    let shredder = Shredder::new(1);
+    let mirror = &shredder.bench.vault.stores[1];
+    shredder.bench.apply(&ALL).unwrap();
+    let janitor = shredder.bench.janitor.signer_id();
+    mirror.delete(&ObjectKey::LedgerCheckpoint(janitor, 0)).unwrap();
+    mirror.delete(&ObjectKey::LedgerEvent(janitor, 0)).unwrap();
+    let error = shredder.shred().err().unwrap();
+    assert_eq!(error.code(), Code::GenerationNeeded);
+    assert!(error.to_string().contains("mirror"), "{error}");
 }
 
 /// G-4, V-45
