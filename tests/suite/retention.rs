@@ -4,6 +4,7 @@ mod applying;
 mod bench;
 mod buckets;
 mod crashes;
+mod dying;
 mod erasing;
 mod guards;
 mod holds;

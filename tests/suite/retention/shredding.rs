@@ -72,7 +72,7 @@ impl Shredder {
         self.shred_in(&self.bench.vault.stores)
     }
 
-    fn shred_in(&self, stores: &[Arc<dyn Store>]) -> Result<Shredded, ops::Error> {
+    pub fn shred_in(&self, stores: &[Arc<dyn Store>]) -> Result<Shredded, ops::Error> {
         self.shred_while(stores, &|| ())
     }
 
@@ -84,15 +84,17 @@ impl Shredder {
     ) -> Result<Shredded, ops::Error> {
         let vault = &self.bench.vault;
         let (survey, now) = (self.bench.survey(stores)?, vault.clock.now());
-        let plan = shred::plan(&survey, &self.old.to_string(), now)?;
-        shred::check_host(&self.state(), self.old)?;
-        let anomaly = shred::check_clock(&survey, &[], now)?;
         let until = survey.event_locked_until(now)?;
         let key = SigningKey::from_secret_text(&self.key.to_secret_text()).unwrap();
         let kept = Box::new(KeptFile::new(&vault.path("shredder"), key.signer_id()));
         let outside = vault.outside();
         let (mut recorder, _) =
             Recorder::open(key, survey.stores(), &survey.logs, until, kept, &outside)?;
+        // It may have completed what an interrupted run had begun.
+        let survey = self.bench.survey(stores)?;
+        let plan = shred::plan(&survey, &self.old.to_string(), now)?;
+        shred::check_host(&self.state(), self.old)?;
+        let anomaly = shred::check_clock(&survey, &[], now)?;
         let again = || {
             meanwhile();
             self.bench.survey(stores)
@@ -102,7 +104,7 @@ impl Shredder {
     }
 
     /// Returns what the log of a store says of shredding.
-    fn said(&self, store: &Arc<dyn Store>) -> Vec<GenerationShredded> {
+    pub fn said(&self, store: &Arc<dyn Store>) -> Vec<GenerationShredded> {
         let logs = ledger::read_all(&self.bench.vault.auditor(store)).unwrap();
         let events = logs.into_iter().flat_map(|log| log.events);
         let said = events.filter_map(|event| match event.payload {
@@ -112,7 +114,7 @@ impl Shredder {
         said.collect()
     }
 
-    fn key_files(&self, store: &Arc<dyn Store>) -> BTreeSet<ObjectKey> {
+    pub fn key_files(&self, store: &Arc<dyn Store>) -> BTreeSet<ObjectKey> {
         let listed = store.list(Folder::Generations).unwrap().map(Result::unwrap);
         let keys = listed.filter_map(|listed| match listed {
             Listed::Object(key @ ObjectKey::Generation(id, _), _) if id == self.old => Some(key),
