@@ -23,7 +23,6 @@ struct Known {
 /// A snapshot that was committed.
 pub struct Taken {
     pub time: Timestamp,
-    pub generation: usize,
     pub packs: Vec<PackNumber>,
     pub slots: Vec<Slot>,
 }
@@ -105,7 +104,7 @@ impl Host {
         }
         self.commit(setup, &used, now);
         let packs = used.into_keys().collect();
-        Some(Taken { time: now, generation: self.generation, packs, slots })
+        Some(Taken { time: now, packs, slots })
     }
 
     /// Finds content in a pack that may be leaned on (I9).

@@ -111,7 +111,7 @@ impl Run {
         self.number += 1;
         self.source.pass_night(&mut self.random);
         let (now, before) = (self.now, self.shelf.put_count);
-        let Self { setup, random, source, shelf, host, janitor, .. } = self;
+        let Self { setup, random, source, shelf, host, .. } = self;
         let taken = host.night(setup, source, shelf, now, random);
         self.event_count += u64::from(taken.is_some());
         if let Some(mut taken) = taken {

@@ -46,8 +46,14 @@ pub struct Shelf {
 
 impl Shelf {
     /// Takes a pack with these pieces of a length, and returns its number and its first slot.
-    pub fn put(&mut self, generation: usize, pieces: &[u64], now: Timestamp) -> (PackNumber, Slot) {
-        let raw_len: u64 = pieces.iter().sum();
+    pub fn put(
+        &mut self,
+        generation: usize,
+        pieces: &[Content],
+        len: u64,
+        now: Timestamp,
+    ) -> (PackNumber, Slot) {
+        let raw_len = len * u64::try_from(pieces.len()).expect("a length fits");
         let (number, first) = (self.packs.len(), self.slots.len());
         let stored_len = sealed_len(padded_len(raw_len));
         let (put_at, is_there, owner_count) = (now, true, 0);
