@@ -307,11 +307,14 @@ fn forgotten_by_store(survey: &Survey) -> Vec<(String, BTreeSet<SnapshotId>)> {
 
 /// Tells whether the logs of every store say that a generation is shredded (I4).
 fn is_recorded_everywhere(survey: &Survey, generation: GenerationId) -> bool {
-    let is_it = |payload: &EventPayload| matches!(payload, EventPayload::GenerationShredded(said) if said.generation == generation);
-    survey
-        .logs
-        .iter()
-        .all(|logs| logs.iter().flat_map(|log| &log.events).any(|event| is_it(&event.payload)))
+    let is_it = |payload: &EventPayload| match payload {
+        EventPayload::GenerationShredded(said) => said.generation == generation,
+        _ => false,
+    };
+    let has_it = |logs: &Vec<SignerLog>| {
+        logs.iter().flat_map(|log| &log.events).any(|event| is_it(&event.payload))
+    };
+    survey.logs.iter().all(has_it)
 }
 
 /// Returns every rev of a generation that a ledger knows.
