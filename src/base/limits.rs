@@ -86,6 +86,8 @@ pub const LISTED_COUNT_MAX: usize = 1000;
 
 /// Days for which a writer deduplicates against what its own notes name (I9).
 pub const REUSE_DAYS_DEFAULT: u32 = 30;
+/// The same in a vault that takes one snapshot a month: more than the longest month.
+pub const REUSE_DAYS_MONTHLY_DEFAULT: u32 = 45;
 /// Days beyond `reuse` for which prune keeps any named pack; longer than any thaw (I9).
 pub const GRACE_DAYS_DEFAULT: u32 = 14;
 /// Percent of a pack that the newest snapshot must use for it to be deduplicated against.

@@ -78,6 +78,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Forget(args) => commands::forget::run(args, session),
         Command::Prune(args) => commands::prune::run(args, session),
         Command::Hold(args) => commands::hold::run(args, session),
+        Command::Shred(args) => commands::shred::run(args, session),
         Command::Schedule(args) => commands::schedule::run(args, session),
         Command::Status(args) => commands::status::run(args, session),
         Command::Escrow(args) => commands::escrow::run(args, session),

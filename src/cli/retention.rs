@@ -19,6 +19,7 @@ use crate::base::{Code, Event, Observer};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
+use crate::ops;
 use crate::ops::kit::OpenKit;
 use crate::ops::recorder::{Kept, KeptFile, Recorder, check_delegated};
 use crate::ops::retain::{Scribe, Survey};
@@ -129,6 +130,11 @@ impl Site {
         Ok(DataRecipients::parse(&self.recipients)?)
     }
 
+    /// Returns the state of the vault's host, if this machine has it.
+    pub const fn host(&self) -> Option<&StateDir> {
+        self.host.as_ref()
+    }
+
     /// Looks at the vault, and changes nothing.
     ///
     /// # Errors
@@ -214,10 +220,14 @@ impl Site {
         Ok(Some(Open { survey, scribe: Some(scribe), _lock: open._lock }))
     }
 
-    fn survey(&self, session: &Session) -> Result<Survey, Failure> {
+    /// Reads what all stores of the vault say now.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn survey(&self, session: &Session) -> Result<Survey, ops::Error> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
         let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        Ok(Survey::read(auditors, session.progress.as_ref())?)
+        Survey::read(auditors, session.progress.as_ref())
     }
 
     /// Returns the signer that is given for this vault, and where it keeps what must last.

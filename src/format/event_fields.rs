@@ -93,6 +93,29 @@ payloads! {
         revs: Vec<u32>,
         /// The stores concerned.
         stores: Vec<String>,
+        /// What was seen afterwards; none in the event that comes before anything is destroyed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<ShredCertificate>,
+    }
+    /// What was seen once a generation's sealed files were destroyed.
+    ShredCertificate {
+        /// Each store, seen to have none of them.
+        stores: Vec<SeenEmpty>,
+        /// What this does not cover, by the words of `generations.md` §1.3.
+        not_covered: Vec<String>,
+    }
+    /// A store that was seen to have no sealed file of a generation.
+    SeenEmpty {
+        /// The store's name.
+        store: String,
+        /// How much of its past was seen: `whole`, `versions` or `newest`.
+        sight: String,
+        /// Versions that this run erased.
+        #[serde(with = "integer")]
+        erased_count: u64,
+        /// Segments of the generation that are left.
+        #[serde(with = "integer")]
+        segment_count: u64,
     }
     /// Fields of `snapshot.taken`.
     SnapshotTaken {

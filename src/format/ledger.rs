@@ -203,6 +203,7 @@ mod tests {
                 generation,
                 revs: vec![1],
                 stores: vec![store.clone()],
+                certificate: None,
             }),
             taken(),
             P::SnapshotForgotten(SnapshotForgotten {

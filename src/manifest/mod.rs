@@ -32,7 +32,7 @@ pub use packs::{NewPack, PackNumber, PackRow};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
 pub use sweep::{Going, Named, Naming, Pick, Staging, Sweep};
-pub use view::{ManifestView, Waiting};
+pub use view::{ManifestView, OpenSpace, Waiting};
 
 use crate::base::{Gate, Step};
 

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
 
 use super::{Error, MIGRATIONS, Manifest, SnapshotRow};
 use crate::base::{OpenGate, SnapshotId};
+use crate::format::ObjectKey;
 
 /// A manifest that is only read, without the lock of its state.
 pub struct ManifestView(Manifest);
@@ -18,6 +20,17 @@ pub struct Waiting {
     pub count: u64,
     /// Their bytes.
     pub len: u64,
+}
+
+/// What the open generation has stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OpenSpace {
+    /// Its packs and tree objects.
+    pub pack_count: u64,
+    /// Their stored bytes.
+    pub stored_len: u64,
+    /// Stored bytes of those that nothing leans on any more, because too little of them is used.
+    pub retired_len: u64,
 }
 
 impl ManifestView {
@@ -103,6 +116,34 @@ impl ManifestView {
                 waiting.len += len?;
             }
             Ok(waiting)
+        })
+    }
+
+    /// Returns the name of every object that waits for any store.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn waiting_keys(&self) -> Result<Vec<ObjectKey>, Error> {
+        let keys: Vec<String> = self.0.run("read the outbox of", |connection| {
+            let mut statement = connection.prepare_cached("SELECT DISTINCT key FROM outbox")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        })?;
+        // What does not parse is no name of an object: it is delivered by nobody.
+        Ok(keys.into_iter().filter_map(|key| key.parse().ok()).collect())
+    }
+
+    /// Returns how much the open generation has stored.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn space(&self) -> Result<OpenSpace, Error> {
+        self.0.run("count the packs of", |connection| {
+            let text = "SELECT COUNT(*), COALESCE(SUM(stored_len), 0), \
+                        COALESCE(SUM(CASE WHEN retired THEN stored_len ELSE 0 END), 0) FROM pack";
+            connection.query_row(text, [], |row| {
+                let (pack_count, stored_len, retired_len) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(OpenSpace { pack_count, stored_len, retired_len })
+            })
         })
     }
 }

@@ -34,6 +34,9 @@ pub enum Error {
     /// Nothing is pruned.
     #[error(transparent)]
     Prune(#[from] super::prune::PruneError),
+    /// A generation is not shredded.
+    #[error(transparent)]
+    Shred(#[from] super::shred::ShredError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -182,6 +185,7 @@ impl Coded for Error {
             Self::Apply(error) => error.code(),
             Self::Retain(error) => error.code(),
             Self::Prune(error) => error.code(),
+            Self::Shred(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Error;
 use super::last_run::{LastRun, RunState};
 use crate::base::{Code, Coded, GenerationId, SnapshotId, with_causes};
+use crate::manifest::OpenSpace;
 use crate::vault::mirrors::spool_len;
 use crate::vault::standing::Standing;
 use crate::vault::state::StateDir;
@@ -76,6 +77,8 @@ pub struct VaultStatus {
     pub spool_len: u64,
     /// The open generation.
     pub generation: Option<Aged<GenerationId>>,
+    /// What it has stored.
+    pub generation_space: Option<OpenSpace>,
     /// Whether the next snapshot opens another.
     pub roll_due: bool,
     /// The newest checkpoint of the host's log: a C2SP signed note.
@@ -96,6 +99,7 @@ pub fn vault_status(request: &StatusRequest, now: Timestamp) -> VaultStatus {
         stores: Vec::new(),
         spool_len: spool_len(&request.state.file("spool")),
         generation: None,
+        generation_space: None,
         roll_due: false,
         checkpoint: None,
         problems: Vec::new(),
@@ -115,6 +119,7 @@ fn fill(status: &mut VaultStatus, request: &StatusRequest, now: Timestamp) -> Re
     status.checkpoint = standing.checkpoint().map(str::to_owned);
     let generation = standing.generation()?;
     status.generation = generation.map(|id| Aged { id, age_s: age_s(id.time(), now) });
+    status.generation_space = Some(standing.space()?);
     status.roll_due = standing.roll_is_due()? || is_over(&standing, generation, now);
     for store in &request.stores {
         let newest = standing.newest_in(store)?;

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod prune;
 pub mod reason;
 pub mod retention;
+pub mod space;
 
 pub use age::Age;
 pub use error::PolicyError;

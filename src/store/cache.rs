@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Content, Error, Listing, Receipt, STAGING_PREFIX, Stat, Store, ThawAnswer, ThawTier,
-    VersionListing,
+    Content, Error, Listing, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store, ThawAnswer,
+    ThawTier, VersionListing,
 };
 use crate::base::Digest;
 use crate::base::entropy::process_tag;
@@ -257,6 +257,18 @@ impl Store for CachedStore {
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
         self.inner.list_versions(folder)
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.inner.remains(key)
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.inner.erase(key)
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.inner.prolong(key, until)
     }
 
     fn has_classes(&self) -> bool {

@@ -30,6 +30,11 @@
 //!   its versions; also what `list` does not show because a delete marker hides it. A folder that
 //!   is listed by versions anyway need not have it, and `versions` is answered from that listing.
 //!   `delete`, of who may, leaves no version of an object.
+//! - C19 `remains` looks anew and counts every version and delete marker of a name, and copies that
+//!   were set aside; what it cannot see it says.
+//! - C20 `erase` leaves nothing of what `remains` counts, also where there are only delete markers;
+//!   what is not there is no error. It alone passes a lock that its credentials may bypass.
+//! - C21 `prolong` never shortens a lock and never changes its mode.
 
 mod cache;
 pub mod class;
@@ -38,6 +43,7 @@ mod local;
 mod memory;
 mod open;
 pub mod probe;
+mod remains;
 pub mod s3;
 
 use std::io::Read;
@@ -55,6 +61,7 @@ pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use open::{directory, open, open_with};
 pub use probe::{Probe, ProbeRequest};
+pub use remains::{Prolonged, Remains, Sight};
 pub use s3::{Fault, Quirks, S3Settings, S3Store};
 
 use crate::base::Digest;
@@ -139,7 +146,7 @@ pub struct Versioned {
 /// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
 pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C18.
+/// One place that holds a vault's objects: the module's contract, C1 to C21.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -233,6 +240,36 @@ pub trait Store: Send + Sync {
     /// none, if the store keeps no versions.
     fn list_versions(&self, _folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
         Ok(None)
+    }
+
+    /// Looks anew at what is left of an object (C19).
+    ///
+    /// This one is for a store that keeps one version of a name, and no copies.
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        let version_count = u64::from(self.stat(key)?.is_some());
+        Ok(Remains { version_count, marker_count: 0, sight: Sight::Whole })
+    }
+
+    /// Deletes all that is left of an object, past a lock that the credentials may bypass (C20);
+    /// returns how many versions held bytes.
+    ///
+    /// Only `shred` calls it, for what its event names.
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        match self.delete(key) {
+            Ok(()) => Ok(1),
+            Err(Error::Missing { .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the lock of an object, for who may not be allowed to read it; none, if it has none.
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        Ok(self.stat(key)?.and_then(|stat| stat.lock))
+    }
+
+    /// Locks an object until a time, if it is not locked for as long (C21).
+    fn prolong(&self, _key: &ObjectKey, _until: Timestamp) -> Result<Prolonged, Error> {
+        Ok(Prolonged::Never)
     }
 
     /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.

@@ -11,7 +11,7 @@ use super::state::{Anchor, StateDir};
 use crate::base::{GenerationId, SnapshotId};
 use crate::crypto::signing::{SigningKey, VerificationKey};
 use crate::format::vault_note::VaultNote;
-use crate::manifest::{ManifestView, Waiting};
+use crate::manifest::{ManifestView, OpenSpace, Waiting};
 
 /// A vault as its host's state shows it at one moment.
 pub struct Standing {
@@ -84,6 +84,14 @@ impl Standing {
     /// If the manifest cannot be read.
     pub fn last_receipt(&self, store: &str) -> Result<Option<Timestamp>, Error> {
         Ok(self.manifest.last_receipt(store)?)
+    }
+
+    /// Returns how much the open generation has stored.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn space(&self) -> Result<OpenSpace, Error> {
+        Ok(self.manifest.space()?)
     }
 
     /// Returns the open generation, if the manifest knows it.

@@ -22,6 +22,7 @@ mod rooms;
 mod rows;
 mod s3;
 mod session;
+mod shred;
 mod sources;
 mod stack;
 mod support;

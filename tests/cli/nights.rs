@@ -162,6 +162,7 @@ fn status_tells_how_the_vault_stands_and_changes_nothing() {
     let names = [
         "checkpoint",
         "generation",
+        "generation_space",
         "last_snapshot",
         "roll_due",
         "rpo_s",
@@ -174,6 +175,8 @@ fn status_tells_how_the_vault_stands_and_changes_nothing() {
     assert_eq!((&vault["last_snapshot"]["id"], &vault["stale"]), (&id.into(), &false.into()));
     assert_eq!((&vault["rpo_s"], &vault["roll_due"]), (&(26 * 3600).into(), &false.into()));
     assert_eq!(vault["stores"][0]["waiting_count"], 0);
+    let space = &vault["generation_space"];
+    assert!(space["pack_count"].as_u64().unwrap() > 0 && space["retired_len"] == 0, "{space}");
     assert_eq!(report["last_run"]["ended"]["exit"], 0);
     let checkpoints = install.objects("ledger").into_iter().filter(|n| n.ends_with("checkpoint"));
     let newest = fs::read_to_string(install.path("store").join(checkpoints.max().unwrap()));

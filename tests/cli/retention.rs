@@ -65,6 +65,7 @@ fn a_plan_names_every_snapshot_with_its_reason_and_changes_nothing() {
         "no rule keeps it",
         "keep_last 2 of 2",
         "newest; keep_last 1 of 2",
+        "are needed, ",
         "1 of 3 snapshots go; nothing was changed",
     ] {
         assert!(plan.out.contains(said), "{said:?}: {plan}");
@@ -74,7 +75,10 @@ fn a_plan_names_every_snapshot_with_its_reason_and_changes_nothing() {
     let expected = [
         "applied",
         "dropped_count",
+        "freed_len",
         "guards",
+        "locks",
+        "needed_len",
         "now",
         "number",
         "policy",

@@ -159,6 +159,7 @@ fn show_tells_what_is_signed_without_an_identity_and_everything_with_one() {
     let names = [
         "floor",
         "generation",
+        "generation_len",
         "id",
         "new_len",
         "pack_count",
@@ -166,10 +167,16 @@ fn show_tells_what_is_signed_without_an_identity_and_everything_with_one() {
         "stored_len",
         "time",
         "tree_count",
+        "unique_len",
         "vault",
+        "vault_len",
     ];
     assert_eq!(fields(&signed), names);
     assert_eq!((&signed["id"], &signed["vault"]), (&id.as_str().into(), &"nightly".into()));
+    // The only snapshot there is shares nothing.
+    for name in ["unique_len", "generation_len", "vault_len"] {
+        assert_eq!(signed[name], signed["stored_len"], "{name}");
+    }
     let full = install.unlock(["show", &id, "--json"]).json(0);
     assert_eq!(full["database"]["rows"]["public.users"], 400);
     assert_eq!(full["uploads"]["file_count"], 2);

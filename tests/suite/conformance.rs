@@ -365,3 +365,18 @@ fn c15_prepare_may_be_repeated_and_changes_nothing() {
         assert_eq!(store.clean_staging(Timestamp::MIN).unwrap(), 0, "{label}");
     });
 }
+
+#[test]
+fn c19_c20_erase_leaves_nothing_of_what_remains_counts() {
+    on_every_store(|fixture, label| {
+        let store = &*fixture.store;
+        put(store, &note(1), b"one").unwrap();
+        put(store, &note(2), b"two").unwrap();
+        assert_eq!(store.remains(&note(1)).unwrap().version_count, 1, "{label}");
+        assert!(store.remains(&note(3)).unwrap().is_nothing(), "{label}");
+        assert_eq!((store.erase(&note(1)).unwrap(), store.erase(&note(3)).unwrap()), (1, 0));
+        assert!(store.remains(&note(1)).unwrap().is_nothing(), "{label}");
+        assert!(store.stat(&note(1)).unwrap().is_none(), "{label}");
+        assert_eq!(store.get(&note(2), 9).unwrap(), b"two", "{label}");
+    });
+}

@@ -11,6 +11,7 @@ mod conformance;
 mod crafted;
 mod crash;
 mod damage;
+mod decade;
 mod escrow;
 mod faults;
 mod hard;

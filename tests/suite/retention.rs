@@ -4,10 +4,14 @@ mod applying;
 pub mod bench;
 mod buckets;
 mod crashes;
+mod dying;
+mod erasing;
 mod guards;
 mod holds;
 mod laws;
+mod locks;
 mod policies;
+mod shredding;
 mod tables;
 
 use idswyft_vault::base::{SignerId, SnapshotId};

@@ -31,14 +31,11 @@ codes! {
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
     /// A structure does not parse.
-    FormatInvalid = "format-invalid", Damaged, 1,
-        "the object is damaged or not ours; restore it from a mirror";
+    FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.
-    FormatTooNew = "format-too-new", Unsupported, 7,
-        "use a newer idswyft-vault; nothing was changed";
+    FormatTooNew = "format-too-new", Unsupported, 7, "nothing was changed; use a newer version";
     /// A structure is larger than the format allows.
-    LimitExceeded = "limit-exceeded", Damaged, 1,
-        "the object is damaged or hostile; restore it from a mirror";
+    LimitExceeded = "limit-exceeded", Damaged, 1, "damaged or hostile; restore it from a mirror";
     /// A chunk, stream or file does not have its digest.
     ContentsAltered = "contents-altered", Damaged, 1,
         "the archive is sealed correctly but its contents differ; keep it and report this";
@@ -75,8 +72,7 @@ codes! {
     RecipientInvalid = "recipient-invalid", Misuse, 2,
         "recipients look like age1…; make an identity with `keygen`";
     /// A recipient's plugin is missing or failed.
-    PluginFailed = "plugin-failed", Unavailable, 1,
-        "install the age plugin on PATH; nothing was changed";
+    PluginFailed = "plugin-failed", Unavailable, 1, "nothing was changed; put the plugin on PATH";
     /// The source command or file could not be read.
     SourceFailed = "source-failed", Unavailable, 1,
         "no snapshot was made and the earlier ones are safe; mend the source and run again";
@@ -150,8 +146,7 @@ codes! {
     StoreUnavailable = "store-unavailable", Unavailable, 1,
         "what was durable stays and is reused; mend the store and run again";
     /// The store or the state directory is full.
-    StoreFull = "store-full", Unavailable, 1,
-        "make room and run again; what was durable stays and is reused";
+    StoreFull = "store-full", Unavailable, 1, "make room, run again; what is durable is reused";
     /// An object with that name exists with other bytes.
     ObjectExists = "object-exists", Refused, 1,
         "nothing was overwritten; run `verify` to see which object is right";
@@ -262,8 +257,7 @@ codes! {
     RetentionPassed = "retention-passed", Refused, 4,
         "set DATA_RETENTION_DAYS for the api before 02:00 UTC if the old data must stay";
     /// There is too little room for a second copy.
-    RoomMissing = "room-missing", Unavailable, 1,
-        "nothing was stopped or changed; make room and run again";
+    RoomMissing = "room-missing", Unavailable, 1, "nothing was changed; make room and run again";
     /// Files were given to another owner than the snapshot's.
     OwnerChanged = "owner-changed", Refused, 4,
         "usual when the image has changed; the api can read and write them";
@@ -271,8 +265,7 @@ codes! {
     ApiNotHealthy = "api-not-healthy", Unavailable, 1,
         "all data is in place; see `docker logs`, then run the same command again, or --undo";
     /// The recovery kit may not be written there.
-    KitPlaceRefused = "kit-place-refused", Refused, 2,
-        "name a directory on removable media with --kit";
+    KitPlaceRefused = "kit-place-refused", Refused, 2, "name removable media with --kit";
     /// The stack's secrets have no escrow store.
     EscrowMissing = "escrow-missing", Refused, 4,
         "the snapshot stands, but without its keys a restore is half one: add [escrow]";
@@ -325,9 +318,17 @@ codes! {
     /// Nobody here may forget what goes.
     RetentionElsewhere = "retention-elsewhere", Refused, 4,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
+    /// A generation is open, or something of it must stay readable.
+    GenerationNeeded = "generation-needed", Refused, 1,
+        "nothing was changed; close it with `generation roll`, and forget what is named first";
+    /// Something that opens a shredded generation may be left.
+    ShredWaiting = "shred-waiting", Unavailable, 4,
+        "what was erased stays so; run `shred` again once the store lets the rest go";
+    /// What is needed is not locked for as long as it must be.
+    LockShort = "lock-short", Unavailable, 4,
+        "nothing was deleted; allow s3:PutObjectRetention, and run `retain --apply` again";
     /// The recipients cannot be changed so.
-    RecipientsRefused = "recipients-refused", Misuse, 2,
-        "nothing was changed; see `recipients list`";
+    RecipientsRefused = "recipients-refused", Misuse, 2, "nothing was changed: `recipients list`";
     /// The signers cannot be changed so.
     SignerRefused = "signer-refused", Misuse, 2, "nothing was changed; see `signer list`";
     /// No generation has that id.

@@ -18,6 +18,7 @@ mod prune;
 mod read;
 pub mod retain;
 pub mod selection;
+mod shred;
 mod stack;
 mod state;
 mod thaw;
@@ -44,6 +45,7 @@ pub use nights::{
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
+pub use shred::ShredArgs;
 pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 pub use thaw::{ThawArgs, ThawingArgs, TierArg};
@@ -245,6 +247,12 @@ pub enum Command {
     ///
     /// A snapshot under a hold stays, whatever policy or flag says otherwise.
     Hold(HoldArgs),
+    /// Destroy the key of a generation, for good
+    ///
+    /// Every copy and version of its key files in every store, once all of its snapshots are
+    /// forgotten. It is recorded before it is done, and a signed certificate says afterwards what
+    /// was seen and what it does not cover. Nothing is changed without --apply.
+    Shred(ShredArgs),
     /// Run the nights: install, show or remove the schedule
     ///
     /// What is scheduled needs no identity: it takes a snapshot and verifies keylessly.
@@ -299,6 +307,7 @@ impl Command {
             Self::Forget(_) => "forget",
             Self::Prune(_) => "prune",
             Self::Hold(_) => "hold",
+            Self::Shred(_) => "shred",
             Self::Schedule(_) => "schedule",
             Self::Status(_) => "status",
             Self::Escrow(_) => "escrow",

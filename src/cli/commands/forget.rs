@@ -35,7 +35,7 @@ pub fn run(args: &ForgetArgs, session: &Session) -> Result<Ending, Failure> {
     }
     let wish = Wish::Named(&named);
     let plan = retain::plan(&open.survey, wish, session.clock.now())?;
-    let mut outcome = Outcome::of(&open.survey, plan)?;
+    let mut outcome = Outcome::of(&open.survey, plan, session.progress.as_ref())?;
     let accepted = args.accept.accepted();
     match &mut open.scribe {
         Some(scribe) => {

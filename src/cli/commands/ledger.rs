@@ -225,6 +225,10 @@ fn events_detail(event: &crate::format::ledger::LedgerEvent) -> String {
         EventPayload::HoldReleased(released) => format!(" {}", released.snapshot),
         EventPayload::GenerationOpened(opened) => format!(" {}", opened.generation),
         EventPayload::GenerationClosed(closed) => format!(" {}", closed.generation),
+        EventPayload::GenerationShredded(said) => match &said.certificate {
+            Some(_) => format!(" {}, certified", said.generation),
+            None => format!(" {}", said.generation),
+        },
         _ => String::new(),
     }
 }

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod retain;
 pub mod schedule;
 pub mod show;
+pub mod shred;
 pub mod signer;
 pub mod snapshot;
 pub mod snapshots;

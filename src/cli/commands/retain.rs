@@ -11,7 +11,8 @@ use crate::cli::report::{Ending, Failure};
 use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
-use crate::ops::retain::{self, Wish};
+use crate::ops::prolong;
+use crate::ops::retain::{self, Scribe, Wish};
 
 /// Plans, and with `--apply` does it.
 ///
@@ -89,7 +90,7 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
         false => site.look(session)?,
     };
     let plan = retain::plan(&open.survey, Wish::Policy, session.clock.now())?;
-    let mut outcome = Outcome::of(&open.survey, plan)?;
+    let mut outcome = Outcome::of(&open.survey, plan, session.progress.as_ref())?;
     let accepted = args.accept.accepted();
     match &mut open.scribe {
         Some(scribe) => {
@@ -97,6 +98,10 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
             let plan = &outcome.plan;
             let applied = retain::apply(survey, plan, Wish::Policy, scribe, &accepted, observer)?;
             let is_done = applied.waiting.is_empty();
+            if matches!(scribe, Scribe::Own(_)) {
+                let (gone, now) = (&applied.forgotten, session.clock.now());
+                outcome.prolonged = prolong::prolong(survey, gone, now, observer)?;
+            }
             outcome.applied = Some(applied);
             if is_done {
                 outcome.pruned = prune_after(site, open, args, session);

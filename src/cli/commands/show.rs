@@ -13,7 +13,7 @@ use crate::cli::args::selection::Selector;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::{Kind, ObjectKey, TreeEntry};
-use crate::ops::{self, read, restore};
+use crate::ops::{self, read, restore, space};
 use crate::vault::{self, Auditor};
 
 /// Describes a snapshot; with `--files`, lists its tree.
@@ -28,6 +28,9 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
     let auditor = access::auditor(session, &args.access)?;
     let id = choose(&auditor, &selector, session)?;
     let note = auditor.snapshot(id)?;
+    let space = space::of_store(&auditor, session.progress.as_ref())?;
+    let own = space.snapshots.get(&id);
+    let of = space.generations.get(&note.generation);
     let mut object = json!({
         "id": id,
         "vault": auditor.note().name,
@@ -37,6 +40,9 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Ending, Failure> {
         "floor": note.floor.map(|time| time.to_string()),
         "stored_len": note.stored_len,
         "new_len": note.new_len,
+        "unique_len": own.map(|own| own.unique_len),
+        "generation_len": of.map(|of| of.needed_len),
+        "vault_len": space.needed_len,
         "pack_count": note.pack_count,
         "tree_count": note.tree_count,
     });

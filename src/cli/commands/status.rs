@@ -113,6 +113,11 @@ fn vault_text(vault: &VaultStatus) -> String {
         let days = generation.age_s.max(0) / 86_400;
         text.push_str(&format!("  generation {}, {days} days old{due}\n", generation.id));
     }
+    if let Some(space) = &vault.generation_space {
+        let (stored, retired) = (words::bytes(space.stored_len), words::bytes(space.retired_len));
+        let packs = words::count(space.pack_count, "pack");
+        text.push_str(&format!("    {packs}, {stored}, of which {retired} are retired\n"));
+    }
     if let Some(checkpoint) = &vault.checkpoint {
         text.push_str("  newest checkpoint:\n");
         checkpoint.lines().for_each(|line| text.push_str(&format!("    {line}\n")));

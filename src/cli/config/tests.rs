@@ -117,6 +117,16 @@ fn a_vault_that_keeps_everything_retires_nothing() {
     assert_eq!(parse(&text).unwrap().vaults[0].parameters.fields().retire_below_percent, 25);
 }
 
+#[test]
+fn a_vault_of_months_leans_on_what_it_named_a_long_month_ago() {
+    let config = parse(&full()).unwrap();
+    let reuse = |name: &str| {
+        let vault = config.vaults.iter().find(|vault| vault.name == name).unwrap();
+        vault.parameters.fields().reuse_days
+    };
+    assert_eq!((reuse("nightly"), reuse("kyc")), (20, 45));
+}
+
 /// What is replaced by what, text on the line that is blamed (the replacement if it is empty),
 /// and what is said.
 const WRONG: [(&str, &str, &str, &str); 56] = [

@@ -9,11 +9,12 @@ use super::buckets;
 use super::error::ConfigError;
 use super::tables::{ProfileTable, StoreTable, VaultTable};
 use super::text::ConfigText;
+use crate::base::limits::REUSE_DAYS_MONTHLY_DEFAULT;
 use crate::base::profile::ChunkParametersFields;
 use crate::base::{ChunkParameters, Profile};
 use crate::format::parameters::Parameters;
 use crate::format::vault_note::is_vault_name;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Period, Policy, PolicyError};
 use crate::store::{self, S3Settings};
 
 /// Says for a generation that it never closes by age.
@@ -181,9 +182,12 @@ fn check_parameters(
         None if policy.keeps_everything() && policy.ceiling().is_none() => 0,
         None => fields.retire_below_percent,
     };
-    if let Some(age) = &vault.reuse {
-        fields.reuse_days = text.days("reuse", age)?;
-    }
+    fields.reuse_days = match &vault.reuse {
+        Some(age) => text.days("reuse", age)?,
+        // After a month of 31 days nothing would be leaned on, and all of it stored again.
+        None if policy.every() == Some(Period::Month) => REUSE_DAYS_MONTHLY_DEFAULT,
+        None => fields.reuse_days,
+    };
     if let Some(age) = &vault.grace {
         fields.grace_days = text.days("grace", age)?;
     }

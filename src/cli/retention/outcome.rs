@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::base::SnapshotId;
+use crate::base::{Observer, SnapshotId};
 use crate::cli::pruning::PruneOutcome;
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Failure, words};
+use crate::ops::prolong::StoreProlonged;
 use crate::ops::retain::{self, Applied, Survey};
+use crate::ops::space;
+use crate::policy::space::Space;
 use crate::policy::{Guard, RetentionPlan, Verdict};
 
 /// What came of one vault.
@@ -23,6 +26,10 @@ pub struct Outcome {
     pub guards: Vec<Guard>,
     /// What earlier runs recorded and did not delete.
     pub unfinished: Vec<SnapshotId>,
+    /// What the snapshots that stand need, and what would be freed.
+    pub space: Option<Space>,
+    /// What became of locks, if they were looked at.
+    pub prolonged: Vec<StoreProlonged>,
     /// What was done, if anything was to be done.
     pub applied: Option<Applied>,
     /// What was pruned after it, if whoever applied it may do that.
@@ -34,7 +41,11 @@ impl Outcome {
     ///
     /// # Errors
     /// If a store cannot be listed.
-    pub fn of(survey: &Survey, plan: RetentionPlan) -> Result<Self, Failure> {
+    pub fn of(
+        survey: &Survey,
+        plan: RetentionPlan,
+        observer: &dyn Observer,
+    ) -> Result<Self, Failure> {
         let note = survey.note();
         Ok(Self {
             vault: note.name.clone(),
@@ -42,6 +53,8 @@ impl Outcome {
             policy: survey.history.in_force().to_string(),
             guards: retain::guards(survey, &plan)?,
             unfinished: retain::unfinished(survey)?,
+            space: space::of_plan(survey, &plan, observer)?,
+            prolonged: Vec::new(),
             applied: None,
             pruned: None,
             plan,
@@ -83,6 +96,9 @@ impl Outcome {
             "dropped_count": self.plan.dropped().count(),
             "guards": guards.collect::<Vec<_>>(),
             "unfinished": self.unfinished,
+            "needed_len": self.space.as_ref().map(|space| space.needed_len),
+            "freed_len": self.space.as_ref().map(|space| space.freed_len),
+            "locks": self.prolonged,
             "applied": self.applied.as_ref().map(applied_json),
             "pruned": self.pruned.as_ref().map(PruneOutcome::to_json),
         })
@@ -104,7 +120,14 @@ impl Outcome {
         }
         let (vault, policy, number) = (&self.vault, &self.policy, self.number);
         let head = format!("vault {vault}: {policy} (vault note {number})\n");
-        format!("{}\n{table}{}", words::printable(head.trim_end()), self.end())
+        let (head, space) = (words::printable(head.trim_end()), self.space_line());
+        format!("{head}\n{table}{space}{}", self.end())
+    }
+
+    fn space_line(&self) -> String {
+        let Some(space) = &self.space else { return String::new() };
+        let (needed, freed) = (words::bytes(space.needed_len), words::bytes(space.freed_len));
+        format!("{needed} are needed, {freed} of them by nothing that stays\n")
     }
 
     fn end(&self) -> String {
@@ -138,6 +161,10 @@ impl Outcome {
                 text.push_str("packs stay until they are pruned\n");
             }
             None => {}
+        }
+        for store in self.prolonged.iter().filter(|store| store.extended_count > 0) {
+            let locks = words::count(store.extended_count, "lock");
+            text.push_str(&format!("extended {locks} in store {}\n", store.store));
         }
         text
     }

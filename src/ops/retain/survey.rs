@@ -153,8 +153,7 @@ impl Survey {
         let mut until = None;
         for auditor in &self.auditors {
             for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
-                let stat = auditor.store().stat(&key)?;
-                until = until.max(stat.and_then(|stat| stat.lock).map(|lock| lock.until));
+                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
             }
         }
         Ok(until)

@@ -12,7 +12,8 @@ use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::ops;
 use crate::store::{
-    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, VersionListing,
+    Content, Error, Listing, Prolonged, Receipt, Remains, Stat, Store, ThawAnswer, ThawTier,
+    VersionListing,
 };
 use crate::vault;
 
@@ -160,6 +161,18 @@ impl Store for WaitingStore {
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
         self.inner().list_versions(folder)
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.inner().remains(key)
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.inner().erase(key)
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.inner().prolong(key, until)
     }
 
     fn has_classes(&self) -> bool {

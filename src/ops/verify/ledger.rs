@@ -61,6 +61,7 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     collector.saw(checked.sound.len() as u64, 0);
     check_agreement(auditor, &checked.sound, &said, collector)?;
     check_generations(auditor, &said, &shredded, collector)?;
+    check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
     Ok(Checked { heads, notes: checked.sound, shredded })
 }
@@ -212,6 +213,23 @@ fn check_generations(
         }
     }
     Ok(())
+}
+
+/// Checks that no generation was shredded of which a snapshot stands (G-16).
+fn check_shredded(
+    notes: &Notes,
+    said: &Said,
+    shredded: &BTreeSet<GenerationId>,
+    collector: &Collector<'_>,
+) {
+    let stands = |id: &SnapshotId| !said.forgotten.contains(id);
+    for (id, note) in notes.iter().filter(|(id, _)| stands(id)) {
+        if shredded.contains(&note.generation) {
+            let generation = note.generation;
+            let detail = format!("a ledger says that generation {generation} of it was shredded");
+            collector.add(Code::NoteMismatch, ObjectKey::Note(*id), detail);
+        }
+    }
 }
 
 /// Checks that vault notes and the events that rest on them agree. An operator records a note right

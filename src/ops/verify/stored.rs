@@ -233,6 +233,13 @@ fn find_unreferenced(
                 Listed::Object(key, _) if scope.names(&key) => {
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                 }
+                // G-12: whoever holds an identity opens everything of it again.
+                Listed::Object(key @ ObjectKey::Generation(id, _), _)
+                    if scope.shredded.contains(&id) =>
+                {
+                    let detail = "a ledger says that it was destroyed, and it is there";
+                    collector.add(Code::ShredWaiting, key, detail);
+                }
                 Listed::Object(..) => {}
                 Listed::Foreign(_) if is_hidden => {}
                 Listed::Foreign(name) => {

@@ -12,6 +12,7 @@
 mod directory;
 mod listing;
 mod put;
+mod remains;
 mod staging;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use jiff::Timestamp;
 
 use self::directory::{Directory, Found};
 use self::listing::Names;
-use super::{Content, Error, Listing, Receipt, Stat, Store};
+use super::{Content, Error, Listing, Receipt, Remains, Stat, Store};
 use crate::base::{Digest, Gate, OpenGate};
 use crate::format::{Folder, ObjectKey};
 
@@ -243,6 +244,14 @@ impl Store for LocalStore {
 
     fn set_aside(&self, key: &ObjectKey) -> Result<Option<String>, Error> {
         self.move_aside(key)
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.left_of(key)
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.erase_all(key)
     }
 
     fn staging_dir(&self) -> Option<PathBuf> {

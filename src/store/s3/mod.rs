@@ -11,6 +11,7 @@ mod delete;
 mod fault;
 mod grouped;
 mod list;
+mod lock;
 mod place;
 mod probe;
 mod put;
@@ -47,8 +48,8 @@ use self::versions::Anomalies;
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
-    Content, Error, Listing, Probe, ProbeRequest, Receipt, Stat, Store, ThawAnswer, ThawTier,
-    VersionListing, error::Cause,
+    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat, Store,
+    ThawAnswer, ThawTier, VersionListing, error::Cause,
 };
 
 /// Holds objects in a bucket; clones and views share the client.
@@ -284,6 +285,22 @@ impl Store for S3Store {
 
     fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
         self.remove(key)
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.left_of(key)
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.erase_all(key)
+    }
+
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        self.lock_of(key)
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.extend_lock(key, until)
     }
 
     fn staging_dir(&self) -> Option<PathBuf> {

@@ -16,7 +16,7 @@ use crate::support_s3::{Addresses, Server};
 type Number = (&'static str, fn());
 
 /// Every test of `conformance.rs`.
-const NUMBERS: [Number; 13] = [
+const NUMBERS: [Number; 14] = [
     ("c1", super::c1_put_new_refuses_an_existing_key),
     ("c2", super::c2_an_object_is_never_seen_half_written),
     ("c2 failed", super::c2_a_failed_put_new_leaves_nothing_visible),
@@ -30,6 +30,7 @@ const NUMBERS: [Number; 13] = [
     ("c11", super::c11_delete_removes_one_object_and_a_missing_one_is_an_error),
     ("c14", super::c14_the_callers_file_stays_where_it_is),
     ("c15", super::c15_prepare_may_be_repeated_and_changes_nothing),
+    ("c19 c20", super::c19_c20_erase_leaves_nothing_of_what_remains_counts),
 ];
 
 /// More than one page of a listing, and no more than it takes.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use idswyft_vault::base::Digest;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
-    Content, Error, Listing, Receipt, STAGING_PREFIX, Stat, Store, ThawAnswer, ThawTier,
-    VersionListing,
+    Content, Error, Listing, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store, ThawAnswer,
+    ThawTier, VersionListing,
 };
 use jiff::Timestamp;
 
@@ -316,6 +316,18 @@ impl Store for FaultyStore {
             None => Ok(None),
             listing => self.whole(Call::ListVersions(folder), || Ok(listing)),
         }
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.whole(Call::Remains(*key), || self.inner.remains(key))
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.whole(Call::Erase(*key), || self.inner.erase(key))
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.whole(Call::Prolong(*key), || self.inner.prolong(key, until))
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

@@ -46,6 +46,9 @@ pub enum Call {
     Versions(ObjectKey),
     ListVersions(Folder),
     Thaw(ObjectKey),
+    Remains(ObjectKey),
+    Erase(ObjectKey),
+    Prolong(ObjectKey),
 }
 
 impl Call {
@@ -59,6 +62,9 @@ impl Call {
             | Self::Stat(key)
             | Self::Delete(key)
             | Self::SetAside(key)
+            | Self::Remains(key)
+            | Self::Erase(key)
+            | Self::Prolong(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,

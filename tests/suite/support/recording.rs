@@ -9,7 +9,8 @@ use std::time::Duration;
 use idswyft_vault::base::{Code, Coded, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
-    Content, Error, Listing, Receipt, Stat, Store, ThawAnswer, ThawTier, VersionListing,
+    Content, Error, Listing, Prolonged, Receipt, Remains, Stat, Store, ThawAnswer, ThawTier,
+    VersionListing,
 };
 use jiff::Timestamp;
 
@@ -220,6 +221,18 @@ impl Store for RecordingStore {
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
         self.record(Call::ListVersions(folder), || self.inner.list_versions(folder))
+    }
+
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.record(Call::Remains(*key), || self.inner.remains(key))
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.record(Call::Erase(*key), || self.inner.erase(key))
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.record(Call::Prolong(*key), || self.inner.prolong(key, until))
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {

@@ -26,6 +26,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/capabilities.md", letter: 'K' },
     Spec { page: "spec/retention.md", letter: 'F' },
     Spec { page: "spec/prune.md", letter: 'P' },
+    Spec { page: "spec/generations.md", letter: 'G' },
 ];
 
 /// A normative page.

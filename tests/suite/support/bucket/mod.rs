@@ -3,9 +3,11 @@
 //! It does what S3 does, where that matters to this program, and is stricter where S3 leaves room:
 //! it lists in descending order, and refuses every call that a principal has no right to.
 
+mod locks;
 mod planting;
 #[cfg(test)]
 mod tests;
+mod thaw;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -16,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use idswyft_vault::base::{Clock, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
-    Content, Error, Listed, Listing, Lock, LockMode, Readiness, Receipt, STAGING_PREFIX, Stat,
-    StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
+    Content, Error, Listed, Listing, Lock, LockMode, Prolonged, Readiness, Receipt, Remains,
+    STAGING_PREFIX, Stat, StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Call, sha256};
 
@@ -31,12 +33,15 @@ pub struct Rights {
     pub list: bool,
     pub delete: bool,
     pub thaw: bool,
+    /// Whether it may delete past a lock under GOVERNANCE.
+    pub bypass: bool,
 }
 
 impl Rights {
-    pub const ALL: Self = Self { put: true, read: true, list: true, delete: true, thaw: true };
+    pub const ALL: Self =
+        Self { put: true, read: true, list: true, delete: true, thaw: true, bypass: true };
     pub const PUT_ONLY: Self =
-        Self { put: true, read: false, list: false, delete: false, thaw: false };
+        Self { put: true, read: false, list: false, delete: false, thaw: false, bypass: false };
 }
 
 /// One version of a name; a delete marker has no bytes.
@@ -356,34 +361,19 @@ impl Store for Bucket {
         self.versions_in(folder).map(Some)
     }
 
+    fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {
+        self.left_of(key)
+    }
+
+    fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.erase_all(key)
+    }
+
+    fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
+        self.extend_lock(key, until)
+    }
+
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
-        let mut contents = self.call(Call::Thaw(*key), self.rights.thaw)?;
-        let seen = self.version(&contents, key)?;
-        let (store, key) = (self.inner.name.clone(), *key);
-        let hours = match (seen.class, tier) {
-            (StorageClass::Glacier, ThawTier::Expedited) => 0,
-            (StorageClass::Glacier, ThawTier::Standard) => 4,
-            (StorageClass::Glacier, ThawTier::Bulk) | (_, ThawTier::Standard) => 12,
-            (_, ThawTier::Bulk) => 48,
-            (_, ThawTier::Expedited) => {
-                let reason = "this tier is not for its class";
-                return Err(Error::NotThawable { store, key, reason });
-            }
-        };
-        if !seen.class.is_archive() {
-            let reason = "it is in no archive class";
-            return Err(Error::NotThawable { store, key, reason });
-        }
-        let now = self.inner.clock.now();
-        let kept = SignedDuration::from_hours(24 * i64::from(days));
-        let versions = contents.names.get_mut(&key.to_string()).into_iter().flatten();
-        let version = versions.filter(|one| one.id == seen.id).last().expect("it was seen");
-        let (answer, ready) = match self.readiness(&seen) {
-            Readiness::Thawing => return Ok(ThawAnswer::UnderWay),
-            Readiness::Thawed(_) => (ThawAnswer::Prolonged, now),
-            _ => (ThawAnswer::Begun, now + SignedDuration::from_hours(hours)),
-        };
-        version.thawed = Some((ready, ready + kept));
-        Ok(answer)
+        self.ask_to_thaw(key, tier, days)
     }
 }

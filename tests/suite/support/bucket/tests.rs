@@ -1,6 +1,7 @@
 //! What the bucket in memory does as S3 does.
 
 use idswyft_vault::base::{Code, Coded, SystemClock};
+use jiff::SignedDuration;
 
 use super::*;
 

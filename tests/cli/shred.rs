@@ -1,0 +1,73 @@
+//! Destroying the key of a generation with the real program.
+
+use serde_json::Value;
+
+use crate::support::{Install, fields, tree_of};
+
+/// A closed generation with a snapshot, and an open one with another.
+fn two_generations() -> (Install, String, String, String) {
+    let (install, first) = Install::with_snapshot();
+    let rolled = install.run(["generation", "roll", "--json"]).json(0);
+    let old = rolled["closed"].as_str().unwrap().to_owned();
+    let second = install.snapshot();
+    (install, first, second, old)
+}
+
+#[test]
+fn a_generation_goes_when_its_snapshots_are_forgotten_and_then_for_good() {
+    let (install, first, second, old) = two_generations();
+    let needed = install.run(["shred", &old]);
+    needed.fails(1, "generation-needed", &[&first, "is not forgotten"]);
+    install.unlock(["forget", &first, "--kit", "kit"]).exits(0);
+    let before = tree_of(&install.path("store"));
+    let plan = install.run(["shred", &old, "--json"]).json(0);
+    let names = [
+        "certificate",
+        "certified_before",
+        "generation",
+        "recorded_before",
+        "revs",
+        "segment_count",
+        "snapshot_count",
+        "stores",
+        "unclear_count",
+        "vault",
+    ];
+    assert_eq!(fields(&plan), names);
+    assert_eq!((&plan["stores"], &plan["snapshot_count"]), (&Value::Null, &1.into()));
+    install.run(["shred", &old, "--apply"]).fails(2, "usage-invalid", &["--kit"]);
+    assert_eq!(tree_of(&install.path("store")), before, "nothing was changed");
+    let done = install.unlock(["shred", &old, "--apply", "--kit", "kit"]).exits(0);
+    for said in ["erased 1 version, no key file is left", "not covered: identities that"] {
+        assert!(done.out.contains(said), "{said:?}: {done}");
+    }
+    assert!(install.objects("generations").iter().all(|name| !name.contains(&old)));
+    let export = install.unlock(["generation", "export", &old, "-o", "old.key"]);
+    assert_ne!(export.exit, 0, "{export}");
+    install.assert_restores(&second);
+    let shown = install.run(["ledger", "show"]).exits(0);
+    assert!(shown.out.contains(&format!("generation.shredded {old}, certified")), "{shown}");
+    let listed = install.run(["generation", "list"]).exits(0);
+    assert!(listed.out.contains("shredded"), "{listed}");
+    let again = install.unlock(["shred", &old, "--apply", "--kit", "kit", "--json"]).json(0);
+    assert_eq!(
+        (&again["certified_before"], &again["stores"][0]["erased_count"]),
+        (&true.into(), &0.into())
+    );
+}
+
+#[test]
+fn what_is_open_unknown_or_not_delegated_is_not_shredded() {
+    let (install, first, _, old) = two_generations();
+    let listed = install.run(["generation", "list", "--json"]).json(0);
+    let rows = listed["generations"].as_array().unwrap();
+    let open = rows.iter().find(|row| row["state"] == "open").unwrap()["id"].as_str().unwrap();
+    install.run(["shred", open]).fails(1, "generation-needed", &[open, "closed"]);
+    install.run(["shred", "1999"]).fails(2, "generation-unknown", &["1999"]);
+    install.unlock(["forget", &first, "--kit", "kit"]).exits(0);
+    let words = ["signer", "add", "--role", "janitor", "-o", "janitor.key", "--kit", "kit"];
+    install.unlock(words).exits(0);
+    let refused = install.run(["shred", &old, "--apply", "--signer", "janitor.key"]);
+    refused.fails(1, "signer-refused", &["generation.shredded"]);
+    assert!(install.objects("generations").iter().any(|name| name.contains(&old)));
+}
