@@ -3,7 +3,7 @@
 use crate::base::limits::LEDGER_EVENT_LEN_MAX;
 use crate::base::{SignerId, SnapshotId};
 use crate::crypto::checkpoint::TreeHead;
-use crate::crypto::merkle::check_inclusion;
+use crate::crypto::merkle::{Frontier, MerkleError, check_inclusion};
 use crate::crypto::signing::{SigningError, verify};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -30,15 +30,11 @@ pub fn prove(
         let Some(event) = log.events.iter().find(|event| takes(&event.payload)) else { continue };
         let Some(checkpoint) = log.checkpoint.clone() else { continue };
         let key = ObjectKey::LedgerEvent(log.signer, event.seq);
-        let wrong = |error: crate::crypto::merkle::MerkleError| {
-            Error::from(vault::Error::Ledger { key, reason: error.to_string() })
-        };
+        let wrong = |error: MerkleError| vault::Error::Ledger { key, reason: error.to_string() };
         let hashes = log.hashes.prove_included(event.seq).map_err(wrong)?;
         let leaf = auditor.versions().signed(key, |view| {
             let leaf = view.get(&key, LEDGER_EVENT_LEN_MAX)?;
-            let included = check_inclusion(&log.head, event.seq, &leaf, &hashes);
-            let reason = |error: crate::crypto::merkle::MerkleError| error.to_string();
-            included.map_err(|error| vault::Error::Ledger { key, reason: reason(error) })?;
+            check_inclusion(&log.head, event.seq, &leaf, &hashes).map_err(wrong)?;
             Ok(leaf)
         })?;
         return Ok(Some(LogProof { leaf, index: event.seq, hashes, checkpoint }));
@@ -113,7 +109,7 @@ fn check_one(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result<Since
     let then = TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)
         .map_err(|error| Error::Checkpoint { reason: error.to_string() })?;
     let log = logs.iter().find(|log| log.signer == signer);
-    let empty = TreeHead { size: 0, root: crate::crypto::merkle::Frontier::empty().head().root };
+    let empty = TreeHead { size: 0, root: Frontier::empty().head().root };
     let now = log.map_or(empty, |log| log.head);
     let problem = match log {
         None => Some("the log is gone".to_owned()),

@@ -42,7 +42,7 @@ impl Fetching {
     /// Opens a pack of which so many raw bytes are needed, as [`Unlocked::pack`] does.
     ///
     /// # Errors
-    /// If it is missing, not authentic or of another owner, or a copy cannot be written.
+    /// If it is missing, not authentic or of another owner.
     pub fn pack<'a>(
         &self,
         unlocked: &'a Unlocked,
@@ -54,10 +54,14 @@ impl Fetching {
         let key = pack_key(profile, id);
         let is_mostly_needed =
             |len: &u64| *len <= TAIL_LEN || need / usual_ratio(profile) >= len / 2;
-        match self.lens.get(&key).is_some_and(is_mostly_needed) {
-            true => self.copied(unlocked, generation, profile, id),
-            false => unlocked.pack(generation, profile, id),
+        if self.lens.get(&key).is_some_and(is_mostly_needed) {
+            match self.copied(unlocked, generation, profile, id) {
+                // Where there is no room for a copy, the pack is read by its parts.
+                Err(Error::State { .. }) => {}
+                copied => return copied,
+            }
         }
+        unlocked.pack(generation, profile, id)
     }
 
     fn copied<'a>(

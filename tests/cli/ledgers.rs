@@ -94,7 +94,7 @@ fn a_store_that_was_rolled_back_or_rewritten_is_found_by_a_kept_checkpoint() {
     install.run(["verify", "--level", "ledger"]).exits(0);
     let words = ["ledger", "check", "--since", "kept.checkpoint"];
     let found = install.run(words).exits(3);
-    assert!(found.out.contains("was rewritten"), "{found}");
+    assert!(found.out.contains("was cut or rewritten"), "{found}");
     install.write("uploads/new.jpg", b"another history");
     install.snapshot();
     install.snapshot();
@@ -102,6 +102,13 @@ fn a_store_that_was_rolled_back_or_rewritten_is_found_by_a_kept_checkpoint() {
     let found = install.run(["ledger", "check", "--since", "kept.checkpoint", "--json"]).json(3);
     let problem = found["since"][0]["problem"].as_str().unwrap();
     assert!(problem.contains("root"), "{problem}");
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_is_an_error_and_no_empty_file() {
+    let (install, _) = Install::with_snapshot();
+    let refused = install.run(["ledger", "checkpoint", "--signer", "0011223344556677"]);
+    refused.fails(2, "usage-invalid", &["print a checkpoint", "signer list"]);
 }
 
 /// V-210

@@ -5,8 +5,7 @@
 //! for word, and the server behind it keeps versions and locks as it really does.
 //!
 //! ```text
-//! let gate = Gate::of(&place);
-//! gate.stand_in(&proxy);
+//! let (place, proxy) = gated_place()?;
 //! place.settings("gated-host")                  // who is judged by host.json and bucket.json
 //! ```
 
@@ -16,12 +15,22 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
-use super::place::Place;
+use super::Server;
+use super::place::{Keeping, Place};
 use super::policy::{Ask, Policy, allows};
 use super::proxy::{Act, Proxy, Request};
 
 /// The roles that have a document.
 pub const ROLES: [&str; 5] = ["host-strict", "host", "janitor", "operator", "auditor"];
+
+/// Returns a place on a server that keeps versions and locks, and the proxy before it that
+/// judges by the documents; none, where there is no such server.
+pub fn gated_place() -> Option<(Place, Proxy)> {
+    let place = Place::on(Server::SeaweedFs, Keeping::Locks)?;
+    let proxy = Proxy::before(&place.address());
+    Gate::of(&place).stand_in(&proxy);
+    Some((place, proxy))
+}
 
 /// A bucket's documents, and what is known of its objects.
 #[derive(Clone)]

@@ -17,6 +17,17 @@ pub struct LedgerArgs {
     pub command: LedgerCommand,
 }
 
+/// Which logs.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// Only the log of this signer
+    #[arg(long, value_name = "ID")]
+    pub signer: Option<String>,
+    /// Which copy to read.
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
 /// What `ledger` shows.
 #[derive(Debug, Clone, Subcommand)]
 pub enum LedgerCommand {
@@ -31,14 +42,7 @@ Example:
     #[command(after_help = "\
 Example:
   idswyft-vault ledger show --signer 0011223344556677")]
-    Show {
-        /// Only the log of this signer
-        #[arg(long, value_name = "ID")]
-        signer: Option<String>,
-        /// Which copy to read.
-        #[command(flatten)]
-        access: AccessArgs,
-    },
+    Show(LogArgs),
     /// Print the latest checkpoint of each log, as it is signed
     ///
     /// Keep it somewhere else: with it `ledger check --since` shows later that nothing before it
@@ -46,14 +50,7 @@ Example:
     #[command(after_help = "\
 Example:
   idswyft-vault ledger checkpoint --signer 0011223344556677 > 2026-11.checkpoint")]
-    Checkpoint {
-        /// Only the log of this signer
-        #[arg(long, value_name = "ID")]
-        signer: Option<String>,
-        /// Which copy to read.
-        #[command(flatten)]
-        access: AccessArgs,
-    },
+    Checkpoint(LogArgs),
     /// Print a proof that a snapshot was taken
     ///
     /// The proof is a C2SP tlog-proof, with the event as its extra data: whoever has the key of the

@@ -37,7 +37,7 @@ pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use hold::{HoldArgs, HoldCommand};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
-pub use ledger::{LedgerArgs, LedgerCommand};
+pub use ledger::{LedgerArgs, LedgerCommand, LogArgs};
 pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::base::limits::NOTE_LEN_MAX;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::{SelectError, Selector};
-use crate::cli::args::{LedgerArgs, LedgerCommand, UsageError};
+use crate::cli::args::{LedgerArgs, LedgerCommand, LogArgs, UsageError};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
@@ -24,10 +24,8 @@ use crate::vault::ledger::{self, SignerLog};
 pub fn run(args: &LedgerArgs, session: &Session) -> Result<Ending, Failure> {
     match &args.command {
         LedgerCommand::Key => key(session),
-        LedgerCommand::Show { signer, access } => show(session, access, signer.as_deref()),
-        LedgerCommand::Checkpoint { signer, access } => {
-            checkpoint(session, access, signer.as_deref())
-        }
+        LedgerCommand::Show(of) => show(session, of),
+        LedgerCommand::Checkpoint(of) => checkpoint(session, of),
         LedgerCommand::Prove { id, access } => prove(session, access, id),
         LedgerCommand::Check { since, access } => check(session, access, since),
     }
@@ -54,12 +52,9 @@ fn key(session: &Session) -> Result<Ending, Failure> {
 }
 
 /// Reads the logs of the vaults that are meant, or of one signer.
-fn logs_of(
-    session: &Session,
-    access: &AccessArgs,
-    signer: Option<&str>,
-) -> Result<Vec<SignerLog>, Failure> {
-    let wanted = signer.map(str::parse::<crate::base::SignerId>).transpose()?;
+fn logs_of(session: &Session, of: &LogArgs) -> Result<Vec<SignerLog>, Failure> {
+    let LogArgs { signer, access } = of;
+    let wanted = signer.as_deref().map(str::parse::<crate::base::SignerId>).transpose()?;
     let mut logs = Vec::new();
     for auditor in access::auditors(session, access)? {
         let all = ledger::read_all(&auditor)?;
@@ -76,12 +71,13 @@ fn ending_of(logs: &[SignerLog]) -> Ending {
     }
 }
 
-fn checkpoint(
-    session: &Session,
-    access: &AccessArgs,
-    signer: Option<&str>,
-) -> Result<Ending, Failure> {
-    let logs = logs_of(session, access, signer)?;
+fn checkpoint(session: &Session, of: &LogArgs) -> Result<Ending, Failure> {
+    let logs = logs_of(session, of)?;
+    // An empty file would be kept for years.
+    if logs.iter().all(|log| log.checkpoint.is_none()) {
+        let reason = "no log that is meant has one: see `signer list` and `ledger show`";
+        return Err(UsageError::new("print a checkpoint", reason).into());
+    }
     let object = json!({ "ledgers": logs.iter().map(head_of).collect::<Vec<_>>() });
     session.report.result(object, &session.progress.warnings(), || {
         let texts = logs.iter().filter_map(|log| log.checkpoint.as_deref());
@@ -105,7 +101,7 @@ fn prove(session: &Session, access: &AccessArgs, id: &str) -> Result<Ending, Fai
 
 fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<Ending, Failure> {
     let auditor = access::auditor(session, access)?;
-    let logs = ledger::read_all(&auditor)?;
+    let logs = ledger::answered(&auditor, ledger::read_all(&auditor)?)?;
     let mut compared = Vec::new();
     for path in since {
         let kept = read_checkpoint(path)?;
@@ -132,7 +128,7 @@ fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<En
                 None => {
                     format!("{path}: log {signer} extends it: {size} events then, {}\n", now.size)
                 }
-                Some(problem) => format!("{path}: log {signer} was rewritten: {problem}\n"),
+                Some(problem) => format!("{path}: log {signer} was cut or rewritten: {problem}\n"),
             }
         });
         heads.chain(compared).collect()
@@ -153,8 +149,8 @@ fn read_checkpoint(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn show(session: &Session, access: &AccessArgs, signer: Option<&str>) -> Result<Ending, Failure> {
-    let logs = logs_of(session, access, signer)?;
+fn show(session: &Session, of: &LogArgs) -> Result<Ending, Failure> {
+    let logs = logs_of(session, of)?;
     let events: Vec<Value> = logs.iter().flat_map(events_of).collect();
     let heads: Vec<Value> = logs.iter().map(head_of).collect();
     let object = json!({ "ledgers": heads, "events": events });

@@ -96,9 +96,7 @@ impl Pace {
             .operation_timeout(whole)
             .build()
     }
-}
 
-impl Pace {
     /// Returns how long the next bytes of an answer may take that brought so many in so much time:
     /// none, if it is too slow. The time in which nobody asked for bytes does not count.
     pub fn patience(&self, received: u64, waited: Duration) -> Option<Duration> {

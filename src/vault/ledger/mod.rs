@@ -267,7 +267,15 @@ pub(super) fn check_delegation(
 /// # Errors
 /// If the store cannot be listed or does not answer; what is damaged in a log only ends it (I8).
 pub fn read_answered(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
-    let mut logs = read_each(auditor, read_by_newest)?;
+    answered(auditor, read_each(auditor, read_by_newest)?)
+}
+
+/// Returns logs that were read, if the store answered about all of them: who compares them with
+/// what they were must not take its silence for something that is gone.
+///
+/// # Errors
+/// Why it did not.
+pub fn answered(auditor: &Auditor, mut logs: Vec<SignerLog>) -> Result<Vec<SignerLog>, Error> {
     let silent = |(_, error): &(ObjectKey, Error)| auditor.damage(error).is_none();
     for log in &mut logs {
         if let Some(at) = log.problems.iter().position(silent) {

@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Elsewhere, assert_puts_alone, assert_restores_elsewhere, in_bucket};
 use crate::support::{Install, noise};
-use crate::support_s3::Server;
 use crate::support_s3::fake::Fake;
-use crate::support_s3::gate::Gate;
+use crate::support_s3::gate::{Gate, gated_place};
 use crate::support_s3::place::{Keeping, Place, wait};
 use crate::support_s3::proxy::{Proxy, Request};
 
@@ -26,9 +25,7 @@ struct Gated {
 
 impl Gated {
     fn start() -> Option<Self> {
-        let place = Place::on(Server::SeaweedFs, Keeping::Locks)?;
-        let proxy = Proxy::before(&place.address());
-        Gate::of(&place).stand_in(&proxy);
+        let (place, proxy) = gated_place()?;
         Some(Self { place, proxy })
     }
 

@@ -1,11 +1,13 @@
 //! What is far away is asked for once, and whole.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, Profile};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::store::{StorageClass, Store};
-use idswyft_vault::vault::ledger;
+use idswyft_vault::vault::fetching::Fetching;
+use idswyft_vault::vault::{Unlocked, ledger};
 
 use super::at_once::Distant;
 use super::shelf::Shelf;
@@ -88,4 +90,23 @@ fn a_log_that_its_newest_checkpoint_does_not_prove_is_read_step_by_step() {
         shelf.bucket.erase(&key.to_string());
         shelf.bucket.plant(&key.to_string(), &bytes);
     }
+}
+
+#[test]
+fn where_there_is_no_room_for_a_copy_a_pack_is_read_by_its_parts() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let auditor = shelf.vault.auditor(&far(&shelf));
+    let note = auditor.snapshot(shelf.newest).unwrap();
+    let unlocked = Unlocked::new(auditor, shelf.vault.identities()).unwrap();
+    let fetching = Fetching::new(&unlocked, &note, Path::new("/there/is/no/such/directory"));
+    let trees = shelf.keys().into_iter().filter(|key| matches!(key, ObjectKey::Tree(_)));
+    let ids: Vec<_> = trees.filter_map(|key| key.pack()).collect();
+    shelf.bucket.forget_calls();
+    for id in ids {
+        let (generation, meta) = (note.generation, Profile::Meta);
+        let pack = fetching.pack(&unlocked, generation, meta, id, u64::MAX).unwrap();
+        assert!(pack.blocks().raw_len() > 0);
+    }
+    let is_part = |call: &Call| matches!(call, Call::GetRange(ObjectKey::Tree(_), ..));
+    assert!(shelf.bucket.calls().iter().any(is_part));
 }

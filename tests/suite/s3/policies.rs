@@ -15,9 +15,8 @@ use idswyft_vault::store::{Content, S3Settings, open_with};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::sha256;
-use crate::support_s3::Server;
-use crate::support_s3::gate::{Gate, ROLES};
-use crate::support_s3::place::{Keeping, Place, wait};
+use crate::support_s3::gate::{Gate, ROLES, gated_place};
+use crate::support_s3::place::{Place, wait};
 use crate::support_s3::policy::{Ask, Policy, allows};
 use crate::support_s3::proxy::Proxy;
 
@@ -55,9 +54,7 @@ struct Gated {
 
 impl Gated {
     fn start() -> Option<Self> {
-        let place = Place::on(Server::SeaweedFs, Keeping::Locks)?;
-        let proxy = Proxy::before(&place.address());
-        Gate::of(&place).stand_in(&proxy);
+        let (place, proxy) = gated_place()?;
         Some(Self { place, proxy })
     }
 
