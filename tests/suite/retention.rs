@@ -37,7 +37,7 @@ fn candidate(time: Timestamp, number: u8) -> Candidate {
     Candidate {
         id: SnapshotId::new(time, [0, 0, 0, number]),
         time,
-        observed: time,
+        observed: Some(time),
         floor: None,
         keep_tag: false,
         holds: Vec::new(),

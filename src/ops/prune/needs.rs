@@ -81,7 +81,7 @@ impl Needs {
         sweep: &Sweep,
     ) -> Result<(), Error> {
         let survey = request.survey;
-        let has = |key: ObjectKey| survey.written(&key).is_some();
+        let has = |key: ObjectKey| survey.has(&key);
         let has_list = has(ObjectKey::List(id));
         // A note that verifies nowhere is one that may yet: of a signer that was not added so far.
         let stands = has(ObjectKey::Note(id))

@@ -7,12 +7,33 @@ use jiff::Timestamp;
 
 use super::survey::Survey;
 use crate::base::SnapshotId;
+use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::policy::KeepReason;
 use crate::policy::plan::promises;
 
 impl Survey {
+    /// Returns until when any version of an object of a snapshot is locked in any store: what
+    /// somebody put over one, or hid it with, has no lock, and the one below may have.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn locked_until(&self, id: SnapshotId) -> Result<Option<Timestamp>, Error> {
+        let mut until = None;
+        for auditor in &self.auditors {
+            for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
+                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
+                if auditor.versions().is_rewritten(key) {
+                    for view in auditor.versions().views(key)? {
+                        until = until.max(view.lock(&key)?.map(|lock| lock.until));
+                    }
+                }
+            }
+        }
+        Ok(until)
+    }
+
     /// Returns why a snapshot must stay whatever a ledger says: hold, floor, lock.
     ///
     /// # Errors

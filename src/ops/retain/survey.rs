@@ -54,7 +54,7 @@ pub struct Survey {
     /// The newest time that a store or a ledger knows.
     pub known: Option<Timestamp>,
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
-    written: BTreeMap<ObjectKey, Timestamp>,
+    written: BTreeMap<ObjectKey, Option<Timestamp>>,
 }
 
 impl Survey {
@@ -131,7 +131,7 @@ impl Survey {
         Candidate {
             id,
             time,
-            observed: keys.iter().find_map(|key| self.written.get(key)).copied().unwrap_or(time),
+            observed: keys.iter().find_map(|key| self.written(key)),
             floor: note.and_then(|note| note.floor),
             keep_tag: note.is_some_and(|note| note.keep_tag),
             holds: self.holds.get(&id).cloned().unwrap_or_default(),
@@ -140,23 +140,14 @@ impl Survey {
         }
     }
 
-    /// Returns when a store first had a note, a list, a body or an event.
+    /// Returns when a store first had a note, a list, a body or an event, if one tells.
     pub fn written(&self, key: &ObjectKey) -> Option<Timestamp> {
-        self.written.get(key).copied()
+        self.written.get(key).copied().flatten()
     }
 
-    /// Returns until when the objects of a snapshot are locked in any store.
-    ///
-    /// # Errors
-    /// If a store does not answer.
-    pub fn locked_until(&self, id: SnapshotId) -> Result<Option<Timestamp>, Error> {
-        let mut until = None;
-        for auditor in &self.auditors {
-            for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
-                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
-            }
-        }
-        Ok(until)
+    /// Tells whether any store has a note, a list, a body or an event.
+    pub fn has(&self, key: &ObjectKey) -> bool {
+        self.written.contains_key(key)
     }
 
     /// Returns until when an event that is put now is locked, in a store that locks.
@@ -207,10 +198,10 @@ impl Survey {
                 _ => verified.extend(self.verified_by(event)),
             }
         }
-        let written = self.written.values().copied();
+        let written = self.written.values().flatten().copied();
         let of_event = |event: &LedgerEvent| {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-            Some((event.time, *self.written.get(&key)?))
+            Some((event.time, self.written(&key)?))
         };
         self.known = known_time(written, self.events().filter_map(of_event));
         placed.retain(|hold, _| !released.contains(hold));
@@ -333,10 +324,10 @@ fn check_sight(note: &VaultNote, logs: &[Vec<SignerLog>]) -> Result<(), Error> {
 fn add_written(
     auditor: &Auditor,
     folder: Folder,
-    written: &mut BTreeMap<ObjectKey, Timestamp>,
+    written: &mut BTreeMap<ObjectKey, Option<Timestamp>>,
 ) -> Result<(), Error> {
     let store = auditor.store();
-    let mut found: Vec<(ObjectKey, Timestamp)> = Vec::new();
+    let mut found: Vec<(ObjectKey, Option<Timestamp>)> = Vec::new();
     let mut add = |listed| {
         if let Listed::Object(key, stat) = listed {
             found.push((key, stat.modified));
@@ -361,11 +352,16 @@ fn add_written(
         if auditor.versions().is_rewritten(key) {
             let oldest = auditor.versions().views(key)?.into_iter().next();
             let stat = oldest.map(|view| view.stat(&key)).transpose()?.flatten();
-            at = stat.map_or(at, |stat| stat.modified.min(at));
+            at = first(at, stat.and_then(|stat| stat.modified));
         }
-        written.entry(key).and_modify(|there| *there = at.min(*there)).or_insert(at);
+        let there = written.entry(key).or_default();
+        *there = first(*there, at);
     }
     Ok(())
+}
+
+fn first(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 /// Warns of notes that verify in no store: they are in no plan, and stay.

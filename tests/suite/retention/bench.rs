@@ -209,7 +209,7 @@ pub fn copy_of(store: &Arc<dyn Store>, now: Timestamp) -> Arc<dyn Store> {
     for folder in Folder::ALL {
         for listed in store.list(folder).unwrap() {
             if let Listed::Object(key, stat) = listed.unwrap() {
-                clock.0.store(stat.modified.as_second(), Ordering::SeqCst);
+                clock.0.store(stat.modified.unwrap().as_second(), Ordering::SeqCst);
                 let bytes = store.get(&key, stat.len).unwrap();
                 copy.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
             }
