@@ -1,9 +1,11 @@
 //! Which snapshots stay, which go, and how: `retention.md`.
 
+mod ages;
 mod applying;
 pub mod bench;
 mod buckets;
 mod crashes;
+mod doubts;
 mod dying;
 mod erasing;
 mod guards;

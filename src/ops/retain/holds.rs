@@ -99,7 +99,7 @@ pub fn list(survey: &Survey) -> Vec<HoldRow> {
             });
         }
     }
-    for event in survey.distinct_events() {
+    for event in survey.distinct_events().filter(|event| survey.counts(event)) {
         let EventPayload::HoldReleased(said) = &event.payload else { continue };
         let meant = rows.iter_mut().find(|row| {
             (row.snapshot, row.placed_by, row.placed_seq)

@@ -6,9 +6,11 @@
 //! - Floor, hold and lock are looked at again before what was recorded earlier is deleted.
 //! - Packs, trees and segments stay: whatever prunes them starts from what this leaves.
 
+mod chain;
 mod delete;
 mod error;
 pub mod holds;
+mod notes;
 mod standing;
 mod survey;
 

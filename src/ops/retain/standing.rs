@@ -51,9 +51,9 @@ impl Survey {
     /// If a store does not answer.
     pub fn standing(&self, now: Timestamp) -> Result<Vec<&SnapshotNote>, Error> {
         let mut standing = Vec::new();
-        for (id, note) in &self.notes {
+        for (id, notes) in &self.notes {
             if !self.forgotten.contains_key(id) || !self.promises(*id, now)?.is_empty() {
-                standing.push(note);
+                standing.extend(notes);
             }
         }
         Ok(standing)

@@ -138,7 +138,7 @@ pub struct Shredded {
 /// # Errors
 /// If it is not closed everywhere, a snapshot of it must stay, or a store does not answer.
 pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Error> {
-    let members = Members::gather(survey.notes.values(), survey.logs.iter().flatten());
+    let members = Members::gather(survey.signed(), survey.logs.iter().flatten());
     let generation = choose(&members, text)?;
     check_closed(survey, generation)?;
     let snapshots = members.of(generation);
@@ -217,7 +217,7 @@ pub fn apply(
     }
     // Whoever placed a hold since then has placed it in time.
     let newer = again()?;
-    let members = Members::gather(newer.notes.values(), newer.logs.iter().flatten());
+    let members = Members::gather(newer.signed(), newer.logs.iter().flatten());
     check_unneeded(&newer, plan.generation, &members.of(plan.generation), plan.now)?;
     let mut stores = Vec::new();
     for auditor in &survey.auditors {

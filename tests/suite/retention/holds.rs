@@ -7,15 +7,12 @@ use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventPayload};
 use idswyft_vault::format::event_fields::HoldReleased;
-use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::ops::recorder::{KeptFile, Recorder, check_delegated};
 use idswyft_vault::ops::retain::Survey;
 use idswyft_vault::ops::retain::holds::{self, HoldRow, Reason};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::ops::{self, signers};
-use idswyft_vault::store::Content;
-use idswyft_vault::vault::journal::Journal;
 use jiff::Timestamp;
 
 use super::at;
@@ -120,28 +117,8 @@ fn a_release_by_who_may_not_is_a_finding_and_ends_nothing() {
     let (reason_digest, reason_sealed) = (Digest::from_bytes([3; 32]), "eA==".to_owned());
     let HoldRow { snapshot, placed_by, placed_seq, .. } = row;
     let released = HoldReleased { snapshot, placed_by, placed_seq, reason_digest, reason_sealed };
-    let event = LedgerEvent {
-        vault: bench.vault.report.vault,
-        signer: bench.janitor.signer_id(),
-        seq: 0,
-        time: bench.plan().now(),
-        payload: EventPayload::HoldReleased(released),
-        seen: Vec::new(),
-    };
-    let leaf = event.compose().unwrap();
-    let checkpoint =
-        Journal::empty().append_leaf(&bench.janitor, bench.vault.report.vault, &leaf).unwrap();
-    let idswyft_vault::manifest::Payload::Bytes(checkpoint) = checkpoint.payload else {
-        panic!("a checkpoint is bytes")
-    };
-    for store in &bench.vault.stores {
-        for (key, bytes) in [
-            (ObjectKey::LedgerEvent(event.signer, 0), &leaf),
-            (ObjectKey::LedgerCheckpoint(event.signer, 0), &checkpoint),
-        ] {
-            store.put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
-        }
-    }
+    let event = EventPayload::HoldReleased(released);
+    bench.forge(&bench.vault.stores, bench.plan().now(), event);
     let found = bench.vault.verify(Level::Ledger).findings;
     assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), [Code::SignerNotDelegated]);
     assert!(!goes(&bench, id));
