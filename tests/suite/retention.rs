@@ -13,6 +13,7 @@ mod holds;
 mod laws;
 mod locks;
 mod policies;
+mod races;
 mod shredding;
 mod tables;
 

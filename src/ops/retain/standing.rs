@@ -34,6 +34,15 @@ impl Survey {
         Ok(until)
     }
 
+    /// Returns the first store whose own logs do not say that a snapshot is forgotten: while there
+    /// is one, nothing of it may go in any (I4).
+    pub fn lacking(&self, id: SnapshotId) -> Option<&str> {
+        let said = self.forgotten.get(&id);
+        let lacks = |number: &usize| said.is_none_or(|said| !said.stores.contains(number));
+        let number = (0..self.auditors.len()).find(lacks)?;
+        Some(self.auditors[number].store().name())
+    }
+
     /// Returns why a snapshot must stay whatever a ledger says: hold, floor, lock.
     ///
     /// # Errors

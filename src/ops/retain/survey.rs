@@ -65,6 +65,7 @@ pub struct Survey {
     /// The newest time that a store or a ledger knows.
     pub known: Option<Timestamp>,
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
+    verified: BTreeSet<SnapshotId>,
     written: BTreeMap<ObjectKey, Option<Timestamp>>,
 }
 
@@ -99,6 +100,7 @@ impl Survey {
             forgotten: BTreeMap::new(),
             known: None,
             holds: BTreeMap::new(),
+            verified: BTreeSet::new(),
             written,
         };
         survey.take_up();
@@ -123,15 +125,6 @@ impl Survey {
         self.auditors.iter().map(|auditor| Arc::clone(auditor.store())).collect()
     }
 
-    /// Takes note of an event that was recorded after the logs were read.
-    pub fn add(&mut self, event: LedgerEvent) {
-        if let EventPayload::SnapshotForgotten(forgotten) = event.payload {
-            let (signer, rule) = (event.signer, forgotten.rule);
-            self.forgotten.insert(forgotten.snapshot, Forgotten::by(signer, rule));
-            self.candidates.retain(|one| one.id != forgotten.snapshot);
-        }
-    }
-
     /// Returns a snapshot as the plan sees it, also one that is forgotten or whose note is gone.
     pub fn candidate(&self, id: SnapshotId) -> Candidate {
         let notes = || self.notes.get(&id).into_iter().flatten();
@@ -144,7 +137,7 @@ impl Survey {
             keep_tag: notes().any(|note| note.keep_tag),
             holds: self.holds.get(&id).cloned().unwrap_or_default(),
             locked_until: None,
-            is_verified: false,
+            is_verified: self.verified.contains(&id),
         }
     }
 
@@ -242,13 +235,9 @@ impl Survey {
             let hold = HoldRef { placed_by, placed_seq, until };
             self.holds.entry(snapshot).or_default().push(hold);
         }
-        self.forgotten = forgotten;
+        (self.forgotten, self.verified) = (forgotten, verified);
         let standing = self.notes.keys().filter(|id| !self.forgotten.contains_key(id));
-        let candidate = |id: &SnapshotId| Candidate {
-            is_verified: verified.contains(id),
-            ..self.candidate(*id)
-        };
-        self.candidates = standing.map(candidate).collect();
+        self.candidates = standing.map(|id| self.candidate(*id)).collect();
     }
 
     /// Returns the snapshots that an event says are verified to the last byte.

@@ -19,7 +19,8 @@ fn a_store_that_tells_an_early_time_ends_no_floor_and_reaches_no_ceiling() {
              1970-01-01T00:00:00Z
              2026-03-21T00:00:00Z unseen | \
              keep: floor until 2026-04-20T00:00:00Z; misdated: no store tells its time
-             2026-03-31T00:00:00Z | keep: floor until 2026-04-30T00:00:00Z; newest; keep_last 1 of 1"
+             2026-03-31T00:00:00Z | \
+             keep: floor until 2026-04-30T00:00:00Z; newest; keep_last 1 of 1"
         ),
     );
 }

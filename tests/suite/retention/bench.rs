@@ -137,18 +137,18 @@ impl Bench {
         key: SigningKey,
         kept: KeptFile,
     ) -> Result<Applied, ops::Error> {
-        let mut survey = self.survey(stores)?;
+        let survey = self.survey(stores)?;
         check_delegated(survey.note(), key.signer_id(), EventKind::SnapshotForgotten)?;
         let now = self.vault.clock.now();
         let until = survey.event_locked_until(now)?;
-        let (stores, outside) = (survey.stores(), self.vault.outside());
-        let (recorder, completed) =
-            Recorder::open(key, stores, &survey.logs, until, Box::new(kept), &outside)?;
-        completed.into_iter().for_each(|event| survey.add(event));
+        let outside = self.vault.outside();
+        let (recorder, _) =
+            Recorder::open(key, survey.stores(), &survey.logs, until, Box::new(kept), &outside)?;
+        let survey = self.survey(stores)?;
         let plan = retain::plan(&survey, wish, now)?;
         let mut scribe = Scribe::Own(Box::new(recorder));
-        let observer = self.vault.events.as_ref();
-        retain::apply(&survey, &plan, wish, &mut scribe, accepted, observer)
+        let (observer, again) = (self.vault.events.as_ref(), || self.survey(stores));
+        retain::apply(&survey, &plan, wish, &mut scribe, accepted, &again, observer)
     }
 
     /// Applies the policy as the janitor does.

@@ -1,5 +1,7 @@
 //! Legal holds: who may place and end them, and that their reasons are sealed.
 
+use std::sync::Arc;
+
 use idswyft_vault::base::{Code, Coded, Digest, SnapshotId, SystemEntropy};
 use idswyft_vault::crypto::identity::{DataIdentities, NewIdentity, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
@@ -13,21 +15,32 @@ use idswyft_vault::ops::retain::Survey;
 use idswyft_vault::ops::retain::holds::{self, HoldRow, Reason};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::ops::{self, signers};
+use idswyft_vault::store::Store;
 use jiff::Timestamp;
 
 use super::at;
 use super::bench::{ALL, Bench};
 use crate::support::sha256;
 
-const WORDS: &str = "case 12/26, Müller";
+pub const WORDS: &str = "case 12/26, Müller";
 
 /// Opens the vault as a signer that may say something of a kind.
-fn open(
+pub fn open(
     bench: &Bench,
     key: &SigningKey,
     kind: EventKind,
 ) -> Result<(Survey, Recorder), ops::Error> {
-    let survey = bench.survey(&bench.vault.stores)?;
+    open_in(bench, &bench.vault.stores, key, kind)
+}
+
+/// Opens these stores as a signer that may say something of a kind.
+pub fn open_in(
+    bench: &Bench,
+    stores: &[Arc<dyn Store>],
+    key: &SigningKey,
+    kind: EventKind,
+) -> Result<(Survey, Recorder), ops::Error> {
+    let survey = bench.survey(stores)?;
     check_delegated(survey.note(), key.signer_id(), kind)?;
     let kept = KeptFile::new(&bench.vault.path("signer"), key.signer_id());
     let key = SigningKey::from_secret_text(&key.to_secret_text()).unwrap();
@@ -36,15 +49,15 @@ fn open(
     Ok((survey, recorder))
 }
 
-fn recipients(bench: &Bench) -> DataRecipients {
+pub fn recipients(bench: &Bench) -> DataRecipients {
     DataRecipients::parse(&[&bench.vault.recipient]).unwrap()
 }
 
-fn reason<'a>(text: &'a str, recipients: &'a DataRecipients) -> Reason<'a, NoPassphrase> {
+pub fn reason<'a>(text: &'a str, recipients: &'a DataRecipients) -> Reason<'a, NoPassphrase> {
     Reason { text, recipients, ask: &NoPassphrase, entropy: &SystemEntropy }
 }
 
-fn operator(bench: &Bench) -> SigningKey {
+pub fn operator(bench: &Bench) -> SigningKey {
     bench.desk().kit.root(&bench.vault.identities()).unwrap().operator_signer()
 }
 
@@ -56,7 +69,8 @@ fn place(
 ) -> Result<(), ops::Error> {
     let (survey, mut recorder) = open(bench, key, EventKind::HoldPlaced)?;
     let recipients = recipients(bench);
-    holds::place(&survey, &mut recorder, &[snapshot], until, &reason(WORDS, &recipients))
+    let (reason, again) = (reason(WORDS, &recipients), || bench.survey(&bench.vault.stores));
+    holds::place(&survey, &mut recorder, &[snapshot], until, &reason, &again)
 }
 
 fn rows(bench: &Bench) -> Vec<HoldRow> {
@@ -175,14 +189,17 @@ fn a_reason_is_sealed_to_the_vaults_recipients_or_not_at_all() {
     let (survey, mut recorder) = open(&bench, &key, EventKind::HoldPlaced).unwrap();
     let stranger = NewIdentity::generate(Timestamp::UNIX_EPOCH).recipient;
     let stranger = DataRecipients::parse(&[stranger]).unwrap();
-    let refused =
-        holds::place(&survey, &mut recorder, &[id], None, &reason(WORDS, &stranger)).unwrap_err();
-    assert_eq!(refused.code(), Code::RecipientsRefused);
+    let again = || bench.survey(&bench.vault.stores);
+    let mut refused = |text: &str, to: &DataRecipients| {
+        let reason = reason(text, to);
+        holds::place(&survey, &mut recorder, &[id], None, &reason, &again).unwrap_err()
+    };
+    let refused_to = refused(WORDS, &stranger);
+    assert_eq!(refused_to.code(), Code::RecipientsRefused);
     let own = recipients(&bench);
     let long = "x".repeat(holds::REASON_LEN_MAX + 1);
     for text in ["", " \n", &long] {
-        let refused = holds::place(&survey, &mut recorder, &[id], None, &reason(text, &own));
-        assert_eq!(refused.unwrap_err().code(), Code::UsageInvalid);
+        assert_eq!(refused(text, &own).code(), Code::UsageInvalid);
     }
     assert!(rows(&bench).is_empty());
 }
