@@ -86,8 +86,8 @@ pub enum Content<'a> {
 pub struct Stat {
     /// Stored length in bytes.
     pub len: u64,
-    /// When the object was written, by the store's clock.
-    pub modified: Timestamp,
+    /// When the object was written, by the store's clock; none, if it does not tell.
+    pub modified: Option<Timestamp>,
     /// Its storage class.
     pub class: StorageClass,
     /// Whether it can be read now.
@@ -102,7 +102,7 @@ impl Stat {
     /// Makes what a store without classes, checksums and locks knows.
     pub const fn plain(len: u64, modified: Timestamp) -> Self {
         let (class, readiness) = (StorageClass::Standard, Readiness::Ready);
-        Self { len, modified, class, readiness, checksum: None, lock: None }
+        Self { len, modified: Some(modified), class, readiness, checksum: None, lock: None }
     }
 
     /// Tells whether it must be thawed before it can be read.

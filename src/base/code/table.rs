@@ -306,6 +306,8 @@ codes! {
     /// A snapshot stays by a hold, a floor or a lock.
     SnapshotPromised = "snapshot-promised", Refused, 1,
         "nothing of it was deleted; a floor or a lock passes by itself, an operator ends a hold";
+    /// A snapshot was forgotten while a hold was placed on it.
+    HoldLate = "hold-late", Refused, 1, "the hold keeps what is left: stop who forgets, `verify`";
     /// Something that is forgotten is not deleted yet.
     ForgetWaiting = "forget-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `retain --apply` goes on";

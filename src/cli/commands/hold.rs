@@ -54,7 +54,8 @@ fn add(
     wanted: &Wanted<'_>,
     reason: &str,
 ) -> Result<Ending, Failure> {
-    let (mut open, recipients) = signed(session, args, EventKind::HoldPlaced)?;
+    let place = site(session, args)?;
+    let (mut open, recipients) = signed(session, &place, args, EventKind::HoldPlaced)?;
     let standing: Vec<SnapshotId> = open.survey.candidates.iter().map(|one| one.id).collect();
     let snapshots = match wanted.before {
         Some(before) => {
@@ -69,8 +70,9 @@ fn add(
     }
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
-    holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason)?;
-    let stores = settled(&site(session, args)?, session)?;
+    let again = || place.survey_anew();
+    holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again)?;
+    let stores = settled(&place, session)?;
     let until = wanted.until.map(|until| until.to_string());
     let name = &open.survey.note().name;
     let object = json!({ "vault": name, "held": snapshots, "until": until, "stores": stores });
@@ -110,7 +112,8 @@ fn release(
     ids: &[String],
     reason: &str,
 ) -> Result<Ending, Failure> {
-    let (mut open, recipients) = signed(session, args, EventKind::HoldReleased)?;
+    let place = site(session, args)?;
+    let (mut open, recipients) = signed(session, &place, args, EventKind::HoldReleased)?;
     let now = session.clock.now();
     let mut rows = holds::list(&open.survey);
     rows.retain(|row| row.counts(now));
@@ -169,10 +172,10 @@ fn reason_in(session: &Session, row: &HoldRow, identities: &DataIdentities) -> O
 /// Opens a vault for a signer that may say something about holds.
 fn signed(
     session: &Session,
+    site: &Site,
     args: &SiteArgs,
     kind: EventKind,
 ) -> Result<(Open, DataRecipients), Failure> {
-    let site = site(session, args)?;
     if args.signer.is_empty() && args.kit.is_none() {
         let reason = "no signer is given: the operator's is in --kit, an auditor's in --signer";
         return Err(UsageError::new(format!("sign {kind}"), reason).into());

@@ -137,7 +137,7 @@ impl<'a> Census<'a> {
             _ => return Ok(None),
         };
         // What a store tells no time of is as young as can be.
-        let stored = Some(stat.modified).filter(is_known).unwrap_or(self.request.now);
+        let stored = stat.modified.filter(is_known).unwrap_or(self.request.now);
         let policy = self.request.survey.history.in_force();
         let class = self.request.prices.classes.get(&stat.class);
         let paid_until = class.and_then(|price| paid_until(policy, stored, price.days_min));
@@ -153,7 +153,7 @@ impl<'a> Census<'a> {
     /// deletes what is of it.
     fn has_note(&self, key: &ObjectKey) -> bool {
         let note = snapshot_of(key).map(ObjectKey::Note);
-        note.is_some_and(|note| self.request.survey.written(&note).is_some())
+        note.is_some_and(|note| self.request.survey.has(&note))
     }
 
     fn judge(&self, facts: &ObjectFacts) -> Option<StayReason> {

@@ -53,7 +53,7 @@ impl Needs {
             Self { missing: BTreeSet::new(), stands: BTreeSet::new(), past: BTreeMap::new() };
         // I3: it is there as long as its note is; forgetting deletes that, and looks at floor, hold
         // and lock before.
-        for note in request.survey.notes.values() {
+        for note in request.survey.signed() {
             needs.stands.insert(note.snapshot);
             if !read_signed(request, note, sweep)? {
                 needs.missing.insert(note.snapshot);
@@ -81,7 +81,7 @@ impl Needs {
         sweep: &Sweep,
     ) -> Result<(), Error> {
         let survey = request.survey;
-        let has = |key: ObjectKey| survey.written(&key).is_some();
+        let has = |key: ObjectKey| survey.has(&key);
         let has_list = has(ObjectKey::List(id));
         // A note that verifies nowhere is one that may yet: of a signer that was not added so far.
         let stands = has(ObjectKey::Note(id))

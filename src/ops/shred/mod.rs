@@ -138,7 +138,7 @@ pub struct Shredded {
 /// # Errors
 /// If it is not closed everywhere, a snapshot of it must stay, or a store does not answer.
 pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Error> {
-    let members = Members::gather(survey.notes.values(), survey.logs.iter().flatten());
+    let members = Members::gather(survey.signed(), survey.logs.iter().flatten());
     let generation = choose(&members, text)?;
     check_closed(survey, generation)?;
     let snapshots = members.of(generation);
@@ -217,7 +217,7 @@ pub fn apply(
     }
     // Whoever placed a hold since then has placed it in time.
     let newer = again()?;
-    let members = Members::gather(newer.notes.values(), newer.logs.iter().flatten());
+    let members = Members::gather(newer.signed(), newer.logs.iter().flatten());
     check_unneeded(&newer, plan.generation, &members.of(plan.generation), plan.now)?;
     let mut stores = Vec::new();
     for auditor in &survey.auditors {
@@ -273,7 +273,6 @@ fn check_unneeded(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut needed = Vec::new();
-    let forgotten = forgotten_by_store(survey);
     for id in snapshots {
         let promises = survey.promises(*id, now)?;
         if !promises.is_empty() {
@@ -281,7 +280,7 @@ fn check_unneeded(
             needed.push((*id, format!("stays by {}", told.join(", "))));
         } else if !survey.forgotten.contains_key(id) {
             needed.push((*id, "is not forgotten".to_owned()));
-        } else if let Some((store, _)) = forgotten.iter().find(|(_, all)| !all.contains(id)) {
+        } else if let Some(store) = survey.lacking(*id) {
             needed.push((*id, format!("is not forgotten in the ledgers of store {store}")));
         }
     }
@@ -289,20 +288,6 @@ fn check_unneeded(
         true => Ok(()),
         false => Err(ShredError::Needed { generation, snapshots: needed }.into()),
     }
-}
-
-/// Returns, for each store, what its own logs say is forgotten (I4).
-fn forgotten_by_store(survey: &Survey) -> Vec<(String, BTreeSet<SnapshotId>)> {
-    let of = |logs: &Vec<SignerLog>| {
-        let events = logs.iter().flat_map(|log| &log.events);
-        let forgotten = events.filter_map(|event| match &event.payload {
-            EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
-            _ => None,
-        });
-        forgotten.collect()
-    };
-    let stores = survey.auditors.iter().zip(&survey.logs);
-    stores.map(|(auditor, logs)| (auditor.store().name().to_owned(), of(logs))).collect()
 }
 
 /// Tells whether the logs of every store say that a generation is shredded (I4).

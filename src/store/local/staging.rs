@@ -133,7 +133,7 @@ impl LocalStore {
                 continue;
             }
             match staging.look(name) {
-                Ok(Found::File(stat)) if stat.modified < before => {
+                Ok(Found::File(stat)) if stat.modified.is_some_and(|at| at < before) => {
                     staging.remove(name).map_err(failed)?;
                     count += 1;
                 }

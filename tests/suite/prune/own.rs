@@ -54,7 +54,8 @@ fn forget(bench: &Bench) {
     let mut scribe = Scribe::Host(Box::new(open_host(bench, stores).unwrap()));
     let survey = bench.survey(stores).unwrap();
     let dropped = retain::plan(&survey, Wish::Policy, bench.vault.clock.now()).unwrap();
-    retain::apply(&survey, &dropped, Wish::Policy, &mut scribe, &[], observer).unwrap();
+    let (wish, again) = (Wish::Policy, || bench.survey(stores));
+    retain::apply(&survey, &dropped, wish, &mut scribe, &[], &again, observer).unwrap();
 }
 
 fn prune_itself(bench: &Bench, stores: &[Arc<dyn Store>]) -> Result<Pruned, ops::Error> {

@@ -81,7 +81,7 @@ impl Janitor {
         let candidates = self.standing.iter().map(|(id, taken)| Candidate {
             id: *id,
             time: taken.time,
-            observed: taken.time,
+            observed: Some(taken.time),
             floor: setup.policy.floor_at(taken.time),
             keep_tag: false,
             holds: Vec::new(),

@@ -195,7 +195,7 @@ impl Bucket {
     }
 
     fn stat_of(&self, version: &Version, bytes: &[u8]) -> Stat {
-        let (len, modified, class) = (bytes.len() as u64, version.time, version.class);
+        let (len, modified, class) = (bytes.len() as u64, Some(version.time), version.class);
         let (checksum, readiness) = (Some(sha256(bytes)), self.readiness(version));
         Stat { len, modified, class, readiness, checksum, lock: version.lock }
     }
