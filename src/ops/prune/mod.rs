@@ -27,7 +27,7 @@ use self::over::Over;
 use super::Error;
 use super::retain::{Scribe, Survey};
 use super::thaw::PriceTable;
-use crate::base::{Code, Event, Observer, PackId, SignerId};
+use crate::base::{Code, Event, GenerationId, Observer, PackId, SignerId};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, DELETED_COUNT_MAX, PacksDeleted};
@@ -61,6 +61,7 @@ pub struct PruneRequest<'a> {
 #[derive(Debug, Clone)]
 pub struct OwnHost {
     signer: SignerId,
+    generation: GenerationId,
     packs: HashSet<PackId>,
 }
 
@@ -72,7 +73,8 @@ impl OwnHost {
     pub fn of(writer: &Writer) -> Result<Self, Error> {
         let packs = writer.manifest().packs().map_err(vault::Error::from)?;
         let packs = packs.into_iter().map(|pack| pack.id).collect();
-        Ok(Self { signer: writer.key().signer_id(), packs })
+        let (signer, generation) = (writer.key().signer_id(), writer.generation().id);
+        Ok(Self { signer, generation, packs })
     }
 
     /// Tells whether the host made a pack: its manifest is believed, and no list.
@@ -190,25 +192,30 @@ pub fn apply(
 /// Takes note of what every store has a record of: it is not recorded again.
 fn take_up_recorded(request: &PruneRequest<'_>, sweep: &Sweep) -> Result<(), Error> {
     let survey = request.survey;
-    for event in survey.distinct_events() {
-        let EventPayload::PacksDeleted(said) = &event.payload else { continue };
-        // Another signer's event, or one of an interrupted run, may be in some of them only (I4).
-        let has_event = |logs: &Vec<SignerLog>| {
-            let own = logs.iter().find(|log| log.signer == event.signer);
-            let index = usize::try_from(event.seq).unwrap_or(usize::MAX);
-            own.is_some_and(|log| log.events.get(index) == Some(event))
-        };
+    for (signer, said) in recorded_everywhere(survey) {
         let named = |auditor: &Auditor| auditor.store().name() == said.store;
-        if let Some(number) = survey.auditors.iter().position(named)
-            && survey.logs.iter().all(has_event)
-        {
-            let is_own = request.own.is_some_and(|own| own.signer == event.signer);
+        if let Some(number) = survey.auditors.iter().position(named) {
+            let is_own = request.own.is_some_and(|own| own.signer == signer);
             let mut keys = said.objects.iter();
             let recorded = keys.try_for_each(|key| sweep.record(number, key, is_own));
             recorded.map_err(vault::Error::from)?;
         }
     }
     Ok(())
+}
+
+/// Returns every record of what goes that each store has, with its signer: another's, or one of an
+/// interrupted run, may be in some of them only (I4).
+fn recorded_everywhere(survey: &Survey) -> impl Iterator<Item = (SignerId, &PacksDeleted)> {
+    survey.distinct_events().filter_map(|event| {
+        let EventPayload::PacksDeleted(said) = &event.payload else { return None };
+        let has_event = |logs: &Vec<SignerLog>| {
+            let own = logs.iter().find(|log| log.signer == event.signer);
+            let index = usize::try_from(event.seq).unwrap_or(usize::MAX);
+            own.is_some_and(|log| log.events.get(index) == Some(event))
+        };
+        survey.logs.iter().all(has_event).then_some((event.signer, said))
+    })
 }
 
 /// Records what goes from each store and is not recorded yet; returns the stores that lack events.

@@ -58,6 +58,11 @@ impl Over {
         self.members.is_within(id, &self.closed)
     }
 
+    /// Tells whether a snapshot is of this generation, and of no other.
+    pub fn is_of(&self, id: SnapshotId, generation: GenerationId) -> bool {
+        self.members.is_within(id, &BTreeSet::from([generation]))
+    }
+
     /// Returns before when a store got nothing that is of a generation which may be open.
     ///
     /// # Errors
