@@ -29,6 +29,7 @@ mod support;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod together;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

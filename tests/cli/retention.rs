@@ -296,7 +296,7 @@ fn a_held_snapshot_stays_until_the_operator_releases_it() {
 }
 
 /// Delegates to the host what it may be delegated on request.
-fn let_the_host_forget(install: &Install) {
+pub fn let_the_host(install: &Install, events: &[EventKind]) {
     let identity = fs::read(install.path("operator.key")).unwrap();
     let identities = DataIdentities::parse("key", &identity, &NoPassphrase).unwrap();
     let stores = vec![store::open(&format!("file://{}", install.text("store")), "local").unwrap()];
@@ -306,7 +306,7 @@ fn let_the_host_forget(install: &Install) {
     let mut desk = Desk::open("nightly", &kit, identities, stores, None, outside, &Silent).unwrap();
     let grant = |note: &mut idswyft_vault::format::vault_note::VaultNote| {
         let host = note.signers.iter_mut().find(|one| one.role == Role::Writer).unwrap();
-        host.events.push(EventName::Known(EventKind::SnapshotForgotten));
+        host.events.extend(events.iter().copied().map(EventName::Known));
     };
     desk.operator.publish(&[], grant).unwrap();
     desk.settle(&Silent).unwrap();
@@ -316,7 +316,7 @@ fn let_the_host_forget(install: &Install) {
 #[test]
 fn the_night_of_a_host_that_may_forget_applies_the_policy_and_a_guard_fails_no_snapshot() {
     let (install, ids) = install("keep_last = 2", 2);
-    let_the_host_forget(&install);
+    let_the_host(&install, &[EventKind::SnapshotForgotten]);
     install.run(["snapshot", "--no-retain"]).exits(0);
     assert_eq!(install.objects("snapshots").len(), 9, "nothing goes where that is not wanted");
     install.run(["snapshot"]).exits(0);

@@ -1,8 +1,9 @@
 //! What is deleted once no snapshot needs it, and what never is: `prune.md`.
 
 mod applying;
-mod bench;
+pub mod bench;
 mod crashes;
+mod generations;
 mod hosts;
 mod limits;
 mod model;

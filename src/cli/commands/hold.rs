@@ -125,7 +125,7 @@ fn release(
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
     holds::release(&open.survey, recorder, &rows, &reason)?;
-    let stores = settled(&site(session, args)?, session)?;
+    let stores = settled(&place, session)?;
     let released = rows.iter().map(|row| object_of(&open.survey, row, now, None));
     let released: Vec<Value> = released.collect();
     let name = &open.survey.note().name;
