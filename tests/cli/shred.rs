@@ -68,6 +68,6 @@ fn what_is_open_unknown_or_not_delegated_is_not_shredded() {
     let words = ["signer", "add", "--role", "janitor", "-o", "janitor.key", "--kit", "kit"];
     install.unlock(words).exits(0);
     let refused = install.run(["shred", &old, "--apply", "--signer", "janitor.key"]);
-    refused.fails(1, "signer-refused", &["generation.shredded"]);
+    refused.fails(2, "signer-refused", &["generation.shredded"]);
     assert!(install.objects("generations").iter().any(|name| name.contains(&old)));
 }
