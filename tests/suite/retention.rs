@@ -9,6 +9,7 @@ mod erasing;
 mod guards;
 mod holds;
 mod laws;
+mod leftovers;
 mod locks;
 mod policies;
 mod shredding;
