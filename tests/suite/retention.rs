@@ -10,6 +10,7 @@ mod guards;
 mod holds;
 mod laws;
 mod leftovers;
+mod legal;
 mod locks;
 mod policies;
 mod shredding;
