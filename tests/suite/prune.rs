@@ -3,6 +3,7 @@
 mod applying;
 mod bench;
 mod crashes;
+mod generations;
 mod hosts;
 mod limits;
 mod model;

@@ -10,6 +10,7 @@ mod census;
 mod delete;
 mod error;
 mod needs;
+mod over;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub use error::PruneError;
 
 use self::census::Census;
 use self::needs::Needs;
+use self::over::Over;
 use super::Error;
 use super::retain::{Scribe, Survey};
 use super::thaw::PriceTable;
@@ -124,10 +126,11 @@ pub struct Pruned {
 pub fn plan(request: &PruneRequest<'_>, observer: &dyn Observer) -> Result<PrunePlan, Error> {
     let survey = request.survey;
     let sweep = Sweep::create(request.scratch).map_err(vault::Error::from)?;
-    take_up_recorded(survey, &sweep)?;
-    let needs = Needs::gather(request, &sweep, observer)?;
+    take_up_recorded(request, &sweep)?;
+    let over = Over::gather(survey);
+    let needs = Needs::gather(request, &over, &sweep, observer)?;
     let numbers = 0..survey.auditors.len();
-    let stores = numbers.map(|number| Census::take(request, &needs, &sweep, number));
+    let stores = numbers.map(|number| Census::take(request, &needs, &over, &sweep, number));
     let mut plan =
         PrunePlan { stores: stores.collect::<Result<_, _>>()?, guards: Vec::new(), sweep };
     if plan.goes() {
@@ -185,7 +188,8 @@ pub fn apply(
 }
 
 /// Takes note of what every store has a record of: it is not recorded again.
-fn take_up_recorded(survey: &Survey, sweep: &Sweep) -> Result<(), Error> {
+fn take_up_recorded(request: &PruneRequest<'_>, sweep: &Sweep) -> Result<(), Error> {
+    let survey = request.survey;
     for event in survey.distinct_events() {
         let EventPayload::PacksDeleted(said) = &event.payload else { continue };
         // Another signer's event, or one of an interrupted run, may be in some of them only (I4).
@@ -198,7 +202,9 @@ fn take_up_recorded(survey: &Survey, sweep: &Sweep) -> Result<(), Error> {
         if let Some(number) = survey.auditors.iter().position(named)
             && survey.logs.iter().all(has_event)
         {
-            let recorded = said.objects.iter().try_for_each(|key| sweep.record(number, key));
+            let is_own = request.own.is_some_and(|own| own.signer == event.signer);
+            let mut keys = said.objects.iter();
+            let recorded = keys.try_for_each(|key| sweep.record(number, key, is_own));
             recorded.map_err(vault::Error::from)?;
         }
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::PruneRequest;
+use super::over::Over;
 use crate::base::{Code, Coded, Event, Family, Observer, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::list::ListEntry;
@@ -46,6 +47,7 @@ impl Needs {
     /// If a store does not answer.
     pub fn gather(
         request: &PruneRequest<'_>,
+        over: &Over,
         sweep: &Sweep,
         observer: &dyn Observer,
     ) -> Result<Self, Error> {
@@ -66,7 +68,7 @@ impl Needs {
         let taken = taken_in(request);
         for id in ids_of(request)?.into_iter().chain(taken.keys().copied()) {
             if !needs.stands.contains(&id) && !needs.past.contains_key(&id) {
-                needs.add_other(request, id, taken.get(&id), sweep)?;
+                needs.add_other(request, over, id, taken.get(&id), sweep)?;
             }
         }
         Ok(needs)
@@ -76,6 +78,7 @@ impl Needs {
     fn add_other(
         &mut self,
         request: &PruneRequest<'_>,
+        over: &Over,
         id: SnapshotId,
         taken: Option<&Taken>,
         sweep: &Sweep,
@@ -103,8 +106,9 @@ impl Needs {
         } else {
             self.past.insert(id, Past { at, is_own });
         }
-        // Of what is long past nothing is kept by it, and its list may be pruned already.
-        if !stands && !is_own && !is_young {
+        // Of what is long past nothing is kept by it, and its list may be pruned already. On what
+        // is of a generation that is over nobody leans.
+        if !stands && (over.has(id) || !is_own && !is_young) {
             return Ok(());
         }
         let found = match has_list {

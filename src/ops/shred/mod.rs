@@ -8,7 +8,7 @@
 mod erase;
 mod error;
 mod host;
-mod members;
+pub(in crate::ops) mod members;
 mod unseen;
 
 use std::collections::BTreeSet;

@@ -25,6 +25,8 @@ pub struct Checked {
     pub notes: Notes,
     /// The generations whose secrets were destroyed.
     pub shredded: BTreeSet<GenerationId>,
+    /// The snapshots that a ledger says are forgotten.
+    pub forgotten: BTreeSet<SnapshotId>,
 }
 
 /// Checks notes and ledgers.
@@ -63,7 +65,7 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
-    Ok(Checked { heads, notes: checked.sound, shredded })
+    Ok(Checked { heads, notes: checked.sound, shredded, forgotten: said.forgotten })
 }
 
 /// What the ledgers say that the notes must agree with.
