@@ -24,6 +24,7 @@ mod s3;
 mod session;
 mod shred;
 mod sources;
+mod space;
 mod stack;
 mod support;
 #[expect(dead_code, reason = "the other test binary uses the rest")]

@@ -9,4 +9,5 @@ mod limits;
 mod model;
 mod own;
 mod readers;
+mod space;
 mod tables;
