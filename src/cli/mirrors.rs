@@ -221,7 +221,8 @@ impl<'a> Bench<'a> {
         for folder in Folder::ALL {
             for listed in target.list(folder)? {
                 if let Listed::Object(key, stat) = listed? {
-                    let receipt = Receipt { time: stat.modified, version_id: None, checksum: None };
+                    let time = stat.modified.unwrap_or_default();
+                    let receipt = Receipt { time, version_id: None, checksum: None };
                     settling.settle(target.name(), &key, &receipt)?;
                 }
             }

@@ -15,7 +15,7 @@ use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
-use crate::base::{Code, Event, Observer};
+use crate::base::{Code, Event, Observer, Silent};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
@@ -230,9 +230,21 @@ impl Site {
     /// # Errors
     /// If a store does not answer.
     pub fn survey(&self, session: &Session) -> Result<Survey, ops::Error> {
+        self.survey_told(session.progress.as_ref())
+    }
+
+    /// Reads it once more, to compare: what is to be told of it was told.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub fn survey_anew(&self) -> Result<Survey, ops::Error> {
+        self.survey_told(&Silent)
+    }
+
+    fn survey_told(&self, observer: &dyn Observer) -> Result<Survey, ops::Error> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
         let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        Survey::read(auditors, session.progress.as_ref())
+        Survey::read(auditors, observer)
     }
 
     /// Returns the signer that is given for this vault, and where it keeps what must last.

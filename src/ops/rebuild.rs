@@ -213,7 +213,7 @@ fn found_in(store: &dyn Store) -> Result<Vec<(ObjectKey, i64)>, Error> {
     for folder in Folder::ALL {
         for listed in store.list(folder)? {
             if let Listed::Object(key, stat) = listed? {
-                found.push((key, stat.modified.as_second()));
+                found.push((key, stat.modified.unwrap_or_default().as_second()));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::age::{Age, AgeUnit};
-use super::plan::{RetentionPlan, SKEW_MAX};
+use super::plan::{Candidate, RetentionPlan, SKEW_MAX};
 use super::retention::Policy;
 use crate::base::SnapshotId;
 
@@ -98,8 +98,8 @@ impl fmt::Display for Guard {
             }
             Self::ClockAhead { known, now } => write!(
                 f,
-                "the clock says {now}, and after {known} nothing was written to the vault for long: \
-                 either it jumped, or no snapshot was taken"
+                "the clock says {now}, and nothing was written to the vault for long after {known}: \
+                 it jumped, or no snapshot was taken"
             ),
             Self::LastVerified { snapshot } => {
                 write!(f, "{snapshot} would go, and none newer was ever verified or drilled")
@@ -189,14 +189,18 @@ pub fn clock_guard(policy: &Policy, known: Option<Known>, now: Timestamp) -> Opt
     (now > awake_until(policy, awake)).then_some(Guard::ClockAhead { known: awake, now })
 }
 
-/// Returns what is alarming about what a plan drops.
-pub fn plan_guards(plan: &RetentionPlan) -> Vec<Guard> {
+/// Returns what is alarming about what a plan drops, and about what others dropped: it goes beside
+/// it.
+pub fn plan_guards(plan: &RetentionPlan, by_others: &[Candidate]) -> Vec<Guard> {
     let mut guards = Vec::new();
-    let verified = plan.planned().iter().rev().find(|planned| planned.candidate.is_verified);
-    if let Some(last) = verified.filter(|planned| planned.verdict.is_drop()) {
-        guards.push(Guard::LastVerified { snapshot: last.candidate.id });
+    let planned = plan.planned().iter().map(|one| (&one.candidate, one.verdict.is_drop()));
+    let all = planned.chain(by_others.iter().map(|one| (one, true)));
+    let verified = all.filter(|(one, _)| one.is_verified);
+    if let Some((last, true)) = verified.max_by_key(|(one, _)| (one.time, one.id)) {
+        guards.push(Guard::LastVerified { snapshot: last.id });
     }
-    let (dropped_count, snapshot_count) = (plan.dropped().count(), plan.planned().len());
+    let dropped_count = plan.dropped().count() + by_others.len();
+    let snapshot_count = plan.planned().len() + by_others.len();
     if dropped_count * 2 > snapshot_count {
         guards.push(Guard::Many { dropped_count, snapshot_count });
     }

@@ -3,6 +3,7 @@
 //! A pure function of policy, snapshots and time.
 //!
 //! - Whoever dates a snapshot wrongly changes nothing for the others: it is not counted.
+//! - No store makes a snapshot older than it says it is: floor and ceiling come no sooner.
 //! - Floor, hold and lock come before everything; the ceiling comes before every rule.
 //! - Only this module makes a plan, so what is forgotten went through it.
 
@@ -37,8 +38,8 @@ pub struct Candidate {
     pub id: SnapshotId,
     /// When it was taken, by its writer's clock.
     pub time: Timestamp,
-    /// When a store first had its note, by that store's clock.
-    pub observed: Timestamp,
+    /// When a store first had its note, by that store's clock; none, if none tells.
+    pub observed: Option<Timestamp>,
     /// Before which time it may not go, as its note says.
     pub floor: Option<Timestamp>,
     /// Whether its note says that a tag keeps it.
@@ -52,16 +53,37 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Tells whether rules count it: its time is what others saw, and not in the future.
+    /// Tells whether rules count it: its time is that of its id and what others saw, and not in
+    /// the future.
     pub fn is_counted(&self, now: Timestamp) -> bool {
-        let off = self.time.duration_since(self.observed).abs();
-        off <= SKEW_MAX && self.time.duration_since(now) <= SKEW_MAX
+        self.anomaly(now).is_none()
     }
 
-    /// Returns the time from which its age is counted.
-    fn begins(&self, now: Timestamp) -> Timestamp {
-        if self.is_counted(now) { self.time } else { self.observed }
+    fn anomaly(&self, now: Timestamp) -> Option<KeepReason> {
+        let is_near = |seen: Timestamp| self.time.duration_since(seen).abs() <= SKEW_MAX;
+        match self.observed {
+            _ if !is_past(self.time, now) => Some(KeepReason::Future),
+            _ if self.id.time().as_second() != self.time.as_second() => {
+                Some(KeepReason::OffId { time: self.time })
+            }
+            Some(seen) if is_near(seen) => None,
+            observed => Some(KeepReason::Misdated { observed }),
+        }
     }
+
+    /// Returns the time from which its age is counted: the latest of what its note, its id and its
+    /// store say. A store that is a copy, has no clock or lies may tell any time, and an early one
+    /// must not end a floor. Only what is dated in the future is counted from its store's time
+    /// alone.
+    fn begins(&self, now: Timestamp) -> Timestamp {
+        let said = [self.time, self.id.time()].into_iter().filter(|at| is_past(*at, now)).max();
+        said.max(self.observed).unwrap_or(self.time)
+    }
+}
+
+/// Tells whether a time is not in the future, as clocks go.
+fn is_past(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) <= SKEW_MAX
 }
 
 /// The policies of a vault: the one in force, and those of earlier notes.
@@ -205,15 +227,10 @@ fn judge(
             false => Verdict::Keep(reasons),
         };
     }
-    if !candidate.is_counted(now) {
-        let is_future = candidate.time.duration_since(now) > SKEW_MAX;
-        let observed = candidate.observed;
-        reasons.push(match is_future {
-            true => KeepReason::Future,
-            false => KeepReason::Misdated { observed },
-        });
-    } else if policy.keeps_everything() {
-        reasons.push(KeepReason::Everything);
+    match candidate.anomaly(now) {
+        Some(anomaly) => reasons.push(anomaly),
+        None if policy.keeps_everything() => reasons.push(KeepReason::Everything),
+        None => {}
     }
     reasons.extend(by_rules);
     match reasons.is_empty() {

@@ -41,8 +41,13 @@ pub enum KeepReason {
     },
     /// Its own time is more than a day off the time at which a store had it.
     Misdated {
-        /// When a store had it.
-        observed: Timestamp,
+        /// When a store had it; none, if no store tells.
+        observed: Option<Timestamp>,
+    },
+    /// Its own time is not that of its id.
+    OffId {
+        /// Its own time.
+        time: Timestamp,
     },
     /// It says that it is of tomorrow or later.
     Future,
@@ -70,7 +75,7 @@ impl KeepReason {
             Self::Hold(_) => "hold",
             Self::Floor { .. } => "floor",
             Self::Locked { .. } => "locked",
-            Self::Misdated { .. } | Self::Future => "anomaly",
+            Self::Misdated { .. } | Self::OffId { .. } | Self::Future => "anomaly",
             Self::Everything => "everything",
             Self::Newest => "newest",
             Self::Rule { rule, .. } => rule.name(),
@@ -96,7 +101,11 @@ impl fmt::Display for KeepReason {
             }
             Self::Floor { until } => write!(f, "floor until {until}"),
             Self::Locked { until } => write!(f, "locked until {until}"),
-            Self::Misdated { observed } => write!(f, "misdated: its store had it at {observed}"),
+            Self::Misdated { observed: Some(observed) } => {
+                write!(f, "misdated: its store had it at {observed}")
+            }
+            Self::Misdated { observed: None } => f.write_str("misdated: no store tells its time"),
+            Self::OffId { time } => write!(f, "misdated: its note is of {time}, its id is not"),
             Self::Future => f.write_str("dated in the future"),
             Self::Everything => f.write_str("no rule: everything is kept"),
             Self::Newest => f.write_str("newest"),

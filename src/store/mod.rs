@@ -35,6 +35,8 @@
 //! - C20 `erase` leaves nothing of what `remains` counts, also where there are only delete markers;
 //!   what is not there is no error. It alone passes a lock that its credentials may bypass.
 //! - C21 `prolong` never shortens a lock and never changes its mode.
+//! - C22 `set_held` puts a legal hold on an object, which nobody deletes until it is taken off, or
+//!   takes it off; a store that locks nothing has none. It changes no lock.
 
 mod cache;
 pub mod class;
@@ -84,8 +86,8 @@ pub enum Content<'a> {
 pub struct Stat {
     /// Stored length in bytes.
     pub len: u64,
-    /// When the object was written, by the store's clock.
-    pub modified: Timestamp,
+    /// When the object was written, by the store's clock; none, if it does not tell.
+    pub modified: Option<Timestamp>,
     /// Its storage class.
     pub class: StorageClass,
     /// Whether it can be read now.
@@ -100,7 +102,7 @@ impl Stat {
     /// Makes what a store without classes, checksums and locks knows.
     pub const fn plain(len: u64, modified: Timestamp) -> Self {
         let (class, readiness) = (StorageClass::Standard, Readiness::Ready);
-        Self { len, modified, class, readiness, checksum: None, lock: None }
+        Self { len, modified: Some(modified), class, readiness, checksum: None, lock: None }
     }
 
     /// Tells whether it must be thawed before it can be read.
@@ -146,7 +148,7 @@ pub struct Versioned {
 /// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
 pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C21.
+/// One place that holds a vault's objects: the module's contract, C1 to C22.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -198,7 +200,8 @@ pub trait Store: Send + Sync {
 
     /// Removes staged files last written before a time, and returns how many.
     ///
-    /// They were left by runs that crashed. `before` must precede the start of every live run.
+    /// They were left by runs that crashed. `before` must precede the start of every run of this
+    /// host; what a process of another is storing stays, where the file system has locks.
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
 
     /// Moves whatever is under a key out of the way, to a name that readers pass over, and returns
@@ -270,6 +273,16 @@ pub trait Store: Send + Sync {
     /// Locks an object until a time, if it is not locked for as long (C21).
     fn prolong(&self, _key: &ObjectKey, _until: Timestamp) -> Result<Prolonged, Error> {
         Ok(Prolonged::Never)
+    }
+
+    /// Tells whether a legal hold of the store is on an object (C22).
+    fn is_held(&self, _key: &ObjectKey) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Puts a legal hold of the store on an object, or takes it off (C22).
+    fn set_held(&self, _key: &ObjectKey, _is_held: bool) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.

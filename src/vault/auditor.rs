@@ -195,11 +195,33 @@ impl Auditor {
         Err(Error::Altered { key, found: found.to_string(), expected: id.to_string() })
     }
 
+    /// Judges the rest of the store by the chain of another one, which goes on from its own.
+    #[must_use]
+    pub fn by_chain(self, chain: Vec<ChainLink>) -> Self {
+        debug_assert!(chain.len() >= self.chain.len());
+        Self { chain, ..self }
+    }
+
     /// Reads every snapshot note.
     ///
     /// # Errors
     /// If the store cannot be listed.
     pub fn snapshots(&self) -> Result<Checked<SnapshotId, SnapshotNote>, Error> {
+        self.each_note(|id| self.snapshot(id))
+    }
+
+    /// Reads every version of every snapshot note that verifies, the oldest first, with its digest.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub fn signed_notes(&self) -> Result<Checked<SnapshotId, Vec<(SnapshotNote, Digest)>>, Error> {
+        self.each_note(|id| self.versions_of_note(id))
+    }
+
+    fn each_note<T: Send>(
+        &self,
+        read: impl Fn(SnapshotId) -> Result<T, Error> + Sync,
+    ) -> Result<Checked<SnapshotId, T>, Error> {
         let mut checked = Checked { sound: BTreeMap::new(), problems: Vec::new() };
         let keys = self.versions.list(Folder::Snapshots)?;
         let ids = keys.into_iter().filter_map(|key| match key {
@@ -207,7 +229,7 @@ impl Auditor {
             _ => None,
         });
         let ids: Vec<SnapshotId> = ids.collect();
-        let read = map_at_once(self.store.calls_at_once(), &ids, |id| self.snapshot(*id));
+        let read = map_at_once(self.store.calls_at_once(), &ids, |id| read(*id));
         for (id, note) in ids.into_iter().zip(read) {
             match note {
                 Ok(note) => drop(checked.sound.insert(id, note)),
@@ -224,8 +246,6 @@ impl Auditor {
     /// If the store does not answer about one of them: it may be there and sound.
     pub fn sound_snapshots(&self) -> Result<BTreeMap<SnapshotId, SnapshotNote>, Error> {
         let Checked { sound, problems } = self.snapshots()?;
-        let is_silent =
-            |error: &Error| error.code().family() == Family::Unavailable && !is_withheld(error);
         match problems.into_iter().find(|(_, error)| is_silent(error)) {
             Some((_, error)) => Err(error),
             None => Ok(sound),
@@ -241,6 +261,30 @@ impl Auditor {
         self.versions.signed(key, |view| {
             check_snapshot_note(&view.get(&key, NOTE_LEN_MAX)?, id, self.note())
         })
+    }
+
+    fn versions_of_note(&self, id: SnapshotId) -> Result<Vec<(SnapshotNote, Digest)>, Error> {
+        let key = ObjectKey::Note(id);
+        let mut views = match self.versions.may_be_rewritten(key) {
+            true => self.versions.views(key)?,
+            false => Vec::new(),
+        };
+        if views.is_empty() {
+            views.push(Arc::clone(&self.store));
+        }
+        let (mut sound, mut wrong) = (Vec::new(), None);
+        for view in views {
+            let read = view.get(&key, NOTE_LEN_MAX).map_err(Error::from);
+            let note = read.and_then(|bytes| {
+                Ok((check_snapshot_note(&bytes, id, self.note())?, sha256(&bytes)))
+            });
+            match note {
+                Ok(note) => sound.push(note),
+                Err(error) if is_silent(&error) => return Err(error),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        wrong.filter(|_| sound.is_empty()).map_or(Ok(sound), Err)
     }
 
     /// Returns the bytes of a snapshot note that verifies.
@@ -322,6 +366,11 @@ pub(super) fn check_digest(
         return Err(Error::Altered { key, found, expected });
     }
     Ok(())
+}
+
+/// Tells whether an error says nothing about the object.
+fn is_silent(error: &Error) -> bool {
+    error.code().family() == Family::Unavailable && !is_withheld(error)
 }
 
 /// Tells whether a store that answers keeps one object to itself.

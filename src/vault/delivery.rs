@@ -226,7 +226,8 @@ fn look_at(store: &dyn Store, key: &ObjectKey, sha256: &Digest) -> Result<Seen, 
 }
 
 fn receipt_of(stat: &store::Stat, sha256: &Digest) -> Receipt {
-    Receipt { time: stat.modified, version_id: None, checksum: Some(*sha256) }
+    let time = stat.modified.unwrap_or_default();
+    Receipt { time, version_id: None, checksum: Some(*sha256) }
 }
 
 /// Reads an object whole; returns the SHA-256 and the number of its bytes.

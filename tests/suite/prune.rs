@@ -1,11 +1,13 @@
 //! What is deleted once no snapshot needs it, and what never is: `prune.md`.
 
 mod applying;
-mod bench;
+pub mod bench;
 mod crashes;
+mod generations;
 mod hosts;
 mod limits;
 mod model;
 mod own;
 mod readers;
+mod space;
 mod tables;

@@ -1,16 +1,21 @@
 //! Which snapshots stay, which go, and how: `retention.md`.
 
+mod ages;
 mod applying;
 pub mod bench;
 mod buckets;
 mod crashes;
+mod doubts;
 mod dying;
 mod erasing;
 mod guards;
 mod holds;
 mod laws;
+mod leftovers;
+mod legal;
 mod locks;
 mod policies;
+mod races;
 mod shredding;
 mod tables;
 
@@ -37,7 +42,7 @@ fn candidate(time: Timestamp, number: u8) -> Candidate {
     Candidate {
         id: SnapshotId::new(time, [0, 0, 0, number]),
         time,
-        observed: time,
+        observed: Some(time),
         floor: None,
         keep_tag: false,
         holds: Vec::new(),

@@ -77,7 +77,7 @@ fn list(session: &Session, args: &EscrowStoreArgs) -> Result<Ending, Failure> {
         let mut row = json!({
             "object": key.to_string(),
             "kind": EscrowKind::of(key).map(EscrowKind::name),
-            "time": stat.modified.to_string(),
+            "time": stat.modified.map(|at| at.to_string()),
             "stored_len": stat.len,
         });
         if let (Some(needed), Value::Object(row)) = (&needed, &mut row) {

@@ -35,12 +35,13 @@ pub fn run(args: &ForgetArgs, session: &Session) -> Result<Ending, Failure> {
     }
     let wish = Wish::Named(&named);
     let plan = retain::plan(&open.survey, wish, session.clock.now())?;
-    let mut outcome = Outcome::of(&open.survey, plan, session.progress.as_ref())?;
+    let mut outcome = Outcome::of(&open, plan, session.progress.as_ref())?;
     let accepted = args.accept.accepted();
     match &mut open.scribe {
         Some(scribe) => {
             let (survey, observer) = (&open.survey, session.progress.as_ref());
-            let applied = retain::apply(survey, &outcome.plan, wish, scribe, &accepted, observer)?;
+            let (plan, again) = (&outcome.plan, || site.survey_anew());
+            let applied = retain::apply(survey, plan, wish, scribe, &accepted, &again, observer)?;
             outcome.applied = Some(applied);
         }
         None => open.warn(&outcome.guards, !args.dry_run, session),

@@ -79,7 +79,8 @@ fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<()
     let Some(scribe) = &mut open.scribe else { return Ok(()) };
     let plan = retain::plan(&open.survey, Wish::Policy, session.clock.now())?;
     let observer = session.progress.as_ref();
-    let applied = retain::apply(&open.survey, &plan, Wish::Policy, scribe, &[], observer)?;
+    let (wish, again) = (Wish::Policy, || site.survey_anew());
+    let applied = retain::apply(&open.survey, &plan, wish, scribe, &[], &again, observer)?;
     if !applied.forgotten.is_empty() {
         let count = words::count(applied.forgotten.len() as u64, "snapshot");
         session.report.note(&format!("vault {}: the policy let {count} go", vault.name));
@@ -117,13 +118,13 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
         false => site.look(session)?,
     };
     let plan = retain::plan(&open.survey, Wish::Policy, session.clock.now())?;
-    let mut outcome = Outcome::of(&open.survey, plan, session.progress.as_ref())?;
+    let mut outcome = Outcome::of(&open, plan, session.progress.as_ref())?;
     let accepted = args.accept.accepted();
     match &mut open.scribe {
         Some(scribe) => {
             let (survey, observer) = (&open.survey, session.progress.as_ref());
-            let plan = &outcome.plan;
-            let applied = retain::apply(survey, plan, Wish::Policy, scribe, &accepted, observer)?;
+            let (plan, wish, again) = (&outcome.plan, Wish::Policy, || site.survey_anew());
+            let applied = retain::apply(survey, plan, wish, scribe, &accepted, &again, observer)?;
             let is_done = applied.waiting.is_empty();
             if matches!(scribe, Scribe::Own(_)) {
                 let (gone, now) = (&applied.forgotten, session.clock.now());

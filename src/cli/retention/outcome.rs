@@ -6,11 +6,12 @@ use crate::base::{Observer, SnapshotId};
 use crate::cli::pruning::PruneOutcome;
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Failure, words};
+use crate::cli::retention::Open;
 use crate::ops::prolong::StoreProlonged;
-use crate::ops::retain::{self, Applied, Survey};
+use crate::ops::retain::{self, Applied, Leftover, Scribe};
 use crate::ops::space;
 use crate::policy::space::Space;
-use crate::policy::{Guard, RetentionPlan, Verdict};
+use crate::policy::{Guard, KeepReason, RetentionPlan, Verdict};
 
 /// What came of one vault.
 pub struct Outcome {
@@ -24,8 +25,8 @@ pub struct Outcome {
     pub policy: String,
     /// What is alarming about it.
     pub guards: Vec<Guard>,
-    /// What earlier runs recorded and did not delete.
-    pub unfinished: Vec<SnapshotId>,
+    /// What was recorded before and is not deleted.
+    pub unfinished: Vec<Leftover>,
     /// What the snapshots that stand need, and what would be freed.
     pub space: Option<Space>,
     /// What became of locks, if they were looked at.
@@ -41,18 +42,15 @@ impl Outcome {
     ///
     /// # Errors
     /// If a store cannot be listed.
-    pub fn of(
-        survey: &Survey,
-        plan: RetentionPlan,
-        observer: &dyn Observer,
-    ) -> Result<Self, Failure> {
-        let note = survey.note();
+    pub fn of(open: &Open, plan: RetentionPlan, observer: &dyn Observer) -> Result<Self, Failure> {
+        let survey = &open.survey;
+        let (note, own) = (survey.note(), open.scribe.as_ref().map(Scribe::signer));
         Ok(Self {
             vault: note.name.clone(),
             number: note.number,
             policy: survey.history.in_force().to_string(),
-            guards: retain::guards(survey, &plan)?,
-            unfinished: retain::unfinished(survey)?,
+            guards: retain::guards(survey, &plan, own)?,
+            unfinished: retain::leftovers(survey, plan.now())?,
             space: space::of_plan(survey, &plan, observer)?,
             prolonged: Vec::new(),
             applied: None,
@@ -95,7 +93,7 @@ impl Outcome {
             "snapshots": snapshots.collect::<Vec<_>>(),
             "dropped_count": self.plan.dropped().count(),
             "guards": guards.collect::<Vec<_>>(),
-            "unfinished": self.unfinished,
+            "unfinished": self.unfinished.iter().map(leftover_json).collect::<Vec<_>>(),
             "needed_len": self.space.as_ref().map(|space| space.needed_len),
             "freed_len": self.space.as_ref().map(|space| space.freed_len),
             "locks": self.prolonged,
@@ -110,12 +108,18 @@ impl Outcome {
             Table::new(&[("id", Side::Left), ("verdict", Side::Left), ("why", Side::Left)]);
         for one in self.plan.planned() {
             let (verdict, why) = match &one.verdict {
-                Verdict::Keep(reasons) => {
-                    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                    ("stays", reasons.join("; "))
-                }
+                Verdict::Keep(reasons) => ("stays", listed(reasons)),
                 Verdict::Drop(reason) => ("goes", reason.to_string()),
             };
+            table.row([one.candidate.id.to_string(), verdict.to_owned(), why]);
+        }
+        for one in &self.unfinished {
+            let (verdict, why) = match one.goes() {
+                true => ("goes", one.told()),
+                false => ("stays", format!("{}; {}", listed(&one.promises), one.told())),
+            };
+            // The rule is in the words of whoever forgot it.
+            let why = words::printable(&why);
             table.row([one.candidate.id.to_string(), verdict.to_owned(), why]);
         }
         let (vault, policy, number) = (&self.vault, &self.policy, self.number);
@@ -168,6 +172,21 @@ impl Outcome {
         }
         text
     }
+}
+
+fn listed(reasons: &[KeepReason]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn leftover_json(one: &Leftover) -> Value {
+    let reasons = one.promises.iter().map(ToString::to_string);
+    json!({
+        "id": one.candidate.id,
+        "forgotten_by": one.forgotten.signer,
+        "rule": one.forgotten.rule,
+        "keep": !one.goes(),
+        "reasons": reasons.collect::<Vec<_>>(),
+    })
 }
 
 fn applied_json(applied: &Applied) -> Value {

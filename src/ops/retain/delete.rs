@@ -1,10 +1,11 @@
 //! Deleting what ledgers say is forgotten: in each store the note, then the body. Spec:
 //! `retention.md` §3.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::leftovers::leftovers;
 use super::survey::Survey;
 use crate::base::{Code, Event, Observer, SnapshotId, with_causes};
 use crate::format::{Folder, ObjectKey};
@@ -26,56 +27,39 @@ pub struct Deleted {
 /// A snapshot that a ledger says is forgotten, and why it stays all the same.
 pub type Refusal = (SnapshotId, Vec<KeepReason>);
 
-/// Returns the notes and bodies of snapshots that are forgotten and that a store still has: by
-/// snapshot, the numbers of the stores.
-pub fn leftovers(survey: &Survey) -> Result<BTreeMap<SnapshotId, BTreeSet<usize>>, Error> {
-    let mut found: BTreeMap<SnapshotId, BTreeSet<usize>> = BTreeMap::new();
-    for (number, auditor) in survey.auditors.iter().enumerate() {
-        for key in auditor.versions().list(Folder::Snapshots)? {
-            if let Some(id) = snapshot_of(&key)
-                && survey.forgotten.contains_key(&id)
-            {
-                found.entry(id).or_default().insert(number);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Deletes what was recorded now, and of what was recorded earlier all that nothing keeps.
+/// Deletes what every store's logs say is forgotten and nothing keeps, of which the survey was made
+/// after that was recorded: a hold that was placed meanwhile is in it.
 ///
 /// # Errors
 /// If a store cannot be listed.
 pub fn delete(
     survey: &Survey,
-    forgotten: &[SnapshotId],
     now: Timestamp,
     observer: &dyn Observer,
 ) -> Result<(Vec<Deleted>, Vec<Refusal>), Error> {
-    let earlier = leftovers(survey)?;
-    let mut refused = Vec::new();
-    let mut going: BTreeSet<SnapshotId> = forgotten.iter().copied().collect();
-    for id in earlier.into_keys() {
-        let reasons = survey.promises(id, now)?;
-        if reasons.is_empty() {
-            going.insert(id);
-        } else {
-            let told: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            let signer = survey.forgotten.get(&id).map(|said| said.signer.to_string());
-            let detail = format!(
-                "{id} was forgotten by {} and is not deleted: it stays by {}",
-                signer.unwrap_or_default(),
-                told.join(", ")
-            );
-            observer.observe(Event::Warning { code: Code::SnapshotPromised, detail });
-            refused.push((id, reasons));
+    let (mut going, mut refused) = (BTreeSet::new(), Vec::new());
+    for one in leftovers(survey, now)? {
+        let id = one.candidate.id;
+        match survey.lacking(id) {
+            _ if !one.goes() => {
+                let reasons: Vec<String> = one.promises.iter().map(ToString::to_string).collect();
+                let (signer, why) = (one.forgotten.signer, reasons.join(", "));
+                let detail =
+                    format!("{id} was forgotten by {signer} and is not deleted: it stays by {why}");
+                observer.observe(Event::Warning { code: Code::SnapshotPromised, detail });
+                refused.push((id, one.promises));
+            }
+            // It was forgotten by somebody after this run recorded what it found.
+            Some(store) => {
+                let detail = format!("{id} is not deleted: store {store} lacks the event");
+                observer.observe(Event::Warning { code: Code::ForgetWaiting, detail });
+            }
+            None => drop(going.insert(id)),
         }
     }
-    let mut deleted = Vec::new();
-    for number in 0..survey.auditors.len() {
-        deleted.push(delete_in(survey, number, &going, observer)?);
-    }
-    Ok((deleted, refused))
+    let numbers = 0..survey.auditors.len();
+    let deleted = numbers.map(|number| delete_in(survey, number, &going, observer));
+    Ok((deleted.collect::<Result<_, _>>()?, refused))
 }
 
 /// Deletes in one store; what it does not let go is left for the next run.
@@ -112,11 +96,4 @@ fn delete_in(
         }
     }
     Ok(deleted)
-}
-
-const fn snapshot_of(key: &ObjectKey) -> Option<SnapshotId> {
-    match key {
-        ObjectKey::Note(id) | ObjectKey::Body(id) => Some(*id),
-        _ => None,
-    }
 }

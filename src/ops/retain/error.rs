@@ -22,6 +22,18 @@ pub enum RetainError {
         /// Why.
         reasons: Vec<KeepReason>,
     },
+    /// A snapshot was forgotten while a hold was placed on it.
+    #[error(
+        "keep {}: forgotten while the hold was placed, and of {gone_count} of {} no note is left",
+        ids(snapshots),
+        snapshots.len()
+    )]
+    HoldLate {
+        /// The snapshots.
+        snapshots: Vec<SnapshotId>,
+        /// How many of them no store has any more.
+        gone_count: usize,
+    },
     /// The signer may not record it.
     #[error("sign as {signer}: {reason}")]
     Signer {
@@ -68,6 +80,10 @@ fn told(guards: &[Guard]) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
+fn ids(snapshots: &[SnapshotId]) -> String {
+    snapshots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn listed(reasons: &[KeepReason]) -> String {
     reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -77,6 +93,7 @@ impl Coded for RetainError {
         match self {
             Self::Guarded { .. } => Code::RetentionGuarded,
             Self::Promised { .. } => Code::SnapshotPromised,
+            Self::HoldLate { .. } => Code::HoldLate,
             Self::Signer { .. } => Code::SignerRefused,
             Self::Blind { .. } | Self::NoteUnsure { .. } => Code::LedgerBroken,
             Self::Reason { .. } => Code::UsageInvalid,

@@ -99,7 +99,7 @@ pub fn list(survey: &Survey) -> Vec<HoldRow> {
             });
         }
     }
-    for event in survey.distinct_events() {
+    for event in survey.distinct_events().filter(|event| survey.counts(event)) {
         let EventPayload::HoldReleased(said) = &event.payload else { continue };
         let meant = rows.iter_mut().find(|row| {
             (row.snapshot, row.placed_by, row.placed_seq)
@@ -111,17 +111,19 @@ pub fn list(survey: &Survey) -> Vec<HoldRow> {
     rows
 }
 
-/// Places a hold on each of these snapshots.
+/// Places a hold on each of these snapshots, and looks again: whoever forgot one meanwhile may not
+/// have seen it. `again` reads all stores once more.
 ///
 /// # Errors
-/// If the recipients are not the vault's, one is not a snapshot that stands, or a store does not
-/// take an event. What was placed stays placed.
+/// If the recipients are not the vault's, one is not a snapshot that stands, before or after, or a
+/// store does not take an event. What was placed stays placed.
 pub fn place<A: AskPassphrase>(
     survey: &Survey,
     recorder: &mut Recorder,
     snapshots: &[SnapshotId],
     until: Option<Timestamp>,
     reason: &Reason<'_, A>,
+    again: &dyn Fn() -> Result<Survey, Error>,
 ) -> Result<(), Error> {
     check_recipients(survey, reason.recipients)?;
     let mut events = Vec::new();
@@ -130,7 +132,17 @@ pub fn place<A: AskPassphrase>(
         let snapshot = *snapshot;
         events.push(HoldPlaced { snapshot, until, reason_digest, reason_sealed });
     }
-    events.into_iter().try_for_each(|event| recorder.append(EventPayload::HoldPlaced(event)))
+    events.into_iter().try_for_each(|event| recorder.append(EventPayload::HoldPlaced(event)))?;
+    let newer = again()?;
+    let is_late =
+        |id: &SnapshotId| newer.forgotten.contains_key(id) || !newer.notes.contains_key(id);
+    let late: Vec<SnapshotId> = snapshots.iter().copied().filter(is_late).collect();
+    let is_gone = |id: &&SnapshotId| !newer.notes.contains_key(id);
+    let gone_count = late.iter().filter(is_gone).count();
+    match late.is_empty() {
+        true => Ok(()),
+        false => Err(RetainError::HoldLate { snapshots: late, gone_count }.into()),
+    }
 }
 
 /// Releases these holds.

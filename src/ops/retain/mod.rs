@@ -3,12 +3,15 @@
 //! - I4 Every event is in every store before anything is deleted.
 //! - I3 A note goes before its body, so that a crash leaves orphans only.
 //! - I9 Its list stays: until it is pruned it says on what its writer may lean.
-//! - Floor, hold and lock are looked at again before what was recorded earlier is deleted.
+//! - Floor, hold and lock are looked at again between that and the first deletion.
 //! - Packs, trees and segments stay: whatever prunes them starts from what this leaves.
 
+mod chain;
 mod delete;
 mod error;
 pub mod holds;
+mod leftovers;
+mod notes;
 mod sight;
 mod standing;
 mod survey;
@@ -17,6 +20,7 @@ use jiff::Timestamp;
 
 pub use delete::{Deleted, Refusal};
 pub use error::RetainError;
+pub use leftovers::{Leftover, leftovers};
 pub use survey::{Forgotten, Survey};
 
 use super::Error;
@@ -25,7 +29,7 @@ use crate::base::{Code, Event, Observer, SignerId, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use crate::policy::guard::{clock_guard, plan_guards};
-use crate::policy::{Acceptance, Candidate, DropReason, Guard, RetentionPlan, Verdict};
+use crate::policy::{Acceptance, Candidate, Guard, RetentionPlan, Verdict};
 use crate::vault::Writer;
 
 /// Who records what is forgotten.
@@ -138,26 +142,28 @@ pub fn plan(survey: &Survey, wish: Wish<'_>, now: Timestamp) -> Result<Retention
 
 /// Returns what is alarming about a plan or about the clock, if anything would be deleted by it.
 ///
+/// What others recorded goes beside it and passed no guard of theirs that anybody saw, so it counts
+/// as the plan's. `own` is the signer that applies it.
+///
 /// # Errors
-/// If a store cannot be listed.
-pub fn guards(survey: &Survey, plan: &RetentionPlan) -> Result<Vec<Guard>, Error> {
-    let mut guards = plan_guards(plan);
-    if plan.dropped().next().is_some() || !delete::leftovers(survey)?.is_empty() {
+/// If a store does not answer.
+pub fn guards(
+    survey: &Survey,
+    plan: &RetentionPlan,
+    own: Option<SignerId>,
+) -> Result<Vec<Guard>, Error> {
+    let left = leftovers(survey, plan.now())?;
+    let by_others = left.iter().filter(|one| one.is_dropped_by_others(own));
+    let by_others: Vec<Candidate> = by_others.map(|one| one.candidate.clone()).collect();
+    let mut guards = plan_guards(plan, &by_others);
+    if plan.dropped().next().is_some() || !left.is_empty() {
         guards.extend(clock_guard(survey.history.in_force(), survey.known, plan.now()));
     }
     Ok(guards)
 }
 
-/// Returns what earlier runs recorded as forgotten and did not delete everywhere.
-///
-/// # Errors
-/// If a store cannot be listed.
-pub fn unfinished(survey: &Survey) -> Result<Vec<SnapshotId>, Error> {
-    Ok(delete::leftovers(survey)?.into_keys().collect())
-}
-
-/// Applies a plan: records what goes, then deletes it in every store, and whatever earlier runs
-/// recorded.
+/// Applies a plan: records what goes, and what others recorded in some stores only, then looks
+/// again and deletes in every store what nothing keeps. `again` reads all stores once more.
 ///
 /// # Errors
 /// If a guard strikes that was not accepted, or a store does not take an event: nothing was deleted
@@ -168,28 +174,17 @@ pub fn apply(
     wish: Wish<'_>,
     scribe: &mut Scribe,
     accepted: &[Acceptance],
+    again: &dyn Fn() -> Result<Survey, Error>,
     observer: &dyn Observer,
 ) -> Result<Applied, Error> {
-    let guards = guards(survey, plan)?;
+    let guards = guards(survey, plan, Some(scribe.signer()))?;
     let is_open = |guard: &Guard| !accepted.contains(&guard.acceptance());
     let struck: Vec<Guard> = guards.iter().filter(|guard| is_open(guard)).cloned().collect();
     if !struck.is_empty() {
         return Err(RetainError::Guarded { guards: struck }.into());
     }
-    let by = wish.by().to_owned();
-    let event = |(one, reason): (&Candidate, &DropReason)| {
-        let (snapshot, rule, by) = (one.id, reason.to_string(), by.clone());
-        EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by })
-    };
-    let anomaly = guards.iter().find_map(|guard| match guard {
-        Guard::ClockBack { known, now } | Guard::ClockAhead { known, now } => {
-            Some(EventPayload::ClockAnomaly(ClockAnomaly { known: *known, found: *now }))
-        }
-        _ => None,
-    });
-    let events = anomaly.into_iter().chain(plan.dropped().map(event)).collect();
     // I4: the events first, in every store.
-    let waiting = scribe.record(events, observer)?;
+    let waiting = scribe.record(events_of(survey, plan, wish, &guards)?, observer)?;
     let forgotten: Vec<SnapshotId> = plan.dropped().map(|(one, _)| one.id).collect();
     if !waiting.is_empty() {
         for store in &waiting {
@@ -199,15 +194,48 @@ pub fn apply(
         }
         return Ok(Applied { forgotten, waiting, ..Applied::default() });
     }
-    let (deleted, refused) = delete::delete(survey, &forgotten, plan.now(), observer)?;
+    // Whoever placed a hold before the events were there may not have seen them: it is seen here.
+    let newer = again()?;
+    let (deleted, refused) = delete::delete(&newer, plan.now(), observer)?;
     if let Scribe::Host(writer) = scribe {
-        writer.drop_snapshots(&gone(survey, &forgotten, &refused))?;
+        writer.drop_snapshots(&gone(&newer, &refused))?;
     }
     Ok(Applied { forgotten, deleted, waiting, refused })
 }
 
+/// Returns what is to be recorded before anything goes.
+fn events_of(
+    survey: &Survey,
+    plan: &RetentionPlan,
+    wish: Wish<'_>,
+    guards: &[Guard],
+) -> Result<Vec<EventPayload>, Error> {
+    let by = wish.by().to_owned();
+    let event = |snapshot: SnapshotId, rule: String| {
+        let by = by.clone();
+        EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by })
+    };
+    let anomaly = guards.iter().find_map(|guard| match guard {
+        Guard::ClockBack { known, now } | Guard::ClockAhead { known, now } => {
+            Some(EventPayload::ClockAnomaly(ClockAnomaly { known: *known, found: *now }))
+        }
+        _ => None,
+    });
+    let left = leftovers(survey, plan.now())?;
+    // Another signer's event may be in some stores only, and nobody here can give it to the others.
+    let partly = left
+        .iter()
+        .filter(|one| one.goes() && survey.lacking(one.candidate.id).is_some())
+        .map(|one| (one.candidate.id, format!("forgotten by {}", one.forgotten.signer)));
+    let dropped = plan.dropped().map(|(one, reason)| (one.id, reason.to_string()));
+    let forgotten = dropped.chain(partly).map(|(id, rule)| event(id, rule));
+    Ok(anomaly.into_iter().chain(forgotten).collect())
+}
+
 /// Returns every snapshot that is forgotten for good.
-fn gone(survey: &Survey, forgotten: &[SnapshotId], refused: &[Refusal]) -> Vec<SnapshotId> {
-    let all = survey.forgotten.keys().chain(forgotten);
-    all.filter(|id| refused.iter().all(|(other, _)| other != *id)).copied().collect()
+fn gone(survey: &Survey, refused: &[Refusal]) -> Vec<SnapshotId> {
+    let is_gone = |id: &&SnapshotId| {
+        survey.lacking(**id).is_none() && refused.iter().all(|(other, _)| other != *id)
+    };
+    survey.forgotten.keys().filter(is_gone).copied().collect()
 }

@@ -7,12 +7,42 @@ use jiff::Timestamp;
 
 use super::survey::Survey;
 use crate::base::SnapshotId;
+use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::policy::KeepReason;
 use crate::policy::plan::promises;
 
 impl Survey {
+    /// Returns until when any version of an object of a snapshot is locked in any store: what
+    /// somebody put over one, or hid it with, has no lock, and the one below may have.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub fn locked_until(&self, id: SnapshotId) -> Result<Option<Timestamp>, Error> {
+        let mut until = None;
+        for auditor in &self.auditors {
+            for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
+                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
+                if auditor.versions().is_rewritten(key) {
+                    for view in auditor.versions().views(key)? {
+                        until = until.max(view.lock(&key)?.map(|lock| lock.until));
+                    }
+                }
+            }
+        }
+        Ok(until)
+    }
+
+    /// Returns the first store whose own logs do not say that a snapshot is forgotten: while there
+    /// is one, nothing of it may go in any (I4).
+    pub fn lacking(&self, id: SnapshotId) -> Option<&str> {
+        let said = self.forgotten.get(&id);
+        let lacks = |number: &usize| said.is_none_or(|said| !said.stores.contains(number));
+        let number = (0..self.auditors.len()).find(lacks)?;
+        Some(self.auditors[number].store().name())
+    }
+
     /// Returns why a snapshot must stay whatever a ledger says: hold, floor, lock.
     ///
     /// # Errors
@@ -30,9 +60,9 @@ impl Survey {
     /// If a store does not answer.
     pub fn standing(&self, now: Timestamp) -> Result<Vec<&SnapshotNote>, Error> {
         let mut standing = Vec::new();
-        for (id, note) in &self.notes {
+        for (id, notes) in &self.notes {
             if !self.forgotten.contains_key(id) || !self.promises(*id, now)?.is_empty() {
-                standing.push(note);
+                standing.extend(notes);
             }
         }
         Ok(standing)

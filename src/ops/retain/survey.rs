@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::error::RetainError;
+use super::chain;
+use super::notes::{self, Notes};
 use super::sight::check_sight;
-use crate::base::{Coded, Event, Observer, SignerId, SnapshotId};
+use crate::base::{Observer, SignerId, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::event_fields::Outcome;
 use crate::format::ledger::LedgerEvent;
@@ -20,11 +21,10 @@ use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
 use crate::policy::guard::Known;
-use crate::policy::{Candidate, HoldRef, Policy, PolicyHistory};
+use crate::policy::{Candidate, HoldRef, PolicyHistory};
 use crate::store::{self, Listed, Store};
-use crate::vault::auditor::ChainLink;
 use crate::vault::ledger::SignerLog;
-use crate::vault::{self, Auditor, changes, ledger, locking};
+use crate::vault::{Auditor, ledger, locking};
 
 /// Percent of the objects that a verification must have looked at to count as one of all.
 const WHOLE_PERCENT: u8 = 100;
@@ -32,10 +32,20 @@ const WHOLE_PERCENT: u8 = 100;
 /// That a ledger says a snapshot is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Who said so.
+    /// Who said so first.
     pub signer: SignerId,
     /// Under which rule.
     pub rule: String,
+    /// Everybody who said so.
+    pub signers: BTreeSet<SignerId>,
+    /// The numbers of the stores whose own logs say so.
+    pub stores: BTreeSet<usize>,
+}
+
+impl Forgotten {
+    const fn by(signer: SignerId, rule: String) -> Self {
+        Self { signer, rule, signers: BTreeSet::new(), stores: BTreeSet::new() }
+    }
 }
 
 /// What all stores of a vault say of its snapshots.
@@ -48,14 +58,15 @@ pub struct Survey {
     pub history: PolicyHistory,
     /// Every snapshot that stands: its note verifies, and no ledger says that it is forgotten.
     pub candidates: Vec<Candidate>,
-    /// Every note that verifies in any store, also of what is forgotten.
-    pub notes: BTreeMap<SnapshotId, SnapshotNote>,
+    /// Every note that counts, also of what is forgotten.
+    pub notes: Notes,
     /// What a ledger says is forgotten.
     pub forgotten: BTreeMap<SnapshotId, Forgotten>,
     /// What stores and ledgers know of the time.
     pub known: Option<Known>,
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
-    written: BTreeMap<ObjectKey, Timestamp>,
+    verified: BTreeSet<SnapshotId>,
+    written: BTreeMap<ObjectKey, Option<Timestamp>>,
 }
 
 impl Survey {
@@ -65,28 +76,21 @@ impl Survey {
     /// If a store does not answer, the policy is one of a newer program, or a log that may hold a
     /// hold is not whole.
     pub fn read(auditors: Vec<Auditor>, observer: &dyn Observer) -> Result<Self, Error> {
-        let mut logs = Vec::new();
-        for auditor in &auditors {
-            logs.push(read_logs(auditor)?);
-        }
-        let newest = newest_chain(&auditors);
-        let note = &newest.last().ok_or_else(|| no_note(&auditors))?.note;
-        check_newest(&auditors, &logs)?;
-        check_sight(note, &logs)?;
-        let history = history_of(newest)?;
-        let (mut written, mut notes) = (BTreeMap::new(), BTreeMap::new());
-        let mut problems = BTreeMap::new();
+        let newest = chain::newest_of(&auditors)?;
+        // A mirror that lags does not know who was retired, or what was taken from whom.
+        let judge = |auditor: Auditor| auditor.by_chain(newest.clone());
+        let auditors: Vec<Auditor> = auditors.into_iter().map(judge).collect();
+        let logs = auditors.iter().map(read_logs).collect::<Result<Vec<_>, _>>()?;
+        chain::check_recorded(&newest, &logs)?;
+        newest.last().map_or(Ok(()), |link| check_sight(&link.note, &logs))?;
+        let history = chain::history_of(&newest)?;
+        let mut written = BTreeMap::new();
         for auditor in &auditors {
             for folder in [Folder::Snapshots, Folder::Ledger] {
                 add_written(auditor, folder, &mut written)?;
             }
-            let checked = auditor.snapshots()?;
-            for (id, note) in checked.sound {
-                notes.entry(id).or_insert(note);
-            }
-            problems.extend(checked.problems);
         }
-        warn_of(&auditors, problems, &notes, observer)?;
+        let notes = notes::gather(&auditors, &logs, observer)?;
         let mut survey = Self {
             auditors,
             logs,
@@ -96,6 +100,7 @@ impl Survey {
             forgotten: BTreeMap::new(),
             known: None,
             holds: BTreeMap::new(),
+            verified: BTreeSet::new(),
             written,
         };
         survey.take_up();
@@ -107,7 +112,12 @@ impl Survey {
     /// # Panics
     /// Never: a vault without a note is refused.
     pub fn note(&self) -> &VaultNote {
-        &newest_chain(&self.auditors).last().expect("a vault without a note is refused").note
+        self.auditors.first().expect("a vault without a note is refused").note()
+    }
+
+    /// Returns every note that counts, of an id that has several all of them.
+    pub fn signed(&self) -> impl Iterator<Item = &SnapshotNote> {
+        self.notes.values().flatten()
     }
 
     /// Returns the stores, the primary first.
@@ -115,49 +125,30 @@ impl Survey {
         self.auditors.iter().map(|auditor| Arc::clone(auditor.store())).collect()
     }
 
-    /// Takes note of an event that was recorded after the logs were read.
-    pub fn add(&mut self, event: LedgerEvent) {
-        if let EventPayload::SnapshotForgotten(forgotten) = event.payload {
-            let (signer, rule) = (event.signer, forgotten.rule);
-            self.forgotten.insert(forgotten.snapshot, Forgotten { signer, rule });
-            self.candidates.retain(|one| one.id != forgotten.snapshot);
-        }
-    }
-
     /// Returns a snapshot as the plan sees it, also one that is forgotten or whose note is gone.
     pub fn candidate(&self, id: SnapshotId) -> Candidate {
-        let note = self.notes.get(&id);
+        let notes = || self.notes.get(&id).into_iter().flatten();
         let keys = [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)];
-        let time = note.map_or(id.time(), |note| note.time);
         Candidate {
             id,
-            time,
-            observed: keys.iter().find_map(|key| self.written.get(key)).copied().unwrap_or(time),
-            floor: note.and_then(|note| note.floor),
-            keep_tag: note.is_some_and(|note| note.keep_tag),
+            time: notes().map(|note| note.time).max().unwrap_or_else(|| id.time()),
+            observed: keys.iter().find_map(|key| self.written(key)),
+            floor: notes().filter_map(|note| note.floor).max(),
+            keep_tag: notes().any(|note| note.keep_tag),
             holds: self.holds.get(&id).cloned().unwrap_or_default(),
             locked_until: None,
-            is_verified: false,
+            is_verified: self.verified.contains(&id),
         }
     }
 
-    /// Returns when a store first had a note, a list, a body or an event.
+    /// Returns when a store first had a note, a list, a body or an event, if one tells.
     pub fn written(&self, key: &ObjectKey) -> Option<Timestamp> {
-        self.written.get(key).copied()
+        self.written.get(key).copied().flatten()
     }
 
-    /// Returns until when the objects of a snapshot are locked in any store.
-    ///
-    /// # Errors
-    /// If a store does not answer.
-    pub fn locked_until(&self, id: SnapshotId) -> Result<Option<Timestamp>, Error> {
-        let mut until = None;
-        for auditor in &self.auditors {
-            for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
-                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
-            }
-        }
-        Ok(until)
+    /// Tells whether any store has a note, a list, a body or an event.
+    pub fn has(&self, key: &ObjectKey) -> bool {
+        self.written.contains_key(key)
     }
 
     /// Returns until when an event that is put now is locked, in a store that locks.
@@ -184,6 +175,28 @@ impl Survey {
         signers.into_iter().filter_map(longest).flat_map(|log| &log.events)
     }
 
+    /// Returns every event with the number of the store that has it.
+    fn events_by_store(&self) -> impl Iterator<Item = (usize, &LedgerEvent)> {
+        self.logs.iter().enumerate().flat_map(|(number, logs)| {
+            let events = logs.iter().flat_map(|log| &log.events);
+            events.map(move |event| (number, event))
+        })
+    }
+
+    /// Tells whether an event that takes protection away counts. Of a retired signer that takes a
+    /// store that had it before then: whoever has its key now can date an event back, and not when
+    /// a store got it. Every other event counts.
+    pub(super) fn counts(&self, event: &LedgerEvent) -> bool {
+        let takes = matches!(
+            event.payload,
+            EventPayload::SnapshotForgotten(_) | EventPayload::HoldReleased(_)
+        );
+        let delegate = self.note().delegate(event.signer).filter(|_| takes);
+        let Some(retired) = delegate.and_then(|delegate| delegate.retired) else { return true };
+        let key = ObjectKey::LedgerEvent(event.signer, event.seq);
+        self.written(&key).is_some_and(|at| at < retired)
+    }
+
     fn events(&self) -> impl Iterator<Item = &LedgerEvent> {
         self.logs.iter().flatten().flat_map(|log| &log.events)
     }
@@ -192,12 +205,15 @@ impl Survey {
     fn take_up(&mut self) {
         let (mut placed, mut released) = (BTreeMap::new(), BTreeSet::new());
         let mut verified: BTreeSet<SnapshotId> = BTreeSet::new();
-        let mut forgotten = BTreeMap::new();
-        for event in self.events() {
+        let mut forgotten: BTreeMap<SnapshotId, Forgotten> = BTreeMap::new();
+        for (number, event) in self.events_by_store().filter(|(_, event)| self.counts(event)) {
             match &event.payload {
                 EventPayload::SnapshotForgotten(said) => {
-                    let (signer, rule) = (event.signer, said.rule.clone());
-                    forgotten.entry(said.snapshot).or_insert(Forgotten { signer, rule });
+                    let signer = event.signer;
+                    let first = || Forgotten::by(signer, said.rule.clone());
+                    let there = forgotten.entry(said.snapshot).or_insert_with(first);
+                    there.signers.insert(signer);
+                    there.stores.insert(number);
                 }
                 EventPayload::HoldPlaced(said) => {
                     placed.insert((said.snapshot, event.signer, event.seq), said.until);
@@ -208,10 +224,10 @@ impl Survey {
                 _ => verified.extend(self.verified_by(event)),
             }
         }
-        let written = self.written.values().copied();
+        let written = self.written.values().flatten().copied();
         let of_event = |event: &LedgerEvent| {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-            Some((event.time, *self.written.get(&key)?))
+            Some((event.time, self.written(&key)?))
         };
         let accepted = self.events().filter_map(|event| match &event.payload {
             EventPayload::ClockAnomaly(anomaly) => Some((anomaly.known, anomaly.found)),
@@ -224,13 +240,9 @@ impl Survey {
             let hold = HoldRef { placed_by, placed_seq, until };
             self.holds.entry(snapshot).or_default().push(hold);
         }
-        self.forgotten = forgotten;
+        (self.forgotten, self.verified) = (forgotten, verified);
         let standing = self.notes.keys().filter(|id| !self.forgotten.contains_key(id));
-        let candidate = |id: &SnapshotId| Candidate {
-            is_verified: verified.contains(id),
-            ..self.candidate(*id)
-        };
-        self.candidates = standing.map(candidate).collect();
+        self.candidates = standing.map(|id| self.candidate(*id)).collect();
     }
 
     /// Returns the snapshots that an event says are verified to the last byte.
@@ -247,7 +259,7 @@ impl Survey {
                 let older = |note: &&SnapshotNote| note.time <= event.time;
                 match said.scope.snapshot {
                     Some(id) => vec![id],
-                    None => self.notes.values().filter(older).map(|note| note.snapshot).collect(),
+                    None => self.signed().filter(older).map(|note| note.snapshot).collect(),
                 }
             }
             _ => Vec::new(),
@@ -268,56 +280,14 @@ fn read_logs(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
     Ok(logs)
 }
 
-/// Returns the longest chain of vault notes of any store.
-fn newest_chain(auditors: &[Auditor]) -> &[ChainLink] {
-    auditors.iter().map(Auditor::chain).max_by_key(|chain| chain.len()).unwrap_or_default()
-}
-
-fn no_note(auditors: &[Auditor]) -> Error {
-    let names: Vec<&str> = auditors.iter().map(|auditor| auditor.store().name()).collect();
-    vault::Error::NoVaultNote { store: names.join(", ") }.into()
-}
-
-fn history_of(chain: &[ChainLink]) -> Result<PolicyHistory, Error> {
-    let policies = chain.iter().map(|link| Policy::from_json(&link.note.policy));
-    let mut policies = policies.collect::<Result<Vec<_>, _>>()?;
-    let in_force = match policies.pop() {
-        Some(policy) => policy,
-        None => Policy::from_json(&serde_json::Map::new())?,
-    };
-    Ok(PolicyHistory::new(in_force, policies))
-}
-
-/// Refuses a policy that may not be the one in force: a later vault note is there and does not
-/// verify in any store, or a ledger records one that no store has.
-fn check_newest(auditors: &[Auditor], logs: &[Vec<SignerLog>]) -> Result<(), Error> {
-    let chain_len = newest_chain(auditors).len();
-    let longest = || auditors.iter().filter(|auditor| auditor.chain().len() == chain_len);
-    if longest().all(|auditor| !auditor.problems().is_empty())
-        && let Some((key, error)) = longest().flat_map(Auditor::problems).next()
-    {
-        let reason = format!("{key} does not verify: {error}");
-        return Err(RetainError::NoteUnsure { reason }.into());
-    }
-    let events = logs.iter().flatten().flat_map(|log| &log.events);
-    let recorded = events.filter_map(|event| changes::note_of(&event.payload));
-    match recorded.map(|note| note.number).max() {
-        Some(number) if usize::try_from(number).is_ok_and(|number| number > chain_len) => {
-            let reason = format!("a ledger records vault note {number}, and no store has it");
-            Err(RetainError::NoteUnsure { reason }.into())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Adds when a store first had each object of a folder: of several versions the oldest.
 fn add_written(
     auditor: &Auditor,
     folder: Folder,
-    written: &mut BTreeMap<ObjectKey, Timestamp>,
+    written: &mut BTreeMap<ObjectKey, Option<Timestamp>>,
 ) -> Result<(), Error> {
     let store = auditor.store();
-    let mut found: Vec<(ObjectKey, Timestamp)> = Vec::new();
+    let mut found: Vec<(ObjectKey, Option<Timestamp>)> = Vec::new();
     let mut add = |listed| {
         if let Listed::Object(key, stat) = listed {
             found.push((key, stat.modified));
@@ -342,29 +312,14 @@ fn add_written(
         if auditor.versions().is_rewritten(key) {
             let oldest = auditor.versions().views(key)?.into_iter().next();
             let stat = oldest.map(|view| view.stat(&key)).transpose()?.flatten();
-            at = stat.map_or(at, |stat| stat.modified.min(at));
+            at = first(at, stat.and_then(|stat| stat.modified));
         }
-        written.entry(key).and_modify(|there| *there = at.min(*there)).or_insert(at);
+        let there = written.entry(key).or_default();
+        *there = first(*there, at);
     }
     Ok(())
 }
 
-/// Warns of notes that verify in no store: they are in no plan, and stay.
-fn warn_of(
-    auditors: &[Auditor],
-    problems: BTreeMap<ObjectKey, vault::Error>,
-    notes: &BTreeMap<SnapshotId, SnapshotNote>,
-    observer: &dyn Observer,
-) -> Result<(), Error> {
-    for (key, error) in problems {
-        if matches!(key, ObjectKey::Note(id) if notes.contains_key(&id)) {
-            continue;
-        }
-        if auditors.iter().all(|auditor| auditor.damage_of_signed(&error).is_none()) {
-            return Err(error.into());
-        }
-        let detail = format!("{key} is in no plan, and stays: {error}");
-        observer.observe(Event::Warning { code: error.code(), detail });
-    }
-    Ok(())
+fn first(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }

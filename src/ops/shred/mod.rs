@@ -8,7 +8,8 @@
 mod erase;
 mod error;
 mod host;
-mod members;
+pub(in crate::ops) mod members;
+mod unseen;
 
 use std::collections::BTreeSet;
 
@@ -48,12 +49,17 @@ pub const VERSIONS_UNSEEN: (&str, &str) =
 pub const FOREIGN_LEFT: (&str, &str) =
     ("foreign-names", "files of other names that lie where the key files were");
 
+/// What is not covered where a ledger names stores that were not given.
+pub const STORES_UNSEEN: (&str, &str) =
+    ("unseen-stores", "stores that a ledger names and that were not given by that name");
+
 /// What shredding a generation would do; only [`plan`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShredPlan {
     generation: GenerationId,
     revs: BTreeSet<u32>,
     segments: BTreeSet<SnapshotId>,
+    unseen: BTreeSet<String>,
     unclear_count: u64,
     snapshot_count: u64,
     is_recorded: bool,
@@ -75,6 +81,11 @@ impl ShredPlan {
     /// Returns how many segments of it are in any store.
     pub fn segment_count(&self) -> usize {
         self.segments.len()
+    }
+
+    /// Returns the stores that a ledger names and that were not given: nothing there is erased.
+    pub const fn unseen(&self) -> &BTreeSet<String> {
+        &self.unseen
     }
 
     /// Returns how many segments may be of it, and stay.
@@ -138,7 +149,7 @@ pub struct Shredded {
 /// # Errors
 /// If it is not closed everywhere, a snapshot of it must stay, or a store does not answer.
 pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Error> {
-    let members = Members::gather(survey.notes.values(), survey.logs.iter().flatten());
+    let members = Members::gather(survey.signed(), survey.logs.iter().flatten());
     let generation = choose(&members, text)?;
     check_closed(survey, generation)?;
     let snapshots = members.of(generation);
@@ -166,6 +177,7 @@ pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Er
         generation,
         revs,
         segments,
+        unseen: unseen::unseen(survey),
         unclear_count: unclear,
         snapshot_count: snapshots.len() as u64,
         is_recorded: is_recorded_everywhere(survey, generation),
@@ -217,7 +229,7 @@ pub fn apply(
     }
     // Whoever placed a hold since then has placed it in time.
     let newer = again()?;
-    let members = Members::gather(newer.notes.values(), newer.logs.iter().flatten());
+    let members = Members::gather(newer.signed(), newer.logs.iter().flatten());
     check_unneeded(&newer, plan.generation, &members.of(plan.generation), plan.now)?;
     let mut stores = Vec::new();
     for auditor in &survey.auditors {
@@ -231,7 +243,7 @@ pub fn apply(
         }
         return Ok(Shredded { stores, certificate: None });
     }
-    let certificate = certificate_of(&stores);
+    let certificate = certificate_of(&stores, &plan.unseen);
     recorder.append(event_of(survey, plan, Some(certificate.clone())))?;
     Ok(Shredded { stores, certificate: Some(certificate) })
 }
@@ -273,7 +285,6 @@ fn check_unneeded(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut needed = Vec::new();
-    let forgotten = forgotten_by_store(survey);
     for id in snapshots {
         let promises = survey.promises(*id, now)?;
         if !promises.is_empty() {
@@ -281,7 +292,7 @@ fn check_unneeded(
             needed.push((*id, format!("stays by {}", told.join(", "))));
         } else if !survey.forgotten.contains_key(id) {
             needed.push((*id, "is not forgotten".to_owned()));
-        } else if let Some((store, _)) = forgotten.iter().find(|(_, all)| !all.contains(id)) {
+        } else if let Some(store) = survey.lacking(*id) {
             needed.push((*id, format!("is not forgotten in the ledgers of store {store}")));
         }
     }
@@ -289,20 +300,6 @@ fn check_unneeded(
         true => Ok(()),
         false => Err(ShredError::Needed { generation, snapshots: needed }.into()),
     }
-}
-
-/// Returns, for each store, what its own logs say is forgotten (I4).
-fn forgotten_by_store(survey: &Survey) -> Vec<(String, BTreeSet<SnapshotId>)> {
-    let of = |logs: &Vec<SignerLog>| {
-        let events = logs.iter().flat_map(|log| &log.events);
-        let forgotten = events.filter_map(|event| match &event.payload {
-            EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
-            _ => None,
-        });
-        forgotten.collect()
-    };
-    let stores = survey.auditors.iter().zip(&survey.logs);
-    stores.map(|(auditor, logs)| (auditor.store().name().to_owned(), of(logs))).collect()
 }
 
 /// Tells whether the logs of every store say that a generation is shredded (I4).
@@ -353,7 +350,7 @@ fn event_of(
     })
 }
 
-fn certificate_of(stores: &[StoreShredded]) -> ShredCertificate {
+fn certificate_of(stores: &[StoreShredded], unseen: &BTreeSet<String>) -> ShredCertificate {
     let seen = stores.iter().map(|store| SeenEmpty {
         store: store.store.clone(),
         sight: store.sight.unwrap_or(Sight::Newest).name().to_owned(),
@@ -364,6 +361,8 @@ fn certificate_of(stores: &[StoreShredded]) -> ShredCertificate {
     let is_mixed = stores.iter().any(|store| !store.foreign.is_empty());
     let more = is_short.then_some(VERSIONS_UNSEEN).into_iter();
     let more = more.chain(is_mixed.then_some(FOREIGN_LEFT));
+    let more = more.chain((!unseen.is_empty()).then_some(STORES_UNSEEN));
     let not_covered = NOT_COVERED.into_iter().chain(more).map(|(word, _)| word.to_owned());
-    ShredCertificate { stores: seen.collect(), not_covered: not_covered.collect() }
+    let unseen = unseen.iter().cloned().collect();
+    ShredCertificate { stores: seen.collect(), not_covered: not_covered.collect(), unseen }
 }

@@ -74,7 +74,8 @@ impl Pack {
             Readiness::Thawing => State::UnderWay,
             Readiness::Thawed(_) | Readiness::Frozen | Readiness::Unsaid => State::Frozen,
         };
-        Self { key, state, class: stat.class, len: stat.len, modified: stat.modified, view }
+        let modified = stat.modified.unwrap_or(now);
+        Self { key, state, class: stat.class, len: stat.len, modified, view }
     }
 
     /// Tells whether reading it fails before it is thawed.

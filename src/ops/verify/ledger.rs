@@ -27,6 +27,8 @@ pub struct Checked {
     pub shredded: BTreeSet<GenerationId>,
     /// What ledgers say was deleted.
     pub deleted: books::Deleted,
+    /// The snapshots that a ledger says are forgotten.
+    pub forgotten: BTreeSet<SnapshotId>,
 }
 
 /// Checks notes and ledgers.
@@ -67,7 +69,8 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
-    Ok(Checked { heads, notes: checked.sound, shredded, deleted })
+    let forgotten = said.forgotten;
+    Ok(Checked { heads, notes: checked.sound, shredded, deleted, forgotten })
 }
 
 /// What the ledgers say that the notes must agree with.

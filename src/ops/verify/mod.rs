@@ -248,7 +248,9 @@ struct Scope {
     notes: BTreeMap<SnapshotId, SnapshotNote>,
     /// Generations whose files are gone because a ledger says so.
     shredded: BTreeSet<GenerationId>,
-    /// Every pack and tree object that their lists name.
+    /// Snapshots that a ledger says are forgotten: what their lists name waits to be pruned.
+    forgotten: BTreeSet<SnapshotId>,
+    /// Every pack and tree object that the lists of `notes` name.
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
@@ -287,11 +289,11 @@ pub fn verify(
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
     let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, deleted } = checked;
+    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, needed, lists: BTreeMap::new() };
+    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
     stored::read_lists(auditor, &mut scope, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {

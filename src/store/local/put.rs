@@ -41,7 +41,8 @@ impl LocalStore {
         let checksum = self.name_staged(staged, key, digest, &target)?;
         target.sync().map_err(|error| self.failed("sync", target.path(), error))?;
         let stat = self.look(key, &target)?.ok_or_else(|| self.missing(key))?;
-        Ok(Receipt { time: stat.modified, version_id: None, checksum })
+        let time = stat.modified.unwrap_or_default();
+        Ok(Receipt { time, version_id: None, checksum })
     }
 
     /// Moves what has an object's name to a free one beside it that readers pass over.

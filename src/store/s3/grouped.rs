@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
-use jiff::Timestamp;
-
 use super::S3Store;
 use super::list::{EMPTY_PAGES_MAX, Repeats, grows, is_unlisted, name_of, not_turning};
 use super::said::Failure;
@@ -40,7 +38,7 @@ impl S3Store {
 /// What is known of one name.
 #[derive(Default)]
 struct Group {
-    newest: Option<(Timestamp, Stat)>,
+    newest: Option<Stat>,
     version_count: u64,
     is_hidden: bool,
 }
@@ -85,8 +83,8 @@ impl GroupedPages {
                 let (group, stat) = (self.groups.entry(full.to_owned()), stat_of(version));
                 let group = group.or_default();
                 group.version_count += 1;
-                if group.newest.is_none_or(|(time, _)| time < stat.modified) {
-                    group.newest = Some((stat.modified, stat));
+                if group.newest.is_none_or(|newest| newest.modified < stat.modified) {
+                    group.newest = Some(stat);
                 }
             }
             for marker in page.delete_markers() {
@@ -119,7 +117,7 @@ impl GroupedPages {
         let unfinished = unfinished.and_then(|key| self.groups.remove_entry(key));
         for (full, group) in std::mem::take(&mut self.groups) {
             // Nothing but delete markers is nothing.
-            let Some((_, stat)) = group.newest else { continue };
+            let Some(stat) = group.newest else { continue };
             let Some(listed) = name_of(&self.store, &full, stat) else { continue };
             let Group { version_count, is_hidden, .. } = group;
             self.rows.push_back(Versioned { listed, version_count, is_hidden });

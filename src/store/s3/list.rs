@@ -159,7 +159,7 @@ fn listed(store: &S3Store, object: &Object) -> Option<Listed> {
     let class = class.and_then(StorageClass::parse).unwrap_or_default();
     let stat = Stat {
         len: object.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
-        modified: object.last_modified().and_then(time_of).unwrap_or_default(),
+        modified: object.last_modified().and_then(time_of),
         class,
         readiness: readiness_of(class, object.restore_status()),
         checksum: None,

@@ -138,7 +138,7 @@ impl S3Store {
         let time = match tap.seen().date {
             Some(time) => time,
             None => match self.head(key) {
-                Ok(Some(stat)) => stat.modified,
+                Ok(Some(stat)) => stat.modified.unwrap_or_else(|| SystemClock.now()),
                 Ok(None) => return Err(self.inner.not_s3(call, "what was put is not there")),
                 // It is stored all the same: this host's clock dates it.
                 Err(Error::Denied { .. }) => SystemClock.now(),
@@ -162,7 +162,8 @@ impl S3Store {
         };
         match seen {
             Some(stat) if stat.checksum == Some(*digest) => {
-                Ok(Receipt { time: stat.modified, version_id: None, checksum: stat.checksum })
+                let time = stat.modified.unwrap_or_else(|| SystemClock.now());
+                Ok(Receipt { time, version_id: None, checksum: stat.checksum })
             }
             _ => Err(self.exists(key)),
         }

@@ -285,7 +285,7 @@ impl Read for Stream {
 
 fn stat_of(output: &HeadObjectOutput) -> Stat {
     let len = output.content_length().and_then(|len| u64::try_from(len).ok()).unwrap_or(0);
-    let modified = output.last_modified().and_then(time_of).unwrap_or_default();
+    let modified = output.last_modified().and_then(time_of);
     let class = output.storage_class().map(|class| class.as_str());
     let class = class.and_then(StorageClass::parse).unwrap_or_default();
     let mode = output.object_lock_mode().and_then(mode_of);

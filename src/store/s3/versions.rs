@@ -194,7 +194,7 @@ pub fn stat_of(version: &ObjectVersion) -> Stat {
     let class = class.and_then(StorageClass::parse).unwrap_or_default();
     Stat {
         len: version.size().and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
-        modified: version.last_modified().and_then(time_of).unwrap_or_default(),
+        modified: version.last_modified().and_then(time_of),
         class,
         readiness: readiness_of(class, version.restore_status()),
         checksum: None,

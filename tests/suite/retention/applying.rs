@@ -72,8 +72,8 @@ fn what_goes_is_recorded_in_every_store_and_then_deleted_note_first() {
     }
     assert_eq!(dropped(&bench), [], "nothing is left to do");
     assert!(bench.vault.verify(Level::Contents).findings.is_empty());
-    let unfinished = retain::unfinished(&bench.survey(&bench.vault.stores).unwrap()).unwrap();
-    assert_eq!(unfinished, []);
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    assert_eq!(retain::leftovers(&survey, bench.vault.clock.now()).unwrap(), []);
 }
 
 /// F-16
@@ -365,7 +365,8 @@ fn a_host_that_was_given_it_forgets_by_its_own_journal() {
     let survey = bench.survey(&bench.vault.stores).unwrap();
     let plan = retain::plan(&survey, Wish::Policy, bench.vault.clock.now()).unwrap();
     let (mut scribe, observer) = (Scribe::Host(Box::new(writer)), bench.vault.events.as_ref());
-    let applied = retain::apply(&survey, &plan, Wish::Policy, &mut scribe, &[], observer).unwrap();
+    let (wish, again) = (Wish::Policy, || bench.survey(&bench.vault.stores));
+    let applied = retain::apply(&survey, &plan, wish, &mut scribe, &[], &again, observer).unwrap();
     assert_eq!(applied.forgotten.len(), 1);
     drop(scribe);
     for store in &bench.vault.stores {

@@ -7,15 +7,18 @@ use std::sync::{Arc, OnceLock};
 use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::event::{EventKind, EventPayload};
+use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::manifest::Payload;
 use idswyft_vault::ops::desk::Desk;
 use idswyft_vault::ops::recorder::{KeptFile, Recorder, check_delegated};
 use idswyft_vault::ops::retain::{self, Applied, Scribe, Survey, Wish};
 use idswyft_vault::ops::{self, signers};
 use idswyft_vault::policy::{Acceptance, RetentionPlan};
 use idswyft_vault::store::{Content, Listed, MemoryStore, Store};
+use idswyft_vault::vault::journal::Journal;
 use idswyft_vault::vault::{Auditor, ledger};
 use jiff::Timestamp;
 
@@ -133,18 +136,18 @@ impl Bench {
         key: SigningKey,
         kept: KeptFile,
     ) -> Result<Applied, ops::Error> {
-        let mut survey = self.survey(stores)?;
+        let survey = self.survey(stores)?;
         check_delegated(survey.note(), key.signer_id(), EventKind::SnapshotForgotten)?;
         let now = self.vault.clock.now();
         let until = survey.event_locked_until(now)?;
-        let (stores, outside) = (survey.stores(), self.vault.outside());
-        let (recorder, completed) =
-            Recorder::open(key, stores, &survey.logs, until, Box::new(kept), &outside)?;
-        completed.into_iter().for_each(|event| survey.add(event));
+        let outside = self.vault.outside();
+        let (recorder, _) =
+            Recorder::open(key, survey.stores(), &survey.logs, until, Box::new(kept), &outside)?;
+        let survey = self.survey(stores)?;
         let plan = retain::plan(&survey, wish, now)?;
         let mut scribe = Scribe::Own(Box::new(recorder));
-        let observer = self.vault.events.as_ref();
-        retain::apply(&survey, &plan, wish, &mut scribe, accepted, observer)
+        let (observer, again) = (self.vault.events.as_ref(), || self.survey(stores));
+        retain::apply(&survey, &plan, wish, &mut scribe, accepted, &again, observer)
     }
 
     /// Applies the policy as the janitor does.
@@ -158,6 +161,26 @@ impl Bench {
         let kept = desk.operator.append_kept(event, |_| Ok::<(), std::convert::Infallible>(()));
         kept.unwrap().unwrap();
         desk.settle(self.vault.events.as_ref()).unwrap();
+    }
+
+    /// Puts the first event of the janitor's log into stores, whatever its time, as whoever has the
+    /// janitor's key can.
+    pub fn forge(&self, stores: &[Arc<dyn Store>], time: Timestamp, payload: EventPayload) {
+        let (vault, signer) = (self.vault.report.vault, self.janitor.signer_id());
+        let event = LedgerEvent { vault, signer, seq: 0, time, payload, seen: Vec::new() };
+        let leaf = event.compose().unwrap();
+        let checkpoint = Journal::empty().append_leaf(&self.janitor, vault, &leaf).unwrap();
+        let Payload::Bytes(checkpoint) = checkpoint.payload else {
+            panic!("a checkpoint is bytes")
+        };
+        for store in stores {
+            for (key, bytes) in [
+                (ObjectKey::LedgerEvent(signer, 0), &leaf),
+                (ObjectKey::LedgerCheckpoint(signer, 0), &checkpoint),
+            ] {
+                store.put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
+            }
+        }
     }
 
     /// Returns the snapshots that a ledger of a store says are forgotten, as often as it says so.
@@ -208,7 +231,7 @@ pub fn copy_of(store: &Arc<dyn Store>, now: Timestamp) -> Arc<dyn Store> {
     for folder in Folder::ALL {
         for listed in store.list(folder).unwrap() {
             if let Listed::Object(key, stat) = listed.unwrap() {
-                clock.0.store(stat.modified.as_second(), Ordering::SeqCst);
+                clock.0.store(stat.modified.unwrap().as_second(), Ordering::SeqCst);
                 let bytes = store.get(&key, stat.len).unwrap();
                 copy.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
             }

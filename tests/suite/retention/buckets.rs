@@ -40,6 +40,20 @@ fn what_a_store_locks_stays_until_the_lock_has_passed_and_then_goes_in_every_ver
     assert!(store.versions(&ObjectKey::Note(gone)).unwrap().is_empty());
 }
 
+/// F-15 F-29
+#[test]
+fn what_is_locked_below_something_that_has_no_lock_stays() {
+    let (bench, bucket) = bench("keep_last = 1", 2, Some(LockMode::Compliance));
+    let locked = bench.plan().planned()[0].candidate.id;
+    bucket.plant(&ObjectKey::List(locked).to_string(), b"something else");
+    bucket.hide(&ObjectKey::Note(locked).to_string());
+    bucket.hide(&ObjectKey::Body(locked).to_string());
+    let plan = bench.plan();
+    let Verdict::Keep(reasons) = &plan.planned()[0].verdict else { panic!("{plan:?}") };
+    assert!(matches!(reasons[..], [KeepReason::Locked { .. }]), "{reasons:?}");
+    assert_eq!(bench.apply(&ALL).unwrap().forgotten, []);
+}
+
 /// F-3
 #[test]
 fn what_somebody_put_over_a_note_or_hid_it_with_changes_no_verdict() {

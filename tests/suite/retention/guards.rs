@@ -73,7 +73,7 @@ fn months(count: i8) -> Vec<Candidate> {
 
 fn guards(text: &str, all: Vec<Candidate>) -> Vec<Guard> {
     let plan = RetentionPlan::make(&only(policy(text)), all, at("2026-09-02T00:00:00Z"));
-    plan_guards(&plan)
+    plan_guards(&plan, &[])
 }
 
 /// F-14

@@ -1,5 +1,7 @@
 //! Legal holds: who may place and end them, and that their reasons are sealed.
 
+use std::sync::Arc;
+
 use idswyft_vault::base::{Code, Coded, Digest, SnapshotId, SystemEntropy};
 use idswyft_vault::crypto::identity::{DataIdentities, NewIdentity, NoPassphrase};
 use idswyft_vault::crypto::recipient::DataRecipients;
@@ -7,30 +9,38 @@ use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventPayload};
 use idswyft_vault::format::event_fields::HoldReleased;
-use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::ops::recorder::{KeptFile, Recorder, check_delegated};
 use idswyft_vault::ops::retain::Survey;
 use idswyft_vault::ops::retain::holds::{self, HoldRow, Reason};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::ops::{self, signers};
-use idswyft_vault::store::Content;
-use idswyft_vault::vault::journal::Journal;
+use idswyft_vault::store::Store;
 use jiff::Timestamp;
 
 use super::at;
 use super::bench::{ALL, Bench};
 use crate::support::sha256;
 
-const WORDS: &str = "case 12/26, Müller";
+pub const WORDS: &str = "case 12/26, Müller";
 
 /// Opens the vault as a signer that may say something of a kind.
-fn open(
+pub fn open(
     bench: &Bench,
     key: &SigningKey,
     kind: EventKind,
 ) -> Result<(Survey, Recorder), ops::Error> {
-    let survey = bench.survey(&bench.vault.stores)?;
+    open_in(bench, &bench.vault.stores, key, kind)
+}
+
+/// Opens these stores as a signer that may say something of a kind.
+pub fn open_in(
+    bench: &Bench,
+    stores: &[Arc<dyn Store>],
+    key: &SigningKey,
+    kind: EventKind,
+) -> Result<(Survey, Recorder), ops::Error> {
+    let survey = bench.survey(stores)?;
     check_delegated(survey.note(), key.signer_id(), kind)?;
     let kept = KeptFile::new(&bench.vault.path("signer"), key.signer_id());
     let key = SigningKey::from_secret_text(&key.to_secret_text()).unwrap();
@@ -39,19 +49,21 @@ fn open(
     Ok((survey, recorder))
 }
 
-fn recipients(bench: &Bench) -> DataRecipients {
+pub fn recipients(bench: &Bench) -> DataRecipients {
     DataRecipients::parse(&[&bench.vault.recipient]).unwrap()
 }
 
-fn reason<'a>(text: &'a str, recipients: &'a DataRecipients) -> Reason<'a, NoPassphrase> {
+pub fn reason<'a>(text: &'a str, recipients: &'a DataRecipients) -> Reason<'a, NoPassphrase> {
     Reason { text, recipients, ask: &NoPassphrase, entropy: &SystemEntropy }
 }
 
-fn operator(bench: &Bench) -> SigningKey {
+/// Returns the operator's key.
+pub fn operator(bench: &Bench) -> SigningKey {
     bench.desk().kit.root(&bench.vault.identities()).unwrap().operator_signer()
 }
 
-fn place(
+/// Places a hold on a snapshot.
+pub fn place(
     bench: &Bench,
     key: &SigningKey,
     snapshot: SnapshotId,
@@ -59,14 +71,24 @@ fn place(
 ) -> Result<(), ops::Error> {
     let (survey, mut recorder) = open(bench, key, EventKind::HoldPlaced)?;
     let recipients = recipients(bench);
-    holds::place(&survey, &mut recorder, &[snapshot], until, &reason(WORDS, &recipients))
+    let (reason, again) = (reason(WORDS, &recipients), || bench.survey(&bench.vault.stores));
+    holds::place(&survey, &mut recorder, &[snapshot], until, &reason, &again)
 }
 
-fn rows(bench: &Bench) -> Vec<HoldRow> {
+/// Ends a hold.
+pub fn release(bench: &Bench, key: &SigningKey, row: HoldRow) {
+    let (survey, mut recorder) = open(bench, key, EventKind::HoldReleased).unwrap();
+    let recipients = recipients(bench);
+    holds::release(&survey, &mut recorder, &[row], &reason("settled", &recipients)).unwrap();
+}
+
+/// Returns every hold that was ever placed.
+pub fn rows(bench: &Bench) -> Vec<HoldRow> {
     holds::list(&bench.survey(&bench.vault.stores).unwrap())
 }
 
-fn first(bench: &Bench) -> SnapshotId {
+/// Returns the oldest snapshot.
+pub fn first(bench: &Bench) -> SnapshotId {
     bench.plan().planned()[0].candidate.id
 }
 
@@ -85,14 +107,9 @@ fn a_hold_keeps_until_the_operator_releases_it() {
     assert!(!goes(&bench, id));
     bench.apply(&ALL).unwrap();
     assert_eq!(first(&bench), id);
-    let released = |row: HoldRow| {
-        let (survey, mut recorder) = open(&bench, &key, EventKind::HoldReleased).unwrap();
-        let recipients = recipients(&bench);
-        holds::release(&survey, &mut recorder, &[row], &reason("settled", &recipients)).unwrap();
-    };
-    released(rows(&bench).remove(0));
+    release(&bench, &key, rows(&bench).remove(0));
     assert!(!goes(&bench, id), "the other one still counts");
-    released(rows(&bench).remove(1));
+    release(&bench, &key, rows(&bench).remove(1));
     assert!(goes(&bench, id));
     assert!(rows(&bench).iter().all(|row| row.released.is_some()));
     assert!(bench.vault.verify(Level::Ledger).findings.is_empty());
@@ -120,28 +137,8 @@ fn a_release_by_who_may_not_is_a_finding_and_ends_nothing() {
     let (reason_digest, reason_sealed) = (Digest::from_bytes([3; 32]), "eA==".to_owned());
     let HoldRow { snapshot, placed_by, placed_seq, .. } = row;
     let released = HoldReleased { snapshot, placed_by, placed_seq, reason_digest, reason_sealed };
-    let event = LedgerEvent {
-        vault: bench.vault.report.vault,
-        signer: bench.janitor.signer_id(),
-        seq: 0,
-        time: bench.plan().now(),
-        payload: EventPayload::HoldReleased(released),
-        seen: Vec::new(),
-    };
-    let leaf = event.compose().unwrap();
-    let checkpoint =
-        Journal::empty().append_leaf(&bench.janitor, bench.vault.report.vault, &leaf).unwrap();
-    let idswyft_vault::manifest::Payload::Bytes(checkpoint) = checkpoint.payload else {
-        panic!("a checkpoint is bytes")
-    };
-    for store in &bench.vault.stores {
-        for (key, bytes) in [
-            (ObjectKey::LedgerEvent(event.signer, 0), &leaf),
-            (ObjectKey::LedgerCheckpoint(event.signer, 0), &checkpoint),
-        ] {
-            store.put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
-        }
-    }
+    let event = EventPayload::HoldReleased(released);
+    bench.forge(&bench.vault.stores, bench.plan().now(), event);
     let found = bench.vault.verify(Level::Ledger).findings;
     assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), [Code::SignerNotDelegated]);
     assert!(!goes(&bench, id));
@@ -198,14 +195,17 @@ fn a_reason_is_sealed_to_the_vaults_recipients_or_not_at_all() {
     let (survey, mut recorder) = open(&bench, &key, EventKind::HoldPlaced).unwrap();
     let stranger = NewIdentity::generate(Timestamp::UNIX_EPOCH).recipient;
     let stranger = DataRecipients::parse(&[stranger]).unwrap();
-    let refused =
-        holds::place(&survey, &mut recorder, &[id], None, &reason(WORDS, &stranger)).unwrap_err();
-    assert_eq!(refused.code(), Code::RecipientsRefused);
+    let again = || bench.survey(&bench.vault.stores);
+    let mut refused = |text: &str, to: &DataRecipients| {
+        let reason = reason(text, to);
+        holds::place(&survey, &mut recorder, &[id], None, &reason, &again).unwrap_err()
+    };
+    let refused_to = refused(WORDS, &stranger);
+    assert_eq!(refused_to.code(), Code::RecipientsRefused);
     let own = recipients(&bench);
     let long = "x".repeat(holds::REASON_LEN_MAX + 1);
     for text in ["", " \n", &long] {
-        let refused = holds::place(&survey, &mut recorder, &[id], None, &reason(text, &own));
-        assert_eq!(refused.unwrap_err().code(), Code::UsageInvalid);
+        assert_eq!(refused(text, &own).code(), Code::UsageInvalid);
     }
     assert!(rows(&bench).is_empty());
 }

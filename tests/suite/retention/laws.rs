@@ -1,7 +1,7 @@
 //! What holds of every plan, whatever the policy and the snapshots.
 
 use idswyft_vault::policy::{
-    Candidate, KeepReason, Policy, PolicyFields, PolicyHistory, RetentionPlan, Verdict,
+    Candidate, DropReason, KeepReason, Policy, PolicyFields, PolicyHistory, RetentionPlan, Verdict,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::{
@@ -56,7 +56,12 @@ fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {
             |(number, (hours, off, [held, tag, locked, floor])): (u8, (i64, i64, [bool; 4]))| {
                 let time = Timestamp::from_second(NOW - hours * 3600).unwrap();
                 let mut one = candidate(time, number);
-                one.observed = Timestamp::from_second(NOW - hours * 3600 + off).unwrap();
+                one.observed = match off {
+                    // No store tells a time, or one without a clock does.
+                    off if off > 3 * DAY => None,
+                    off if off < -3 * DAY => Some(Timestamp::UNIX_EPOCH),
+                    off => Some(Timestamp::from_second(NOW - hours * 3600 + off).unwrap()),
+                };
                 one.keep_tag = tag;
                 one.is_verified = tag && floor;
                 if held && tag && locked {
@@ -79,7 +84,7 @@ fn history(policy: Policy, earlier: Policy) -> PolicyHistory {
 }
 
 proptest! {
-    /// F-5 F-7
+    /// F-5 F-7 F-28
     #[test]
     fn nothing_goes_before_its_floor_or_under_a_hold_or_a_lock(
         policy in any_policy(), earlier in any_policy(), all in any_candidates()
@@ -90,13 +95,17 @@ proptest! {
             RetentionPlan::make(&history, all.clone(), now()),
             RetentionPlan::forget(&history, all.clone(), &named, now()),
         ] {
-            for (one, _) in plan.dropped() {
+            for (one, reason) in plan.dropped() {
                 prop_assert!(one.holds.is_empty());
                 prop_assert!(one.locked_until.is_none_or(|until| until <= now()));
                 prop_assert!(history.floor_of(one, now()).is_none_or(|floor| floor <= now()));
-                let begins = if one.is_counted(now()) { one.time } else { one.observed };
-                let floor = history.in_force().floor_at(begins);
-                prop_assert!(floor.is_none_or(|floor| floor <= now()));
+                // Whatever its store says: no snapshot here is dated in the future.
+                let floor = history.in_force().floor_at(one.time);
+                prop_assert!(floor.is_none_or(|floor| floor <= now()), "{one:?}");
+                let ceiling = history.in_force().ceiling_at(one.time);
+                let is_old = ceiling.is_none_or(|ceiling| ceiling <= now());
+                let is_by_ceiling = matches!(reason, DropReason::Ceiling { .. });
+                prop_assert!(is_old || !is_by_ceiling, "{one:?}");
             }
         }
     }
@@ -111,7 +120,7 @@ proptest! {
         let before = verdicts(&RetentionPlan::make(&history, all.clone(), now()));
         let mut planted = candidate(Timestamp::from_second(time).unwrap(), 250);
         let observed = if sooner { time - off } else { time + off };
-        planted.observed = Timestamp::from_second(observed).unwrap();
+        planted.observed = Some(Timestamp::from_second(observed).unwrap());
         let id = planted.id;
         let more: Vec<_> = all.into_iter().chain([planted]).collect();
         let mut after = verdicts(&RetentionPlan::make(&history, more, now()));

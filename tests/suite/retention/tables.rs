@@ -3,13 +3,14 @@
 //! A row is a time, what is special about it, and after `|` the verdict. `seen=` is when a store
 //! first had it, else it had it at once.
 
+use idswyft_vault::base::SnapshotId;
 use idswyft_vault::policy::{Candidate, PolicyHistory, RetentionPlan};
 use jiff::Timestamp;
 
 use super::{at, candidate, hold, only, policy, text_of};
 
 /// Compares a table with the plan of what is in it.
-fn check(policy_text: &str, now: &str, rows: &str) {
+pub fn check(policy_text: &str, now: &str, rows: &str) {
     check_with(&only(policy(policy_text)), now, rows);
 }
 
@@ -41,13 +42,16 @@ fn read(head: &str, number: u8) -> Candidate {
     for word in words {
         let value = |name: &str| word.strip_prefix(name).map(at) as Option<Timestamp>;
         if let Some(observed) = value("seen=") {
-            one.observed = observed;
+            one.observed = Some(observed);
         } else if let Some(floor) = value("floor=") {
             one.floor = Some(floor);
         } else if let Some(until) = value("locked=") {
             one.locked_until = Some(until);
+        } else if let Some(time) = value("id=") {
+            one.id = SnapshotId::new(time, [0, 0, 0, number]);
         } else {
             match word {
+                "unseen" => one.observed = None,
                 "hold" => one.holds.push(hold()),
                 "tag" => one.keep_tag = true,
                 _ => panic!("{word}"),
