@@ -31,7 +31,7 @@ codes! {
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
     /// A record is dated before what it must follow.
-    RecordBackdated = "record-backdated", Damaged, 4, "usual after a wrong clock; else ask its signer";
+    RecordBackdated = "record-backdated", Damaged, 4, "a clock went wrong; else ask its signer";
     /// A snapshot was forgotten before its floor or under a hold.
     ForgottenEarly = "forgotten-early", Damaged, 1, "retire its signer; `repair` from a mirror";
     /// What a ledger says was deleted is needed.

@@ -3,7 +3,7 @@
 //!
 //! - No log may be shorter than, or other than, what another one quotes of it.
 //! - No record may be dated before what it follows, unless a clock is known to have been wrong.
-//! - What was forgotten had reached its floor and was under no hold; what was deleted, nobody needs.
+//! - What was forgotten was past its floor and under no hold; what was deleted, nobody needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
