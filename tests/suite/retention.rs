@@ -14,6 +14,7 @@ mod laws;
 mod leftovers;
 mod legal;
 mod locks;
+mod logs;
 mod policies;
 mod races;
 mod shredding;

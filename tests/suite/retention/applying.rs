@@ -10,7 +10,6 @@ use idswyft_vault::format::event_fields::{
     Drilled, DrilledResult, HoldPlaced, HoldReleased, Outcome, SnapshotForgotten,
 };
 use idswyft_vault::format::ledger::LedgerEvent;
-use idswyft_vault::ops::desk::Desk;
 use idswyft_vault::ops::recorder::KeptFile;
 use idswyft_vault::ops::retain::{self, Scribe, Wish};
 use idswyft_vault::ops::signers;
@@ -268,72 +267,6 @@ fn an_event_that_somebody_planted_behind_the_janitors_log_is_never_signed() {
     assert!(there(&bench.vault.stores[1]).iter().all(|ids| ids.len() == 2));
     let checkpoint = ObjectKey::LedgerCheckpoint(signer, 0);
     assert!(bench.vault.stores.iter().all(|store| store.stat(&checkpoint).unwrap().is_none()));
-}
-
-/// F-21
-#[test]
-fn a_janitor_whose_log_was_rolled_back_appends_nothing() {
-    let bench = Bench::new("keep_last = 1", 2);
-    bench.apply(&[]).unwrap();
-    let signer = bench.janitor.signer_id();
-    for store in &bench.vault.stores {
-        store.delete(&ObjectKey::LedgerCheckpoint(signer, 0)).unwrap();
-        store.delete(&ObjectKey::LedgerEvent(signer, 0)).unwrap();
-    }
-    bench.night();
-    let error = bench.apply(&ALL).unwrap_err();
-    assert_eq!(error.code(), Code::LedgerBroken);
-    assert!(error.to_string().contains("rolled back"), "{error}");
-}
-
-/// F-21
-#[test]
-fn an_operator_whose_log_was_rolled_back_signs_nothing() {
-    let bench = Bench::new("keep_last = 1", 2);
-    let held = bench.plan().planned()[0].candidate.id;
-    bench.say(hold(held));
-    let desk = bench.desk();
-    let (signer, last) = (desk.operator.signer(), desk.operator.head().size - 1);
-    drop(desk);
-    for store in &bench.vault.stores {
-        store.delete(&ObjectKey::LedgerCheckpoint(signer, last)).unwrap();
-        store.delete(&ObjectKey::LedgerEvent(signer, last)).unwrap();
-    }
-    let (vault, kit) = (&bench.vault, bench.vault.path("kit"));
-    let (stores, observer) = (vault.stores.clone(), vault.events.as_ref());
-    let (identities, outside) = (vault.identities(), vault.outside());
-    let opened = Desk::open("nightly", &kit, identities, stores, None, outside, observer);
-    let error = opened.err().unwrap();
-    assert_eq!(error.code(), Code::LedgerBroken);
-    assert!(error.to_string().contains("not the log that this kit left"), "{error}");
-}
-
-/// F-21
-#[test]
-fn a_checkpoint_that_is_planted_behind_the_log_in_any_store_stops_it() {
-    for planted in 0..2 {
-        let bench = Bench::new("keep_last = 1", 2);
-        let key = ObjectKey::LedgerCheckpoint(bench.janitor.signer_id(), 0);
-        bench.vault.stores[planted].put_new(&key, Content::Bytes(b"x"), &sha256(b"x")).unwrap();
-        let error = bench.apply(&ALL).unwrap_err();
-        assert_eq!(error.code(), Code::LedgerBroken, "{planted}");
-        let event = ObjectKey::LedgerEvent(bench.janitor.signer_id(), 0);
-        assert!(bench.vault.stores.iter().all(|store| store.stat(&event).unwrap().is_none()));
-    }
-}
-
-#[test]
-fn a_store_that_lost_the_janitors_log_gets_it_back_from_the_other() {
-    let bench = Bench::new("keep_last = 1", 2);
-    bench.apply(&[]).unwrap();
-    let (signer, mirror) = (bench.janitor.signer_id(), &bench.vault.stores[1]);
-    mirror.delete(&ObjectKey::LedgerCheckpoint(signer, 0)).unwrap();
-    mirror.delete(&ObjectKey::LedgerEvent(signer, 0)).unwrap();
-    bench.night();
-    bench.apply(&[]).unwrap();
-    for store in &bench.vault.stores {
-        assert_eq!(bench.said_forgotten(store).len(), 2);
-    }
 }
 
 #[test]
