@@ -51,7 +51,7 @@ fn by_holds(survey: &Survey, now: Timestamp) -> (Vec<&SnapshotNote>, Vec<&Snapsh
     let held: BTreeSet<SnapshotId> =
         rows.iter().filter(|row| row.counts(now)).map(|row| row.snapshot).collect();
     let ever: BTreeSet<SnapshotId> = rows.iter().map(|row| row.snapshot).collect();
-    let notes = ever.iter().filter_map(|id| survey.notes.get(id));
+    let notes = ever.iter().filter_map(|id| survey.notes.get(id)).flatten();
     notes.partition(|note| held.contains(&note.snapshot))
 }
 

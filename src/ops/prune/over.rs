@@ -49,7 +49,8 @@ impl Over {
             _ => None,
         });
         let opened = opened.collect();
-        let members = Members::gather(survey.notes.values(), survey.logs.iter().flatten());
+        let members =
+            Members::gather(survey.notes.values().flatten(), survey.logs.iter().flatten());
         Self { closed, opened, members }
     }
 
@@ -75,7 +76,7 @@ impl Over {
                 true => None,
                 false => auditor.store().stat(key).map_err(vault::Error::from)?,
             };
-            let told = told.map(|stat| stat.modified).filter(is_known);
+            let told = told.and_then(|stat| stat.modified).filter(is_known);
             facts.push(GenerationFacts { is_closed, opened: told.map(|told| told.min(*at)) });
         }
         Ok(settled_before(facts))

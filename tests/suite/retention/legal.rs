@@ -49,7 +49,7 @@ fn held(bucket: &Bucket) -> Vec<String> {
 /// Returns what a snapshot needs, by its signed list.
 fn needed(bench: &Bench, id: SnapshotId) -> Vec<String> {
     let survey = bench.survey(&bench.vault.stores).unwrap();
-    let note = &survey.notes[&id];
+    let note = &survey.notes[&id][0];
     let listed = survey.auditors[0].list(note).unwrap();
     let own = [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)];
     let own = own.into_iter().chain([ObjectKey::Segment(id)]);
