@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
+use idswyft_vault::format::event::EventKind;
 use serde_json::Value;
 
 use crate::support::{Install, fields, tree_of};
