@@ -70,9 +70,10 @@ impl PruneOutcome {
         let guards = self.plan.guards.iter();
         let guards = guards
             .map(|guard| json!({ "flag": guard.acceptance().flag(), "text": guard.to_string() }));
+        let stores = self.plan.stores.iter().map(|store| self.store_json(store));
         json!({
             "vault": self.vault,
-            "stores": self.plan.stores.iter().map(|store| self.store_json(store)).collect::<Vec<_>>(),
+            "stores": stores.collect::<Vec<_>>(),
             "guards": guards.collect::<Vec<_>>(),
             "currency": self.prices.0,
             "applied": self.pruned.as_ref().map(pruned_json),

@@ -13,6 +13,7 @@ pub mod history;
 pub mod init;
 pub mod kit;
 pub mod last_run;
+pub mod legal_holds;
 mod loading;
 mod locks;
 mod misread;

@@ -85,7 +85,8 @@ fn wanted(
     Ok(wanted)
 }
 
-const fn own_objects(note: &SnapshotNote) -> [ObjectKey; 4] {
+/// Returns what a snapshot has for itself.
+pub(super) const fn own_objects(note: &SnapshotNote) -> [ObjectKey; 4] {
     let id = note.snapshot;
     [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id), ObjectKey::Segment(id)]
 }

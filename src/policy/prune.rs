@@ -113,7 +113,7 @@ pub fn why_it_stays(
     named.or(fresh.map(|until| StayReason::Fresh { until })).or(locked).or(paid)
 }
 
-/// Returns until when an object is paid for, whose class is paid for so many days at least; nothing,
+/// Returns until when an object is paid for, whose class is paid for so many days at least; none,
 /// if it is paid for by the day.
 ///
 /// A ceiling comes first: what must be gone by then does not wait for money.

@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Content, Error, Listing, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store, ThawAnswer,
-    ThawTier, VersionListing,
+    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store,
+    ThawAnswer, ThawTier, VersionListing,
 };
 use crate::base::Digest;
 use crate::base::entropy::process_tag;
@@ -269,6 +269,18 @@ impl Store for CachedStore {
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
         self.inner.prolong(key, until)
+    }
+
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        self.inner.lock(key)
+    }
+
+    fn is_held(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.inner.is_held(key)
+    }
+
+    fn set_held(&self, key: &ObjectKey, is_held: bool) -> Result<(), Error> {
+        self.inner.set_held(key, is_held)
     }
 
     fn has_classes(&self) -> bool {

@@ -35,6 +35,8 @@
 //! - C20 `erase` leaves nothing of what `remains` counts, also where there are only delete markers;
 //!   what is not there is no error. It alone passes a lock that its credentials may bypass.
 //! - C21 `prolong` never shortens a lock and never changes its mode.
+//! - C22 `set_held` puts a legal hold on an object, which nobody deletes until it is taken off, or
+//!   takes it off; a store that locks nothing has none. It changes no lock.
 
 mod cache;
 pub mod class;
@@ -146,7 +148,7 @@ pub struct Versioned {
 /// What [`Store::list_versions`] returns. An error in it concerns one name; others still follow.
 pub type VersionListing<'a> = Box<dyn Iterator<Item = Result<Versioned, Error>> + Send + 'a>;
 
-/// One place that holds a vault's objects: the module's contract, C1 to C21.
+/// One place that holds a vault's objects: the module's contract, C1 to C22.
 pub trait Store: Send + Sync {
     /// Returns the store's name in the config, for messages.
     fn name(&self) -> &str;
@@ -270,6 +272,16 @@ pub trait Store: Send + Sync {
     /// Locks an object until a time, if it is not locked for as long (C21).
     fn prolong(&self, _key: &ObjectKey, _until: Timestamp) -> Result<Prolonged, Error> {
         Ok(Prolonged::Never)
+    }
+
+    /// Tells whether a legal hold of the store is on an object (C22).
+    fn is_held(&self, _key: &ObjectKey) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Puts a legal hold of the store on an object, or takes it off (C22).
+    fn set_held(&self, _key: &ObjectKey, _is_held: bool) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Tells whether objects may be in an archive class; where not, nobody asks whether they are.

@@ -39,7 +39,7 @@ POLICIES = {
 
 # The policies that operators are given, word for word; a place of the tests is below t….
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "spec" / "policies"
-NAMES = ("host-strict", "host", "janitor", "operator", "auditor")
+NAMES = ("host-strict", "host", "janitor", "operator", "auditor", "shredder")
 for role in NAMES:
     text = (ROLES / f"{role}.json").read_text()
     text = text.replace("BUCKET", "tests-*").replace("PREFIX", "t*")

@@ -21,7 +21,7 @@ use super::policy::{Ask, Policy, allows};
 use super::proxy::{Act, Proxy, Request};
 
 /// The roles that have a document.
-pub const ROLES: [&str; 5] = ["host-strict", "host", "janitor", "operator", "auditor"];
+pub const ROLES: [&str; 6] = ["host-strict", "host", "janitor", "operator", "auditor", "shredder"];
 
 /// Returns a place on a server that keeps versions and locks, and the proxy before it that
 /// judges by the documents; none, where there is no such server.
@@ -152,6 +152,7 @@ impl Gate {
             (_, "PUT Object retention") => vec!["s3:PutObjectRetention"],
             (_, "PUT Object legal-hold") => vec!["s3:PutObjectLegalHold"],
             (_, "GET Object retention") => vec!["s3:GetObjectRetention"],
+            (_, "GET Object legal-hold") => vec!["s3:GetObjectLegalHold"],
             (_, "GetObject" | "HeadObject") if of_version => vec!["s3:GetObjectVersion"],
             (_, "GetObject" | "HeadObject") => vec!["s3:GetObject"],
             (_, "DeleteObject") if of_version => vec!["s3:DeleteObjectVersion"],

@@ -326,9 +326,9 @@ codes! {
     /// Something that opens a shredded generation may be left.
     ShredWaiting = "shred-waiting", Unavailable, 4,
         "what was erased stays so; run `shred` again once the store lets the rest go";
-    /// What is needed is not locked for as long as it must be.
+    /// What is needed is not locked or held as it must be.
     LockShort = "lock-short", Unavailable, 4,
-        "nothing was deleted; allow s3:PutObjectRetention, and run `retain --apply` again";
+        "nothing was deleted; allow what is denied, and run the same again, or `hold settle`";
     /// The recipients cannot be changed so.
     RecipientsRefused = "recipients-refused", Misuse, 2, "nothing was changed: `recipients list`";
     /// The signers cannot be changed so.

@@ -117,7 +117,7 @@ pub struct SnapshotArgs {
     /// A word to find the snapshot by; may be given several times
     #[arg(long, value_name = "TAG", value_parser = parse_tag)]
     pub tag: Vec<String>,
-    /// Do not apply the retention policy afterwards; this version never does
+    /// Do not apply the retention policy afterwards
     #[arg(long)]
     pub no_retain: bool,
     /// Most bytes a second that are sent to each store in a bucket, such as 10MiB

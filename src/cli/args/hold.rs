@@ -62,6 +62,18 @@ Example:
         #[command(flatten)]
         site: SiteArgs,
     },
+    /// Put the legal holds of stores that lock where holds stand, and take the others off
+    ///
+    /// `add` and `release` do that too. This is for what they could not do, for holds that ended by
+    /// themselves, and for a mirror that came later. It signs nothing, and opens nothing.
+    #[command(after_help = "\
+Example:
+  idswyft-vault hold settle")]
+    Settle {
+        /// Where.
+        #[command(flatten)]
+        site: SiteArgs,
+    },
     /// List holds, released ones included; with an identity, their reasons
     #[command(after_help = "\
 Example:

@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod drill;
 pub mod escrow;
+mod global;
 mod hold;
 mod keys;
 mod ledger;
@@ -23,9 +24,7 @@ mod stack;
 mod state;
 mod thaw;
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub use apply::ApplyArgs;
 pub use archive::{InitArgs, SnapshotArgs};
@@ -35,6 +34,7 @@ pub use change::{
 pub use check::{LevelArg, VerifyArgs};
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
+pub use global::GlobalArgs;
 pub use hold::{HoldArgs, HoldCommand};
 pub use keys::{CompletionsArgs, DemoArgs, KeygenArgs};
 pub use ledger::{LedgerArgs, LedgerCommand, LogArgs};
@@ -87,28 +87,6 @@ Example:
   idswyft-vault init --kit /media/usb/kit           # on the host, with a config
   idswyft-vault snapshot                            # every night
   idswyft-vault restore latest --target /srv/out --identity operator.key";
-
-/// What every command takes.
-#[derive(Debug, Clone, Args)]
-pub struct GlobalArgs {
-    /// Config file [else $IDSWYFT_VAULT_CONFIG, ./idswyft-vault.toml,
-    /// /etc/idswyft-vault/config.toml]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
-    pub config: Option<PathBuf>,
-    /// Only this vault of the config
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
-    pub vault: Option<String>,
-    /// Identity file that opens the archive; may be given several times
-    /// [else $IDSWYFT_VAULT_IDENTITY]
-    #[arg(long, short, global = true, value_name = "FILE", help_heading = "Global options")]
-    pub identity: Vec<PathBuf>,
-    /// Write the result, or the error, as one JSON object to standard output
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub json: bool,
-    /// No progress bars and no words on success; warnings and errors stay
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    pub quiet: bool,
-}
 
 /// What to do.
 #[derive(Debug, Subcommand)]

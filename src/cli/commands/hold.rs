@@ -4,17 +4,18 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::base::{Coded, Event, Observer, SnapshotId};
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::args::selection::{Selector, parse_time};
 use crate::cli::args::{HoldArgs, HoldCommand, UsageError};
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Ending, Failure, words};
-use crate::cli::retention::{Open, Site, site};
+use crate::cli::retention::{Open, Site, site, sites};
 use crate::cli::session::Session;
 use crate::crypto::identity::DataIdentities;
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event::EventKind;
+use crate::ops::legal_holds::{self, StoreHeld};
 use crate::ops::recorder::Recorder;
 use crate::ops::retain::holds::{self, HoldRow, Reason};
 use crate::ops::retain::{Scribe, Survey};
@@ -31,6 +32,7 @@ pub fn run(args: &HoldArgs, session: &Session) -> Result<Ending, Failure> {
             add(session, site, &Wanted { ids, before, until }, reason)
         }
         HoldCommand::Release { ids, reason, site } => release(session, site, ids, reason),
+        HoldCommand::Settle { site } => settle(session, site),
         HoldCommand::List { site } => list(session, site),
     }
 }
@@ -69,14 +71,42 @@ fn add(
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
     let again = || place.survey_anew();
-    holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again)?;
+    let placed = holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again);
+    let is_late = placed.as_ref().is_err_and(|error| error.code() == Code::HoldLate);
+    // One that came late keeps what is left all the same.
+    let stores = if placed.is_ok() || is_late { settled(&place, session)? } else { Vec::new() };
+    placed?;
     let until = wanted.until.map(|until| until.to_string());
-    let object = json!({ "vault": open.survey.note().name, "held": snapshots, "until": until });
+    let name = &open.survey.note().name;
+    let object = json!({ "vault": name, "held": snapshots, "until": until, "stores": stores });
     session.report.deed(object, &session.progress.warnings(), Ending::Done, || {
         let end = until.map_or("released".to_owned(), |until| format!("{until}, or released"));
         let lines = snapshots.iter().map(|id| format!("held {id} until {end}\n"));
-        lines.collect()
+        lines.chain(stores.iter().map(line_of)).collect()
     })
+}
+
+/// Brings the legal holds of stores where the ledgers' holds are now.
+fn settled(site: &Site, session: &Session) -> Result<Vec<StoreHeld>, Failure> {
+    let survey = site.survey(session)?;
+    Ok(legal_holds::settle(&survey, session.clock.now(), session.progress.as_ref())?)
+}
+
+fn settle(session: &Session, args: &SiteArgs) -> Result<Ending, Failure> {
+    let mut stores = Vec::new();
+    for site in sites(session, args)? {
+        stores.extend(settled(&site, session)?);
+    }
+    let object = json!({ "stores": stores });
+    session.report.deed(object, &session.progress.warnings(), Ending::Done, || match stores[..] {
+        [] => "no store locks, so there is nothing to settle\n".to_owned(),
+        _ => stores.iter().map(line_of).collect(),
+    })
+}
+
+fn line_of(store: &StoreHeld) -> String {
+    let (held, released) = (store.held_count, store.released_count);
+    format!("store {}: {held} legal holds put, {released} taken off\n", store.store)
 }
 
 fn release(
@@ -98,14 +128,16 @@ fn release(
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
     holds::release(&open.survey, recorder, &rows, &reason)?;
+    let stores = settled(&place, session)?;
     let released = rows.iter().map(|row| object_of(&open.survey, row, now, None));
     let released: Vec<Value> = released.collect();
-    let object = json!({ "vault": open.survey.note().name, "released": released });
+    let name = &open.survey.note().name;
+    let object = json!({ "vault": name, "released": released, "stores": stores });
     session.report.deed(object, &session.progress.warnings(), Ending::Done, || {
         let line = |row: &HoldRow| {
             format!("released {}: hold {} of {}\n", row.snapshot, row.placed_seq, row.placed_by)
         };
-        rows.iter().map(line).collect()
+        rows.iter().map(line).chain(stores.iter().map(line_of)).collect()
     })
 }
 

@@ -12,7 +12,7 @@ use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::ops;
 use crate::store::{
-    Content, Error, Listing, Prolonged, Receipt, Remains, Stat, Store, ThawAnswer, ThawTier,
+    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, Stat, Store, ThawAnswer, ThawTier,
     VersionListing,
 };
 use crate::vault;
@@ -173,6 +173,18 @@ impl Store for WaitingStore {
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
         self.inner().prolong(key, until)
+    }
+
+    fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
+        self.inner().lock(key)
+    }
+
+    fn is_held(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.inner().is_held(key)
+    }
+
+    fn set_held(&self, key: &ObjectKey, is_held: bool) -> Result<(), Error> {
+        self.inner().set_held(key, is_held)
     }
 
     fn has_classes(&self) -> bool {

@@ -10,6 +10,7 @@ mod client;
 mod delete;
 mod fault;
 mod grouped;
+mod hold;
 mod list;
 mod lock;
 mod place;
@@ -301,6 +302,14 @@ impl Store for S3Store {
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
         self.extend_lock(key, until)
+    }
+
+    fn is_held(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.legal_hold(key)
+    }
+
+    fn set_held(&self, key: &ObjectKey, is_held: bool) -> Result<(), Error> {
+        self.put_legal_hold(key, is_held)
     }
 
     fn staging_dir(&self) -> Option<PathBuf> {

@@ -57,11 +57,13 @@ pub fn reason<'a>(text: &'a str, recipients: &'a DataRecipients) -> Reason<'a, N
     Reason { text, recipients, ask: &NoPassphrase, entropy: &SystemEntropy }
 }
 
+/// Returns the operator's key.
 pub fn operator(bench: &Bench) -> SigningKey {
     bench.desk().kit.root(&bench.vault.identities()).unwrap().operator_signer()
 }
 
-fn place(
+/// Places a hold on a snapshot.
+pub fn place(
     bench: &Bench,
     key: &SigningKey,
     snapshot: SnapshotId,
@@ -73,11 +75,20 @@ fn place(
     holds::place(&survey, &mut recorder, &[snapshot], until, &reason, &again)
 }
 
-fn rows(bench: &Bench) -> Vec<HoldRow> {
+/// Ends a hold.
+pub fn release(bench: &Bench, key: &SigningKey, row: HoldRow) {
+    let (survey, mut recorder) = open(bench, key, EventKind::HoldReleased).unwrap();
+    let recipients = recipients(bench);
+    holds::release(&survey, &mut recorder, &[row], &reason("settled", &recipients)).unwrap();
+}
+
+/// Returns every hold that was ever placed.
+pub fn rows(bench: &Bench) -> Vec<HoldRow> {
     holds::list(&bench.survey(&bench.vault.stores).unwrap())
 }
 
-fn first(bench: &Bench) -> SnapshotId {
+/// Returns the oldest snapshot.
+pub fn first(bench: &Bench) -> SnapshotId {
     bench.plan().planned()[0].candidate.id
 }
 
@@ -96,14 +107,9 @@ fn a_hold_keeps_until_the_operator_releases_it() {
     assert!(!goes(&bench, id));
     bench.apply(&ALL).unwrap();
     assert_eq!(first(&bench), id);
-    let released = |row: HoldRow| {
-        let (survey, mut recorder) = open(&bench, &key, EventKind::HoldReleased).unwrap();
-        let recipients = recipients(&bench);
-        holds::release(&survey, &mut recorder, &[row], &reason("settled", &recipients)).unwrap();
-    };
-    released(rows(&bench).remove(0));
+    release(&bench, &key, rows(&bench).remove(0));
     assert!(!goes(&bench, id), "the other one still counts");
-    released(rows(&bench).remove(1));
+    release(&bench, &key, rows(&bench).remove(1));
     assert!(goes(&bench, id));
     assert!(rows(&bench).iter().all(|row| row.released.is_some()));
     assert!(bench.vault.verify(Level::Ledger).findings.is_empty());

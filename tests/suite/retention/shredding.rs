@@ -125,7 +125,10 @@ impl Shredder {
 }
 
 fn code(result: Result<Shredded, ops::Error>) -> Code {
-    result.err().expect("it is refused").code()
+    match result {
+        Ok(_) => panic!("it was not refused"),
+        Err(error) => error.code(),
+    }
 }
 
 /// G-1

@@ -74,6 +74,23 @@ fn an_s3_server_locks_for_longer_and_never_for_less() {
     );
 }
 
+/// F-60 F-61
+#[test]
+fn an_s3_server_keeps_what_is_under_a_legal_hold_from_everybody_until_it_is_taken_off() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Locks) else { return };
+    let store = locking(&place);
+    put(&*store, &NOTE, b"note").unwrap();
+    assert!(!store.is_held(&NOTE).unwrap());
+    store.set_held(&NOTE, true).unwrap();
+    assert!(store.is_held(&NOTE).unwrap());
+    assert_eq!(store.delete(&NOTE).unwrap_err().code(), Code::StoreDenied);
+    assert_eq!(store.erase(&NOTE).unwrap_err().code(), Code::StoreDenied);
+    store.set_held(&NOTE, false).unwrap();
+    assert!(!store.is_held(&NOTE).unwrap());
+    store.delete(&NOTE).unwrap();
+    assert_eq!(store.is_held(&NOTE).unwrap_err().code(), Code::ObjectMissing);
+}
+
 /// G-10
 #[test]
 fn every_version_and_delete_marker_is_seen_and_erased_on_s3_servers() {

@@ -22,26 +22,28 @@ use crate::support_s3::proxy::Proxy;
 
 /// What is tried on an object, and which roles may do it: in the order of `ROLES`, on an object of
 /// `packs/` and on one of `generations/`.
-const DEEDS: [(&str, [[bool; 5]; 2]); 14] = [
+const DEEDS: [(&str, [[bool; 6]; 2]); 14] = [
     ("put a new one", [HOSTS_AND_OPERATOR, HOSTS_AND_OPERATOR]),
     ("put one over it", [NOBODY, NOBODY]),
     ("put a new one, locked as a vault does", [HOSTS_AND_OPERATOR, HOSTS_AND_OPERATOR]),
     ("put a new one, locked beyond the bound", [NOBODY, NOBODY]),
     ("put a new one, held", [OPERATOR, OPERATOR]),
-    ("lock it for longer", [HOSTS_AND_OPERATOR, HOSTS_AND_OPERATOR]),
+    ("lock it for longer", [ALL_BUT_AUDITOR, ALL_BUT_AUDITOR]),
     ("lock it beyond the bound", [NOBODY, NOBODY]),
     ("lock it for less", [NOBODY, NOBODY]),
-    ("lock it for less, past the lock", [NOBODY, OPERATOR]),
+    ("lock it for less, past the lock", [NOBODY, WHO_SHREDS]),
     ("hold it", [OPERATOR, OPERATOR]),
     ("delete it", [NOBODY, NOBODY]),
-    ("delete it, past the lock", [NOBODY, OPERATOR]),
-    ("delete one without a lock", [JANITOR, OPERATOR]),
-    ("hide it", [JANITOR, OPERATOR]),
+    ("delete it, past the lock", [NOBODY, WHO_SHREDS]),
+    ("delete one without a lock", [JANITORS, WHO_SHREDS]),
+    ("hide it", [JANITORS, WHO_SHREDS]),
 ];
-const NOBODY: [bool; 5] = [false; 5];
-const HOSTS_AND_OPERATOR: [bool; 5] = [true, true, false, true, false];
-const JANITOR: [bool; 5] = [false, false, true, false, false];
-const OPERATOR: [bool; 5] = [false, false, false, true, false];
+const NOBODY: [bool; 6] = [false; 6];
+const HOSTS_AND_OPERATOR: [bool; 6] = [true, true, false, true, false, false];
+const ALL_BUT_AUDITOR: [bool; 6] = [true, true, true, true, false, true];
+const JANITORS: [bool; 6] = [false, false, true, false, false, true];
+const OPERATOR: [bool; 6] = [false, false, false, true, false, false];
+const WHO_SHREDS: [bool; 6] = [false, false, false, true, false, true];
 
 /// The bound of the documents.
 const DAYS_MAX: i64 = 4018;

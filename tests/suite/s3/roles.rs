@@ -8,20 +8,22 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::support_s3::Server;
+use crate::support_s3::gate::ROLES;
 use crate::support_s3::place::{Keeping, Place, wait};
 
-const ROLES: [&str; 5] = ["host-strict", "host", "janitor", "operator", "auditor"];
-
 /// A call, and the folders in which each role may make it; `*` stands for all of them.
-const ALLOWED: [(&str, [&str; 5]); 6] = [
-    ("put", [WRITTEN, WRITTEN, "ledger", "*", ""]),
-    ("get", ["", "vault ledger notes", "vault ledger notes", "*", "*"]),
-    ("list", ["", "vault ledger notes", "*", "*", "*"]),
-    ("delete", ["", "", "packs trees segments notes", "generations", ""]),
-    ("delete version", ["", "", "packs trees segments notes", "generations", ""]),
-    ("tell of versioning", ["", "", "", "*", "*"]),
+const ALLOWED: [(&str, [&str; 6]); 6] = [
+    ("put", [WRITTEN, WRITTEN, "ledger", "*", "", "ledger"]),
+    ("get", ["", PUBLIC, PUBLIC, "*", "*", PUBLIC]),
+    ("list", ["", PUBLIC, "*", "*", "*", "*"]),
+    ("delete", ["", "", PRUNED, "generations", "", SHREDDED]),
+    ("delete version", ["", "", PRUNED, "generations", "", SHREDDED]),
+    ("tell of versioning", ["", "", "", "*", "*", ""]),
 ];
 const WRITTEN: &str = "generations packs trees segments notes ledger";
+const PUBLIC: &str = "vault ledger notes";
+const PRUNED: &str = "packs trees segments notes";
+const SHREDDED: &str = "generations packs trees segments notes";
 
 /// An object of each folder.
 const OBJECTS: [(&str, &str); 7] = [

@@ -49,6 +49,7 @@ pub enum Call {
     Remains(ObjectKey),
     Erase(ObjectKey),
     Prolong(ObjectKey),
+    Hold(ObjectKey),
 }
 
 impl Call {
@@ -65,6 +66,7 @@ impl Call {
             | Self::Remains(key)
             | Self::Erase(key)
             | Self::Prolong(key)
+            | Self::Hold(key)
             | Self::Versions(key)
             | Self::Thaw(key) => Some(*key),
             Self::Prepare | Self::List(_) | Self::ListVersions(_) | Self::CleanStaging => None,

@@ -26,7 +26,7 @@ impl Bucket {
         let Some(versions) = contents.names.get_mut(&name) else { return Ok(0) };
         let before = versions.len();
         let with_bytes = versions.iter().filter(|version| version.bytes.is_some()).count();
-        versions.retain(|version| version.lock.is_some_and(keeps));
+        versions.retain(|version| version.is_held || version.lock.is_some_and(keeps));
         let (left, removed) = (versions.len(), before - versions.len());
         if left == 0 {
             contents.names.remove(&name);
@@ -35,6 +35,17 @@ impl Bucket {
         let store = self.inner.name.clone();
         let source = format!("{removed} versions were removed, and {left} are locked").into();
         Err(Error::Denied { store, action: "delete", place: name, source })
+    }
+
+    /// Puts a legal hold on the version that is seen, or takes it off.
+    pub(super) fn put_hold(&self, key: &ObjectKey, is_held: bool) -> Result<(), Error> {
+        let mut contents = self.call(Call::Hold(*key), self.rights.put)?;
+        let seen = self.version(&contents, key)?.id;
+        let versions = contents.names.get_mut(&key.to_string()).into_iter().flatten();
+        for version in versions.filter(|version| version.id == seen) {
+            version.is_held = is_held;
+        }
+        Ok(())
     }
 
     /// Locks the version that is seen for longer.

@@ -52,6 +52,8 @@ struct Version {
     time: Timestamp,
     class: StorageClass,
     lock: Option<Lock>,
+    /// Whether a legal hold is on it.
+    is_held: bool,
     /// From when to when a thawed copy can be read.
     thawed: Option<(Timestamp, Timestamp)>,
     /// Whether somebody else than the vault's own programs put it there.
@@ -149,8 +151,9 @@ impl Bucket {
         let is_pack = name.starts_with("packs/") && bytes.is_some();
         let class = if is_pack { self.inner.pack_class } else { StorageClass::Standard };
         let time = self.inner.clock.now();
-        let (thawed, is_planted) = (None, false);
-        let version = Version { id: id.clone(), bytes, time, class, lock, thawed, is_planted };
+        let (thawed, is_held, is_planted) = (None, false, false);
+        let version =
+            Version { id: id.clone(), bytes, time, class, lock, is_held, thawed, is_planted };
         contents.names.entry(name.to_owned()).or_default().push(version);
         id
     }
@@ -322,8 +325,8 @@ impl Store for Bucket {
         let mut contents = self.call(Call::Delete(*key), self.rights.delete)?;
         self.version(&contents, key)?;
         let (now, name) = (self.inner.clock.now(), key.to_string());
-        let versions = contents.names.get(&name).into_iter().flatten();
-        if versions.filter_map(|version| version.lock).any(|lock| now < lock.until) {
+        let mut versions = contents.names.get(&name).into_iter().flatten();
+        if versions.any(|it| it.is_held || it.lock.is_some_and(|lock| now < lock.until)) {
             let (store, place) = (self.inner.name.clone(), name);
             let source = "the object is locked".into();
             return Err(Error::Denied { store, action: "delete", place, source });
@@ -371,6 +374,15 @@ impl Store for Bucket {
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {
         self.extend_lock(key, until)
+    }
+
+    fn is_held(&self, key: &ObjectKey) -> Result<bool, Error> {
+        let contents = self.call(Call::Hold(*key), self.rights.list)?;
+        Ok(self.version(&contents, key)?.is_held)
+    }
+
+    fn set_held(&self, key: &ObjectKey, is_held: bool) -> Result<(), Error> {
+        self.put_hold(key, is_held)
     }
 
     fn thaw(&self, key: &ObjectKey, tier: ThawTier, days: u32) -> Result<ThawAnswer, Error> {
