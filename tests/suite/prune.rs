@@ -8,4 +8,5 @@ mod limits;
 mod model;
 mod own;
 mod readers;
+mod rivals;
 mod tables;
