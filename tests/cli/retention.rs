@@ -142,6 +142,28 @@ fn a_janitor_on_another_machine_forgets_what_the_policy_lets_go() {
     install.unlock(["verify", "--level", "contents"]).exits(0);
 }
 
+/// F-36
+#[test]
+fn what_somebody_forgot_before_is_shown_with_who_forgot_it() {
+    let (install, ids) = install("keep_last = 2", 3);
+    let janitor = janitor(&install);
+    let left = format!("store/snapshots/{}.age", ids[0]);
+    let body = fs::read(install.path(&left)).unwrap();
+    install.run(with(&["retain", "--apply"], &janitor)).exits(0);
+    // A host whose mirror was out of reach delivers it now.
+    install.write(&left, &body);
+    let shown = install.run(["retain"]).exits(0);
+    let row = shown.out.lines().find(|row| row.contains(&ids[0])).unwrap();
+    assert!(row.contains("goes") && row.contains("forgotten by "), "{shown}");
+    assert!(shown.out.contains("1 that went before are to be deleted"), "{shown}");
+    let plan = install.run(["retain", "--json"]).json(0);
+    let late = &plan["vaults"][0]["unfinished"][0];
+    assert_eq!(fields(late), ["forgotten_by", "id", "keep", "reasons", "rule"]);
+    assert_eq!((&late["id"], &late["keep"]), (&Value::from(ids[0].clone()), &Value::from(false)));
+    install.run(with(&["retain", "--apply"], &janitor)).exits(0);
+    assert!(!install.path(&left).exists());
+}
+
 #[test]
 fn a_janitor_needs_no_config_only_a_store_and_two_keys() {
     let (install, ids) = install("keep_last = 1", 2);
