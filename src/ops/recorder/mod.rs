@@ -61,8 +61,8 @@ pub fn check_delegated(note: &VaultNote, signer: SignerId, kind: EventKind) -> R
 }
 
 impl Recorder {
-    /// Brings a signer's log to the same state in every store. Returns it, and the event that an
-    /// interrupted run had begun, if this completed one.
+    /// Brings a signer's log to the same state in every store. Returns it, and the newest event that
+    /// a store got by that, if any did: then what the logs said before is not all.
     ///
     /// `logs` are those of each store, in the order of `stores`.
     ///
@@ -84,9 +84,10 @@ impl Recorder {
         let journal = Journal::empty();
         let mut recorder = Self { vault, key, stores, journal, seen, locked_until, clock, kept };
         let longest = own.iter().flatten().max_by_key(|log| log.head.size);
-        if let Some(lead) = longest {
-            recorder.follow(lead, &own)?;
-        }
+        let brought = match longest {
+            Some(lead) => recorder.follow(lead, &own)?,
+            None => None,
+        };
         let size = recorder.journal.head().size;
         recorder.check_kept(longest.map_or(&[], |lead| &lead.events))?;
         let completed = recorder.complete(size)?;
@@ -96,7 +97,7 @@ impl Recorder {
                           signed: retire this signer, and add another";
             return Err(recorder.broken(size, reason));
         }
-        Ok((recorder, completed))
+        Ok((recorder, completed.or(brought)))
     }
 
     /// Returns the signer.
@@ -118,8 +119,13 @@ impl Recorder {
         self.kept.settle(&self.journal.head())
     }
 
-    /// Takes up the longest log, and gives each store what it lacks of it.
-    fn follow(&mut self, lead: &SignerLog, own: &[Option<&SignerLog>]) -> Result<(), Error> {
+    /// Takes up the longest log, and gives each store what it lacks of it; returns the newest event
+    /// that one lacked.
+    fn follow(
+        &mut self,
+        lead: &SignerLog,
+        own: &[Option<&SignerLog>],
+    ) -> Result<Option<LedgerEvent>, Error> {
         // Of logs as long as this any could be the lead: what is wrong behind one is in the way.
         let behind = own.iter().flatten().filter(|log| log.head.size == lead.head.size);
         if let Some((key, problem)) = behind.flat_map(|log| &log.problems).next() {
@@ -154,7 +160,8 @@ impl Recorder {
             }
         }
         self.journal = journal;
-        Ok(())
+        let lacked = least < lead.head.size;
+        Ok(lead.events.last().filter(|_| lacked).cloned())
     }
 
     /// Compares the log with what this signer kept of it.

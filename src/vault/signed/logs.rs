@@ -15,6 +15,7 @@ use crate::crypto::signing::{VerificationKey, verify};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::ledger::LedgerEvent;
+use crate::format::snapshot_note::SnapshotNote;
 use crate::format::vault_note::VaultNote;
 use crate::store::Store;
 use crate::vault::{Error, ledger, notes};
@@ -38,7 +39,10 @@ pub(super) struct Taken {
 pub(super) struct Logs {
     entries: BTreeMap<SignerId, Vec<Entry>>,
     pub taken: BTreeMap<SnapshotId, Taken>,
-    pub forgotten: BTreeSet<SnapshotId>,
+    /// When each was, by the earliest that says so.
+    pub forgotten: BTreeMap<SnapshotId, Timestamp>,
+    placed: BTreeMap<(SignerId, u64), SnapshotId>,
+    released: BTreeSet<(SignerId, u64)>,
     pub opened: BTreeMap<GenerationId, Timestamp>,
     pub closed: BTreeMap<GenerationId, Timestamp>,
     files: BTreeMap<(GenerationId, u32), Vec<Digest>>,
@@ -49,7 +53,16 @@ pub(super) struct Logs {
 impl Logs {
     /// Returns the snapshots that a log records as taken, and none as forgotten.
     pub fn standing(&self) -> impl Iterator<Item = SnapshotId> {
-        self.taken.keys().copied().filter(|id| !self.forgotten.contains(id))
+        self.taken.keys().copied().filter(|id| !self.forgotten.contains_key(id))
+    }
+
+    /// Tells whether a snapshot stands: it was not forgotten, or a hold keeps it that was not
+    /// released, or it was forgotten before its own floor. Nobody deletes such a one (F-19).
+    pub fn stands(&self, note: &SnapshotNote) -> bool {
+        let id = note.snapshot;
+        let Some(at) = self.forgotten.get(&id) else { return true };
+        let mut held = self.placed.iter().filter(|(hold, _)| !self.released.contains(hold));
+        held.any(|(_, held)| *held == id) || note.floor.is_some_and(|floor| *at < floor)
     }
 
     pub fn read(stores: &[Arc<dyn Store>], note: &VaultNote) -> Result<Self, Error> {
@@ -98,7 +111,14 @@ impl Logs {
                 self.taken.entry(taken.snapshot).or_insert(Taken { signer, seq, note_sha256 });
             }
             EventPayload::SnapshotForgotten(forgotten) => {
-                self.forgotten.insert(forgotten.snapshot);
+                let at = self.forgotten.entry(forgotten.snapshot).or_insert(time);
+                *at = time.min(*at);
+            }
+            EventPayload::HoldPlaced(placed) => {
+                self.placed.insert((signer, seq), placed.snapshot);
+            }
+            EventPayload::HoldReleased(released) => {
+                self.released.insert((released.placed_by, released.placed_seq));
             }
             EventPayload::GenerationOpened(opened) => {
                 self.opened.entry(opened.generation).or_insert(time);

@@ -85,11 +85,10 @@ impl Signed {
         &self.chain.last().expect("a chain without a note is refused").note
     }
 
-    /// Returns every snapshot that has a signed note and was not forgotten.
+    /// Returns every snapshot that has a signed note and was not forgotten, or must stay all the
+    /// same.
     pub fn snapshots(&self) -> impl Iterator<Item = &SignedSnapshot> {
-        let stands =
-            |signed: &&SignedSnapshot| !self.logs.forgotten.contains(&signed.note.snapshot);
-        self.snapshots.values().filter(stands)
+        self.snapshots.values().filter(|signed| self.logs.stands(&signed.note))
     }
 
     /// Returns a snapshot that has a signed note.

@@ -2,8 +2,11 @@
 
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::format::ObjectKey;
+use idswyft_vault::format::event::EventPayload;
+use idswyft_vault::format::event_fields::SnapshotForgotten;
 use idswyft_vault::ops::desk::Desk;
 use idswyft_vault::store::Content;
+use idswyft_vault::vault::signed::Signed;
 
 use super::bench::{ALL, Bench};
 use crate::books::fixture::hold;
@@ -73,4 +76,22 @@ fn a_store_that_lost_the_janitors_log_gets_it_back_from_the_other() {
     for store in &bench.vault.stores {
         assert_eq!(bench.said_forgotten(store).len(), 2);
     }
+}
+
+/// F-19
+#[test]
+fn what_is_forgotten_and_kept_all_the_same_is_repaired_and_copied_like_any_other() {
+    let bench = Bench::new("keep_last = 1\nfloor = '2d'", 4);
+    let forgets = |snapshot| {
+        let (rule, by) = ("none".to_owned(), "me".to_owned());
+        bench.say(EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by }));
+    };
+    let all: Vec<_> = bench.plan().planned().iter().map(|one| one.candidate.id).collect();
+    bench.say(hold(all[0]));
+    // The second has passed its floor, the last has not.
+    [all[0], all[1], all[3]].into_iter().for_each(forgets);
+    let root = bench.vault.report.root_key.parse().unwrap();
+    let signed = Signed::gather(&bench.vault.stores, &root).unwrap();
+    let stand: Vec<_> = signed.snapshots().map(|one| one.note.snapshot).collect();
+    assert_eq!(stand, [all[0], all[2], all[3]]);
 }

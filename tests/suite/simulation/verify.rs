@@ -69,6 +69,8 @@ pub fn check_verify(world: &World, vault: usize, place: usize, store: Arc<dyn St
     // What was done to it is told, and everything is there all the same.
     report.findings.retain(|finding| !places[place].touched.contains(&finding.object));
     assert!(report.is_sound(), "{:?}", report.findings);
+    // Here the clock goes back now and then.
+    report.findings.retain(|finding| finding.code != Code::RecordBackdated);
     assert!(!places[place].is_clean || report.findings.is_empty(), "{:?}", report.findings);
     assert!(place > 0 || report.snapshot_count == archive.durable.len() as u64);
 }
