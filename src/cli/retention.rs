@@ -118,6 +118,11 @@ fn own_state() -> Result<PathBuf, Failure> {
 }
 
 impl Site {
+    /// Returns the vault's name in the config, else its id.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.key.vault().to_string())
+    }
+
     /// Returns to whom the vault is sealed, as the config says it.
     ///
     /// # Errors

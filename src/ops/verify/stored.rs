@@ -26,15 +26,14 @@ const LISTS_LEN: u64 = 4 * 1024 * 1024;
 /// Objects that are looked at before the next are taken from the disk.
 const PAGE_COUNT: u32 = 4096;
 
-/// Reads each list and compares the size of every object that it, or its note, names, and the
-/// SHA-256 that the store attests of it.
+/// Compares the size of every object that a list or a note names, and the SHA-256 that the store
+/// attests of it.
 pub fn check_sizes(
     auditor: &Auditor,
-    scope: &mut Scope,
+    scope: &Scope,
     collector: &Collector<'_>,
     whole: bool,
 ) -> Result<(), Error> {
-    scope.lists = read_lists(auditor, scope, collector)?;
     let at_once = auditor.store().calls_at_once();
     for_each_page(scope, |page| {
         let checked =
@@ -70,9 +69,18 @@ fn for_each_page(
     }
 }
 
-/// Reads the lists of the snapshots in scope, several at a time where they are short; returns those
-/// that fit in little memory.
-fn read_lists(
+/// Reads the lists of the snapshots in scope: what they name is needed from then on.
+pub fn read_lists(
+    auditor: &Auditor,
+    scope: &mut Scope,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    scope.lists = read_each_list(auditor, scope, collector)?;
+    Ok(())
+}
+
+/// Reads lists, several at a time where they are short; returns those that fit in little memory.
+fn read_each_list(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,

@@ -34,7 +34,7 @@ struct LateClock(OnceLock<Arc<FixedClock>>);
 
 impl Clock for LateClock {
     fn now(&self) -> Timestamp {
-        self.0.get().map_or(Timestamp::UNIX_EPOCH, |clock| clock.now())
+        self.0.get().map_or_else(|| FixedClock::new().now(), |clock| clock.now())
     }
 }
 
@@ -70,7 +70,6 @@ impl Bench {
         let stores = stores(clock.clone());
         let (dir, policy) = (crate::support::crash::scratch(), super::policy(policy));
         let vault = TestVault::governed(dir, |_| stores, parameters, &policy);
-        // What `init` put before now would look as if the clock had jumped.
         drop(clock.0.set(vault.clock.clone()));
         let key = SigningKey::from_seed(vault.report.vault, KeyUse::Signer, &[7; 32]);
         let bench = Self { vault, janitor: key };
