@@ -94,6 +94,8 @@ pub const GRACE_DAYS_DEFAULT: u32 = 14;
 pub const RETIRE_BELOW_PERCENT_DEFAULT: u8 = 25;
 /// Days after which a generation closes.
 pub const GENERATION_MAX_AGE_DAYS_DEFAULT: u32 = 365;
+/// The same in a vault that keeps everything, where each generation is one more copy of it all.
+pub const GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT: u32 = 1825;
 
 /// Seconds for which a mirror may hold up a run in all, unless configured.
 pub const MIRROR_PATIENCE_S_DEFAULT: u64 = 600;

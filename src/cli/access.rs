@@ -9,6 +9,7 @@ use super::args::UsageError;
 use super::config::{Config, StoreConfig, VaultConfig};
 use super::report::Failure;
 use super::session::Session;
+use crate::base::{Event, Observer};
 use crate::crypto::signing::VerificationKey;
 use crate::ops::probing;
 use crate::store::{self, CachedStore, Store};
@@ -143,6 +144,34 @@ fn auditor_of(config: &Config, vault: &VaultConfig, args: &AccessArgs) -> Result
         Some(given) => named_store(vault, given)?,
     };
     Ok(Auditor::open(cached(store, &key, args), key)?)
+}
+
+/// Opens the auditor's side of every other store of the one vault that is meant that can be read;
+/// one that cannot be opened now is a warning.
+///
+/// # Errors
+/// As [`auditor`].
+pub fn others(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Failure> {
+    if standalone(args)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let (config, chosen) = (session.config()?, auditor(session, args)?);
+    let mut others = Vec::new();
+    for vault in config.select(session.global.vault.as_deref())? {
+        let readable = vault.stores.iter().filter(|store| store.is_readable());
+        for store in readable.filter(|store| store.name != chosen.store().name()) {
+            let args = AccessArgs { store: Some(store.name.clone()), ..args.clone() };
+            match auditor_of(&config, vault, &args) {
+                Ok(other) => others.extend((other.vault() == chosen.vault()).then_some(other)),
+                Err(failure) => {
+                    let why = failure.chain().join(": ");
+                    let detail = format!("store {} is not compared: failed to {why}", store.name);
+                    session.progress.observe(Event::Warning { code: failure.code(), detail });
+                }
+            }
+        }
+    }
+    Ok(others)
 }
 
 /// Returns a store with a cache in front of it, where that is worth it and wanted.

@@ -14,7 +14,7 @@ use crate::ops::ping::{PingError, PingUrl, Signal};
 use crate::vault::standing::Standing;
 use crate::vault::state::{StateDir, StateLock};
 
-/// One run of the host, from [`Night::begin`] to [`Night::end`].
+/// One run of the host, from [`Night::begin`] by [`Night::tell`] to [`Night::end`].
 pub struct Night<'a> {
     config: &'a Config,
     session: &'a Session,
@@ -50,8 +50,8 @@ impl<'a> Night<'a> {
         self.snapshots.insert(vault.to_owned(), snapshot);
     }
 
-    /// Tells the watchdog how the run ended, records it, and gives the lock back.
-    pub fn end(mut self, failure: Option<&Failure>) {
+    /// Tells the watchdog how the run went, and records it.
+    pub fn tell(&mut self, failure: Option<&Failure>) {
         let (exit, error) = (self.exit(failure), failure.map(|failure| failure.code().text()));
         if let Some(url) = &self.config.nights.ping {
             // Signals must arrive in their order, and a start that did not is told here.
@@ -62,15 +62,24 @@ impl<'a> Night<'a> {
             let signal = if failure.is_none() { Signal::Success } else { Signal::Failure };
             send(self.session, url, signal, &self.message(exit, error));
         }
+        self.record(failure);
+    }
+
+    /// Records what was added to it since, and gives the lock back.
+    pub fn end(mut self, failure: Option<&Failure>) {
+        self.record(failure);
+    }
+
+    fn record(&mut self, failure: Option<&Failure>) {
         if self.lock.is_none() {
             return; // Whoever holds the lock writes its own record.
         }
         self.run.ended = Some(RunEnd {
             time: self.session.clock.now(),
             exit: self.exit(failure),
-            error: error.map(str::to_owned),
+            error: failure.map(|failure| failure.code().text().to_owned()),
             warnings: self.warnings(),
-            snapshots: self.snapshots,
+            snapshots: self.snapshots.clone(),
         });
         if let Err(error) = self.run.write(&self.config.state_dir, &OpenGate::shared()) {
             warn(self.session, &error);

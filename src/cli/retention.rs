@@ -118,6 +118,11 @@ fn own_state() -> Result<PathBuf, Failure> {
 }
 
 impl Site {
+    /// Returns the vault's name in the config, else its id.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.key.vault().to_string())
+    }
+
     /// Returns to whom the vault is sealed, as the config says it.
     ///
     /// # Errors
@@ -162,8 +167,8 @@ impl Site {
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
-            if completed.is_some() {
-                // It may be a hold, and what it keeps is to be known.
+            if completed.is_some() || survey.is_uneven(recorder.signer()) {
+                // It may be a hold, and what it keeps is to be known; or a store lacked an event.
                 survey = self.survey(session)?;
             }
             return Ok(Open { survey, scribe: Some(Scribe::Own(Box::new(recorder))), _lock: None });

@@ -103,6 +103,9 @@ payloads! {
         stores: Vec<SeenEmpty>,
         /// What this does not cover, by the words of `generations.md` §1.3.
         not_covered: Vec<String>,
+        /// Stores that a ledger names and that were not looked at.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unseen: Vec<String>,
     }
     /// A store that was seen to have no sealed file of a generation.
     SeenEmpty {

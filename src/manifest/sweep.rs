@@ -36,6 +36,7 @@ const SCHEMA: &str = "
     CREATE TABLE recorded (
         store INTEGER NOT NULL,
         key   TEXT    NOT NULL,
+        own   INTEGER NOT NULL,
         PRIMARY KEY (store, key)
     ) WITHOUT ROWID;
     BEGIN;
@@ -171,16 +172,31 @@ impl Sweep {
         read().map_err(|cause| self.wrap(cause))
     }
 
-    /// Takes note that an event says that an object is to go from a store.
+    /// Takes note that an event says that an object is to go from a store, and whether the host
+    /// that prunes said so itself.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn record(&self, store: usize, key: &ObjectKey) -> Result<(), Error> {
+    pub fn record(&self, store: usize, key: &ObjectKey, is_own: bool) -> Result<(), Error> {
         let write = || {
-            let sql = "INSERT OR IGNORE INTO recorded VALUES (?1, ?2)";
-            self.connection.prepare_cached(sql)?.execute(params![store, key.to_string()])
+            let sql = "INSERT INTO recorded VALUES (?1, ?2, ?3) \
+                       ON CONFLICT (store, key) DO UPDATE SET own = MAX(own, excluded.own)";
+            let mut insert = self.connection.prepare_cached(sql)?;
+            insert.execute(params![store, key.to_string(), is_own])
         };
         write().map(drop).map_err(|cause| self.wrap(cause))
+    }
+
+    /// Tells whether the host that prunes said earlier that an object is to go from a store.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_recorded_by_host(&self, store: usize, key: &ObjectKey) -> Result<bool, Error> {
+        let read = || {
+            let sql = "SELECT 1 FROM recorded WHERE store = ?1 AND key = ?2 AND own";
+            self.connection.prepare_cached(sql)?.exists(params![store, key.to_string()])
+        };
+        read().map_err(|cause| self.wrap(cause))
     }
 
     /// Adds an object that goes from a store; tells whether an event says so already.
@@ -305,7 +321,11 @@ mod tests {
             let key = ObjectKey::Pack(PackId::from_bytes([number; 32]));
             Going { key, stored_len: u64::from(number) }
         };
-        sweep.record(0, &going(3).key).unwrap();
+        sweep.record(0, &going(3).key, true).unwrap();
+        sweep.record(0, &going(3).key, false).unwrap();
+        sweep.record(0, &going(7).key, false).unwrap();
+        let by_host = |number| sweep.is_recorded_by_host(0, &going(number).key).unwrap();
+        assert!(by_host(3) && !by_host(7) && !by_host(4));
         let told: Vec<bool> =
             (0..5).rev().map(|number| sweep.let_go(0, &going(number)).unwrap()).collect();
         assert_eq!(told, [false, true, false, false, false]);

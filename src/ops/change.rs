@@ -67,13 +67,13 @@ pub enum ChangeError {
         reason: &'static str,
     },
     /// The vault note does not have the signer.
-    #[error("retire signer {signer}: the vault note does not have it")]
+    #[error("change signer {signer}: the vault note does not have it")]
     SignerUnknown {
         /// The signer.
         signer: SignerId,
     },
     /// The signer was retired before.
-    #[error("retire signer {signer}: it was retired at {retired}")]
+    #[error("change signer {signer}: it was retired at {retired}")]
     SignerRetired {
         /// The signer.
         signer: SignerId,
@@ -82,7 +82,7 @@ pub enum ChangeError {
     },
     /// The signer is the operator's own.
     #[error(
-        "retire signer {signer}: it is derived from the root key and records every change, \
+        "change signer {signer}: it is derived from the root key and records every change, \
          this one included; whoever must not have it must not have the root key"
     )]
     SignerIsOperator {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::kit::OpenKit;
-use crate::base::Observer;
+use crate::base::{Coded, Event, Observer};
 use crate::crypto::identity::DataIdentities;
 use crate::format::ObjectKey;
 use crate::store::Store;
@@ -55,6 +55,9 @@ impl Desk {
             }
             other => other?,
         };
+        if let Some(left) = kit.head()? {
+            operator.check_extends(&left)?;
+        }
         operator.expect_kept(kept);
         Ok(Self { operator, kit, host })
     }
@@ -65,6 +68,10 @@ impl Desk {
     /// If the host's state cannot be written.
     pub fn settle(&mut self, observer: &dyn Observer) -> Result<(), Error> {
         self.operator.copy_to_mirrors(observer);
+        // A kit that cannot be written to is one more that is older, and does for all the rest.
+        if let Err(error) = self.kit.keep_head(&self.operator.head()) {
+            observer.observe(Event::Warning { code: error.code(), detail: error.to_string() });
+        }
         match &mut self.host {
             Some(host) => Ok(host.adopt_notes(observer)?),
             None => Ok(()),

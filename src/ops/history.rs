@@ -1,9 +1,11 @@
 //! What the ledgers prove to somebody who does not trust this host. Spec: §8.7.
 
+use std::collections::BTreeSet;
+
 use crate::base::limits::LEDGER_EVENT_LEN_MAX;
 use crate::base::{SignerId, SnapshotId};
 use crate::crypto::checkpoint::TreeHead;
-use crate::crypto::merkle::{Frontier, MerkleError, check_inclusion};
+use crate::crypto::merkle::{Frontier, Log, MerkleError, check_inclusion};
 use crate::crypto::signing::{SigningError, verify};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
@@ -63,6 +65,44 @@ pub struct Since {
     pub now: TreeHead,
     /// What is wrong, if the log does not extend what it was.
     pub problem: Option<String>,
+}
+
+/// A log of which two stores have different states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parting {
+    /// Whose log.
+    pub signer: SignerId,
+    /// What it is in the first store.
+    pub here: TreeHead,
+    /// What it is in the other.
+    pub there: TreeHead,
+    /// Whether neither extends the other: its signer, or who has that key, signed two histories.
+    pub is_fork: bool,
+}
+
+/// Compares the logs of two stores of a vault: where one is shorter, it lags or was rolled back.
+pub fn compare(here: &[SignerLog], there: &[SignerLog]) -> Vec<Parting> {
+    let signers: BTreeSet<SignerId> = here.iter().chain(there).map(|log| log.signer).collect();
+    let empty = Frontier::empty().head();
+    let find = |logs: &[SignerLog], signer| logs.iter().position(|log| log.signer == signer);
+    let mut partings = Vec::new();
+    for signer in signers {
+        let own = find(here, signer).map(|at| &here[at]);
+        let other = find(there, signer).map(|at| &there[at]);
+        let head = |log: Option<&SignerLog>| log.map_or(empty, |log| log.head);
+        let hashes = |log: Option<&SignerLog>| log.map_or(Log::empty(), |log| log.hashes.clone());
+        let (here, there) = (head(own), head(other));
+        if here == there {
+            continue;
+        }
+        let (longer, shorter) = match here.size >= there.size {
+            true => (hashes(own), there),
+            false => (hashes(other), here),
+        };
+        let is_fork = longer.check_extends(&shorter).is_err();
+        partings.push(Parting { signer, here, there, is_fork });
+    }
+    partings
 }
 
 /// Compares the logs with checkpoints that somebody kept, one after the other in a file.

@@ -5,11 +5,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::change::ChangeError;
+use crate::base::Digest;
 use crate::base::limits::GENERATION_FILE_LEN_MAX;
+use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::identity::DataIdentities;
 use crate::crypto::signing::{KeyUse, SigningKey};
 
@@ -17,6 +20,9 @@ use crate::crypto::signing::{KeyUse, SigningKey};
 const STAGED: &str = ".root.age.new";
 /// An event whose delivery may have been interrupted.
 const PENDING: &str = "drilled.pending";
+
+/// Size and root of the operator's log, as this kit left it.
+const HEAD: &str = "operator.head";
 
 /// The directory of a kit that holds a vault's root key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +145,38 @@ impl OpenKit {
         }
     }
 
+    /// Reads what the operator's log was when this kit was last used, if that is kept.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn head(&self) -> Result<Option<TreeHead>, Error> {
+        let unreadable = |reason: String| self.unusable(format!("{HEAD} cannot be read: {reason}"));
+        match read(&self.dir.join(HEAD)) {
+            Ok(bytes) => {
+                let head: KeptHead =
+                    serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
+                Ok(Some(TreeHead { size: head.size, root: head.root }))
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(unreadable(e.to_string())),
+        }
+    }
+
+    /// Keeps what the operator's log is now.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn keep_head(&self, head: &TreeHead) -> Result<(), Error> {
+        let kept = KeptHead { size: head.size, root: head.root };
+        let keep = || {
+            let staged = self.dir.join(STAGED);
+            write(&staged, &serde_json::to_vec(&kept)?)?;
+            fs::rename(&staged, self.dir.join(HEAD))?;
+            File::open(&self.dir)?.sync_all()
+        };
+        keep().map_err(|e| self.unusable(format!("{HEAD} cannot be written: {e}")))
+    }
+
     /// Keeps an event before a store gets it.
     ///
     /// # Errors
@@ -170,6 +208,12 @@ impl OpenKit {
     pub fn unusable(&self, reason: String) -> Error {
         ChangeError::Kit { path: self.dir.clone(), reason }.into()
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptHead {
+    size: u64,
+    root: Digest,
 }
 
 /// Returns the name of the file that holds the root key for a group of recipients, from 1.

@@ -81,6 +81,39 @@ pub fn add(
     Ok(SignerReport { number: desk.operator.note().number, delegate: new, completed })
 }
 
+/// Delegates otherwise to a signer that is there: what is usual for its role, and what was asked
+/// for besides. Nothing is signed where that is what it has.
+///
+/// # Errors
+/// If there is none, or it is retired or the operator's own, or the primary store fails.
+pub fn set(
+    desk: &mut Desk,
+    signer: SignerId,
+    requested: &[String],
+    observer: &dyn Observer,
+) -> Result<SignerReport, Error> {
+    if signer == desk.operator.signer() {
+        return Err(ChangeError::SignerIsOperator { signer }.into());
+    }
+    let there = desk.operator.note().delegate(signer);
+    let there = there.ok_or(ChangeError::SignerUnknown { signer })?.clone();
+    if let Some(retired) = there.retired {
+        return Err(ChangeError::SignerRetired { signer, retired }.into());
+    }
+    let events = events_for(there.role, requested)?;
+    let completed = desk.operator.complete()?;
+    if there.events != events {
+        desk.operator.publish(&[], |note| {
+            let signers = note.signers.iter_mut();
+            let own = signers.filter(|one| one.id == signer);
+            own.for_each(|one| one.events.clone_from(&events));
+        })?;
+    }
+    desk.settle(observer)?;
+    let delegate = Delegate { events, ..there };
+    Ok(SignerReport { number: desk.operator.note().number, delegate, completed })
+}
+
 /// Ends a delegation.
 ///
 /// # Errors

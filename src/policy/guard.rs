@@ -98,8 +98,8 @@ impl fmt::Display for Guard {
             }
             Self::ClockAhead { known, now } => write!(
                 f,
-                "the clock says {now}, and nothing was written to the vault since {known}: either \
-                 it jumped, or no snapshot was taken for long"
+                "the clock says {now}, and after {known} nothing was written to the vault for long: \
+                 either it jumped, or no snapshot was taken"
             ),
             Self::LastVerified { snapshot } => {
                 write!(f, "{snapshot} would go, and none newer was ever verified or drilled")
@@ -115,6 +115,53 @@ impl fmt::Display for Guard {
     }
 }
 
+/// What stores and ledgers know of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The newest time: when a store wrote something, and what events say that is within a day of
+    /// that.
+    pub newest: Timestamp,
+    /// The newest before the vault slept for longer than it may, unless somebody accepted that.
+    pub awake: Timestamp,
+}
+
+impl Known {
+    /// Finds out what is known. Each event is given as its own time and its store's; `accepted` are
+    /// the times between which somebody accepted what the clock did.
+    ///
+    /// What was written behind a gap proves nothing: in a store without a clock of its own it has
+    /// the time of the clock that jumped.
+    pub fn of(
+        policy: &Policy,
+        written: impl IntoIterator<Item = Timestamp>,
+        events: impl IntoIterator<Item = (Timestamp, Timestamp)>,
+        accepted: &[(Timestamp, Timestamp)],
+    ) -> Option<Self> {
+        let mut written: Vec<Timestamp> = written.into_iter().collect();
+        written.sort_unstable();
+        let newest = known_time(written.iter().copied(), events)?;
+        let is_accepted = |from: Timestamp, to: Timestamp| {
+            let covers = |(known, found): &(Timestamp, Timestamp)| {
+                known.duration_since(from) <= SKEW_MAX && to.duration_since(*found) <= SKEW_MAX
+            };
+            accepted.iter().any(covers)
+        };
+        let is_gap = |pair: &&[Timestamp]| {
+            pair[1].duration_since(pair[0]) > SLEEP_MAX
+                && pair[1] > awake_until(policy, pair[0])
+                && !is_accepted(pair[0], pair[1])
+        };
+        let awake = written.windows(2).find(is_gap).map_or(newest, |pair| pair[0]);
+        Some(Self { newest, awake })
+    }
+}
+
+impl From<Timestamp> for Known {
+    fn from(newest: Timestamp) -> Self {
+        Self { newest, awake: newest }
+    }
+}
+
 /// Returns the newest time that is known: when a store wrote something, and what events say that
 /// is within a day of that. Each event is given as its own time and its store's.
 pub fn known_time(
@@ -126,16 +173,20 @@ pub fn known_time(
     written.into_iter().chain(said.map(|(said, _)| said)).max()
 }
 
-/// Tells whether the clock is one to go by.
-pub fn clock_guard(policy: &Policy, known: Option<Timestamp>, now: Timestamp) -> Option<Guard> {
-    let known = known?;
-    if known.duration_since(now) > SKEW_MAX {
-        return Some(Guard::ClockBack { known, now });
-    }
+/// Returns until when a vault may sleep to which something was written.
+fn awake_until(policy: &Policy, written: Timestamp) -> Timestamp {
     let unit = policy.every().map_or(AgeUnit::Hour, |every| every.age_unit());
-    let awake = Age::saturating(1, unit).after(known, policy.zone());
-    let latest = awake.checked_add(SLEEP_MAX).unwrap_or(Timestamp::MAX);
-    (now > latest).then_some(Guard::ClockAhead { known, now })
+    let awake = Age::saturating(1, unit).after(written, policy.zone());
+    awake.checked_add(SLEEP_MAX).unwrap_or(Timestamp::MAX)
+}
+
+/// Tells whether the clock is one to go by.
+pub fn clock_guard(policy: &Policy, known: Option<Known>, now: Timestamp) -> Option<Guard> {
+    let Known { newest, awake } = known?;
+    if newest.duration_since(now) > SKEW_MAX {
+        return Some(Guard::ClockBack { known: newest, now });
+    }
+    (now > awake_until(policy, awake)).then_some(Guard::ClockAhead { known: awake, now })
 }
 
 /// Returns what is alarming about what a plan drops, and about what others dropped: it goes beside

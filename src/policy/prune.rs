@@ -22,7 +22,8 @@ pub struct ObjectFacts {
     /// When the newest snapshot that names it was taken, forgotten or not.
     pub named: Option<Timestamp>,
     /// Whether nobody leans on it who does not know that it goes: the host that made it holds its
-    /// own lock, and forgets it first.
+    /// own lock, and forgets it first; or the store had it before any generation was opened that
+    /// may still be open.
     pub is_own: bool,
     /// When the store got it, by the store's clock.
     pub stored: Timestamp,
@@ -111,6 +112,28 @@ pub fn why_it_stays(
     let paid = facts.paid_until.filter(later).map(|until| StayReason::Paid { until });
     let named = named.map(|until| StayReason::Named { until });
     named.or(fresh.map(|until| StayReason::Fresh { until })).or(locked).or(paid)
+}
+
+/// What is known of a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerationFacts {
+    /// Whether every store says that it is closed: then no store is owed anything of it, and its
+    /// writer has no key for it any more.
+    pub is_closed: bool,
+    /// When this store was told that it was opened, by the store's clock.
+    pub opened: Option<Timestamp>,
+}
+
+/// Returns before when a store got only what is of generations that are closed everywhere: a day
+/// before it was told of the first that may be open. None, if it does not say so of all of these,
+/// or there is none.
+///
+/// A writer puts packs of a generation only after it opened that. So no run is about to name what
+/// is older, and that takes no word of whoever may put: neither of a list nor of a pack.
+pub fn settled_before(generations: impl IntoIterator<Item = GenerationFacts>) -> Option<Timestamp> {
+    let open = generations.into_iter().filter(|one| !one.is_closed);
+    let first = open.map(|one| one.opened).reduce(|one, other| Some(one?.min(other?)))??;
+    first.checked_sub(super::plan::SKEW_MAX).ok()
 }
 
 /// Returns until when an object is paid for, whose class is paid for so many days at least; none,

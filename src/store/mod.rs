@@ -200,7 +200,8 @@ pub trait Store: Send + Sync {
 
     /// Removes staged files last written before a time, and returns how many.
     ///
-    /// They were left by runs that crashed. `before` must precede the start of every live run.
+    /// They were left by runs that crashed. `before` must precede the start of every run of this
+    /// host; what a process of another is storing stays, where the file system has locks.
     fn clean_staging(&self, before: Timestamp) -> Result<u64, Error>;
 
     /// Moves whatever is under a key out of the way, to a name that readers pass over, and returns

@@ -26,7 +26,12 @@ pub fn events_between(
         events.push(EventPayload::PolicySet(PolicySet { number, note_sha256, policy }));
     }
     let known = |signer: &Delegate| before.delegate(signer.id);
-    for signer in note.signers.iter().filter(|signer| known(signer).is_none()) {
+    // A delegation that says something else than before is a new one.
+    let is_new = |signer: &&Delegate| {
+        known(signer)
+            .is_none_or(|known| (known.role, &known.events) != (signer.role, &signer.events))
+    };
+    for signer in note.signers.iter().filter(is_new) {
         let (subject, role) = (signer.id, signer.role);
         let added = SignerAdded { number, note_sha256, subject, role };
         events.push(EventPayload::SignerAdded(added));

@@ -273,6 +273,7 @@ impl Operator {
     fn compose(&mut self, event: EventPayload) -> Result<Vec<Outgoing>, Error> {
         let own = self.key.signer_id();
         let others = self.logs.iter().filter(|log| log.signer != own && log.head.size > 0);
+        let others = others.filter(|log| self.is_everywhere(log));
         let seen = others.map(|log| SeenCheckpoint {
             signer: log.signer,
             size: log.head.size,
@@ -280,6 +281,14 @@ impl Operator {
         });
         let (seen, now) = (seen.collect(), self.outside.clock.now());
         self.journal.append(&self.key, self.newest.note.vault, now, event, seen)
+    }
+
+    /// Tells whether every mirror that answers has all of a log: what gets there must not quote what
+    /// is not there (V-214).
+    fn is_everywhere(&self, log: &SignerLog) -> bool {
+        let key = ObjectKey::LedgerCheckpoint(log.signer, log.head.size.saturating_sub(1));
+        let lacks = |mirror: &Arc<dyn Store>| matches!(mirror.stat(&key), Ok(None));
+        !self.mirrors.mirrors().iter().any(lacks)
     }
 
     /// Puts an object into the primary store; a name that was taken meanwhile is another change.

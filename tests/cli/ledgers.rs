@@ -130,3 +130,23 @@ fn a_checkpoint_of_somebody_else_is_refused() {
     let missing = install.run(["ledger", "check", "--since", "missing"]);
     missing.fails(2, "usage-invalid", &["missing"]);
 }
+
+/// V-215
+#[test]
+fn logs_of_two_stores_are_compared_and_the_shorter_one_is_told() {
+    let install = Install::with_vaults(
+        "[[vault]]\nname = \"nightly\"\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://DIR/store\"\n\
+         [[vault.store]]\nname = \"mirror\"\nurl = \"file://DIR/mirror\"\n",
+    );
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.snapshot();
+    let same = install.run(["ledger", "check"]).exits(0);
+    assert!(!same.out.contains("mirror"), "{same}");
+    copy(&install.path("mirror"), &install.path("old"));
+    install.snapshot();
+    fs::remove_dir_all(install.path("mirror")).unwrap();
+    fs::rename(install.path("old"), install.path("mirror")).unwrap();
+    let told = install.run(["ledger", "check"]).exits(0);
+    assert!(told.out.contains("in store mirror: the shorter lags"), "{told}");
+}

@@ -24,11 +24,13 @@ mod s3;
 mod session;
 mod shred;
 mod sources;
+mod space;
 mod stack;
 mod support;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
+mod together;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

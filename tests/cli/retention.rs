@@ -1,16 +1,9 @@
 //! Planning and applying retention with the real program: on a host, as a janitor, as an operator.
 
 use std::fs::{self, File};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use idswyft_vault::base::{OpenGate, Silent, SystemClock, SystemEntropy};
-use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
-use idswyft_vault::format::event::{EventKind, EventName};
-use idswyft_vault::format::role::Role;
-use idswyft_vault::ops::desk::Desk;
-use idswyft_vault::store;
-use idswyft_vault::vault::Outside;
+use idswyft_vault::format::event::EventKind;
 use serde_json::Value;
 
 use crate::support::{Install, fields, tree_of};
@@ -317,28 +310,46 @@ fn a_held_snapshot_stays_until_the_operator_releases_it() {
     assert!(all.exits(0).out.contains("until 2099-01-01T23:59:59.999999999Z, or released"));
 }
 
+/// Returns what `signer list` says of the host.
+fn host(install: &Install) -> Value {
+    let listed = install.run(["signer", "list", "--json"]).json(0);
+    let signers = listed["signers"].as_array().unwrap();
+    signers.iter().find(|signer| signer["role"] == "writer").unwrap().clone()
+}
+
 /// Delegates to the host what it may be delegated on request.
-fn let_the_host_forget(install: &Install) {
-    let identity = fs::read(install.path("operator.key")).unwrap();
-    let identities = DataIdentities::parse("key", &identity, &NoPassphrase).unwrap();
-    let stores = vec![store::open(&format!("file://{}", install.text("store")), "local").unwrap()];
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let outside = Outside { clock, entropy, gate: OpenGate::shared() };
-    let kit = install.path("kit");
-    let mut desk = Desk::open("nightly", &kit, identities, stores, None, outside, &Silent).unwrap();
-    let grant = |note: &mut idswyft_vault::format::vault_note::VaultNote| {
-        let host = note.signers.iter_mut().find(|one| one.role == Role::Writer).unwrap();
-        host.events.push(EventName::Known(EventKind::SnapshotForgotten));
-    };
-    desk.operator.publish(&[], grant).unwrap();
-    desk.settle(&Silent).unwrap();
+pub fn let_the_host(install: &Install, events: &[EventKind]) {
+    let id = host(install)["id"].as_str().unwrap().to_owned();
+    let names: Vec<String> = events.iter().map(EventKind::to_string).collect();
+    let mut set = vec!["signer", "set", &id, "--kit", "kit"];
+    set.extend(names.iter().flat_map(|name| ["--event", name]));
+    let done = install.unlock(set.clone()).exits(0);
+    assert!(names.iter().all(|name| done.out.contains(name)), "{done}");
+    assert!(install.unlock(set).exits(0).out.contains("may append that already"));
+}
+
+/// V-105
+#[test]
+fn a_host_gets_and_loses_what_the_operator_delegates_to_it() {
+    let install = install("keep_last = 2", 1).0;
+    let usual = host(&install);
+    let id = usual["id"].as_str().unwrap();
+    let_the_host(&install, &[EventKind::SnapshotForgotten]);
+    assert_ne!(host(&install)["events"], usual["events"]);
+    install.unlock(["signer", "set", id, "--kit", "kit"]).exits(0);
+    assert_eq!(host(&install)["events"], usual["events"]);
+    let undue = ["signer", "set", id, "--event", "hold.released", "--kit", "kit"];
+    install.unlock(undue).fails(2, "signer-refused", &["hold.released"]);
+    let nobody = ["signer", "set", "0011223344556677", "--kit", "kit"];
+    install.unlock(nobody).fails(2, "signer-refused", &["does not have it"]);
+    install.unlock(["verify", "--level", "ledger"]).exits(0);
 }
 
 /// F-27
 #[test]
 fn the_night_of_a_host_that_may_forget_applies_the_policy_and_a_guard_fails_no_snapshot() {
     let (install, ids) = install("keep_last = 2", 2);
-    let_the_host_forget(&install);
+    let_the_host(&install, &[EventKind::SnapshotForgotten]);
     install.run(["snapshot", "--no-retain"]).exits(0);
     assert_eq!(install.objects("snapshots").len(), 9, "nothing goes where that is not wanted");
     install.run(["snapshot"]).exits(0);

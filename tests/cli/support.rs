@@ -13,6 +13,9 @@ use idswyft_vault::base::Code;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "../suite/support/assurance.rs"]
+pub mod assurance;
+
 /// The one vault that most tests need.
 pub const NIGHTLY: &str = "[[vault]]\nname = \"nightly\"\nkeep_daily = 30\n\
     [[vault.store]]\nname = \"local\"\nurl = \"file://DIR/store\"\n";
@@ -213,6 +216,11 @@ pub fn tree_of(root: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+/// Tells whether the rounds that take long were asked for.
+pub fn is_long() -> bool {
+    std::env::var_os("IDSWYFT_VAULT_TEST_LONG").is_some()
 }
 
 /// Returns bytes that look random and depend on a seed alone.

@@ -3,6 +3,7 @@
 
 mod model;
 
+use idswyft_vault::base::limits::GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT;
 use model::setup::{Leaning, SourceSetup};
 use model::{Night, Run, Setup, draw};
 
@@ -27,15 +28,13 @@ fn worst(nights: &[Night]) -> u64 {
 /// longer than was stated.
 #[test]
 fn no_needed_byte_is_ever_missing_and_nothing_stays_for_longer_than_was_stated() {
-    for setup in Setup::all(scale()) {
-        for seed in 1..=2 {
-            let crash_permille = 100;
-            let mut run = Run::new(Setup { seed, crash_permille, ..setup.clone() });
-            let nights = run.pass(nights());
-            let last = nights.last().expect("nights passed");
-            assert!(last.snapshot_count > 0 && last.needed_len > 0, "{}", run.setup.name);
-            assert!(last.stored_len >= last.needed_len, "{}", run.setup.name);
-        }
+    for (seed, setup) in (1..).zip(Setup::all(scale())) {
+        let crash_permille = 100;
+        let mut run = Run::new(Setup { seed, crash_permille, ..setup });
+        let nights = run.pass(nights());
+        let last = nights.last().expect("nights passed");
+        assert!(last.snapshot_count > 0 && last.needed_len > 0, "{}", run.setup.name);
+        assert!(last.stored_len >= last.needed_len, "{}", run.setup.name);
     }
 }
 
@@ -45,6 +44,24 @@ fn where_files_live_ninety_days_half_as_much_again_as_is_needed_is_stored_at_mos
     let mut run = Run::new(Setup::of("daily 30", "keep_daily = 30", usual()));
     let found = worst(&run.pass(nights()));
     assert!(found <= 150, "{found} % at worst");
+}
+
+/// The default is the youngest age at which ten years of all there ever was are stored twice at
+/// most; another file comes each night and none goes.
+#[test]
+fn where_everything_is_kept_each_generation_costs_a_copy_and_the_default_is_of_the_curve() {
+    let multiples = |max_age_days| {
+        let setup = Setup::everything("everything", max_age_days, 52);
+        let nights = Run::new(setup).pass(3650);
+        let later = nights.iter().filter(|night| night.ends_month && night.number > 365);
+        (later.map(Night::multiple).max(), nights.last().map(Night::multiple))
+    };
+    let (yearly, usual) =
+        (multiples(Some(365)), multiples(Some(GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT)));
+    let never = multiples(None);
+    assert!(yearly.0 > Some(300), "{yearly:?}");
+    assert!(usual.0 <= Some(210) && usual.1 <= Some(150), "{usual:?}");
+    assert!(never.0 <= Some(110), "{never:?}");
 }
 
 /// What waits for a writer after its generation closed waits for nobody.

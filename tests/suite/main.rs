@@ -4,6 +4,7 @@
 
 mod archive;
 mod bombs;
+mod books;
 mod bounds;
 mod by_hand;
 mod compat;

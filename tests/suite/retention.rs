@@ -11,6 +11,7 @@ mod erasing;
 mod guards;
 mod holds;
 mod laws;
+mod leftovers;
 mod legal;
 mod locks;
 mod policies;

@@ -5,6 +5,7 @@ mod locks;
 mod means;
 mod policies;
 mod probes;
+mod pruned;
 mod reading;
 mod refusals;
 mod roles;

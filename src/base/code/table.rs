@@ -30,6 +30,15 @@ codes! {
     /// The newest snapshot or event lacks the record that follows it.
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
+    /// A record is dated before what it must follow.
+    RecordBackdated = "record-backdated", Damaged, 4,
+        "usual after a clock went wrong; else ask its signer why, or who holds that key";
+    /// A snapshot was forgotten before its floor or under a hold.
+    ForgottenEarly = "forgotten-early", Damaged, 1,
+        "find out who signed that, and retire the signer; `repair` from a mirror that has it";
+    /// What a ledger says was deleted is needed.
+    NeededDeleted = "needed-deleted", Damaged, 1,
+        "find out who signed that, and retire the signer; `repair` what is missing from a mirror";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.

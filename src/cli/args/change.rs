@@ -151,6 +151,26 @@ Example:
         #[command(flatten)]
         kit: KitArgs,
     },
+    /// Delegate otherwise to a signer that is there, such as a host that may forget
+    ///
+    /// It may append what is usual for its role and what --event adds, and nothing else: without
+    /// --event, what was added before ends. A host that may append snapshot.forgotten applies the
+    /// policy after each snapshot; with packs.deleted it prunes as well.
+    #[command(after_help = "\
+Example:
+  idswyft-vault signer set 0011223344556677 --event snapshot.forgotten --event packs.deleted \\
+    --kit /media/usb/kit --identity operator.key")]
+    Set {
+        /// The signer's id, as `signer list` prints it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// A further event that it may append; may be given several times
+        #[arg(long, value_name = "EVENT")]
+        event: Vec<String>,
+        /// What is needed to sign.
+        #[command(flatten)]
+        kit: KitArgs,
+    },
     /// End a delegation: what the signer signs from now on does not verify
     ///
     /// What it signed before stays valid. Retire the signer of a host that was lost or stolen; the

@@ -66,7 +66,11 @@ Example:
         #[command(flatten)]
         access: AccessArgs,
     },
-    /// Check that each log is whole, and extends a checkpoint that was kept
+    /// Check that each log is whole, extends a checkpoint that was kept, and is one in every store
+    ///
+    /// Without --store, and with a store of the config, the logs are compared with those of all
+    /// other stores of the vault that can be read: two histories of one log are damage, and a
+    /// shorter one lags or was rolled back.
     #[command(after_help = "\
 Example:
   idswyft-vault ledger check --since 2026-11.checkpoint --store s3://bucket/x --vault-key KEY")]

@@ -13,7 +13,7 @@ use crate::cli::args::{LedgerArgs, LedgerCommand, LogArgs, UsageError};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
-use crate::ops::history::{self, Since};
+use crate::ops::history::{self, Parting, Since};
 use crate::vault;
 use crate::vault::ledger::{self, SignerLog};
 
@@ -108,7 +108,15 @@ fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<En
         let found = history::check_since(&auditor, &logs, &kept)?;
         compared.extend(found.into_iter().map(|since| (path, since)));
     }
-    let is_extended = compared.iter().all(|(_, since)| since.problem.is_none());
+    let mut partings = Vec::new();
+    for other in access::others(session, access)? {
+        let there = ledger::answered(&other, ledger::read_all(&other)?)?;
+        let store = other.store().name().to_owned();
+        let found = history::compare(&logs, &there).into_iter();
+        partings.extend(found.map(|parting| (store.clone(), parting)));
+    }
+    let is_forked = partings.iter().any(|(_, parting)| parting.is_fork);
+    let is_extended = compared.iter().all(|(_, since)| since.problem.is_none()) && !is_forked;
     let object = json!({
         "ledgers": logs.iter().map(head_of).collect::<Vec<_>>(),
         "since": compared.iter().map(|(path, since)| json!({
@@ -117,6 +125,13 @@ fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<En
             "size": since.then.size,
             "root": since.then.root,
             "problem": since.problem,
+        })).collect::<Vec<_>>(),
+        "partings": partings.iter().map(|(store, parting)| json!({
+            "store": store,
+            "signer": parting.signer,
+            "size": parting.here.size,
+            "store_size": parting.there.size,
+            "is_fork": parting.is_fork,
         })).collect::<Vec<_>>(),
     });
     session.report.result(object, &session.progress.warnings(), || {
@@ -131,7 +146,18 @@ fn check(session: &Session, access: &AccessArgs, since: &[PathBuf]) -> Result<En
                 Some(problem) => format!("{path}: log {signer} was cut or rewritten: {problem}\n"),
             }
         });
-        heads.chain(compared).collect()
+        let partings = partings.iter().map(|(store, parting)| {
+            let Parting { signer, here, there, is_fork } = parting;
+            let (here, there) = (here.size, there.size);
+            match is_fork {
+                true => format!("log {signer} is another in store {store}: both are signed\n"),
+                false => format!(
+                    "log {signer} has {here} events here and {there} in store {store}: the shorter \
+                     lags, or was rolled back\n"
+                ),
+            }
+        });
+        heads.chain(compared).chain(partings).collect()
     })?;
     Ok(if is_extended { ending_of(&logs) } else { Ending::Damaged })
 }

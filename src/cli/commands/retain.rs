@@ -2,26 +2,41 @@
 
 use serde_json::{Value, json};
 
-use crate::base::{Event, Observer};
+use crate::base::{Code, Event, Observer};
 use crate::cli::args::RetainArgs;
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
 use crate::cli::pruning::{PruneOutcome, Terms, prune};
-use crate::cli::report::{Ending, Failure};
+use crate::cli::report::{Ending, Failure, words};
 use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::prolong;
 use crate::ops::retain::{self, Scribe, Wish};
+use crate::ops::snapshot::SnapshotReport;
 
 /// Plans, and with `--apply` does it.
 ///
 /// # Errors
 /// If a store does not answer, or a guard strikes; then nothing was deleted.
 pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
-    let mut outcomes = Vec::new();
-    for site in sites(session, &args.site)? {
-        outcomes.push(each(&site, args, session)?);
+    let (mut outcomes, mut failed) = (Vec::new(), None);
+    let sites = sites(session, &args.site)?;
+    for site in &sites {
+        match each(site, args, session) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(failure) if sites.len() == 1 => return Err(failure),
+            // What stops one vault is no reason to leave the others.
+            Err(failure) => {
+                let why = failure.chain().join(": ");
+                session.report.note(&format!("vault {}: failed to {why}", site.name()));
+                failed.get_or_insert(failure);
+            }
+        }
+    }
+    if let Some(failure) = failed {
+        outcomes.iter().for_each(|outcome| session.report.note(outcome.to_text().trim_end()));
+        return Err(failure);
     }
     let vaults: Vec<Value> = outcomes.iter().map(Outcome::to_json).collect();
     let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
@@ -35,11 +50,19 @@ pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
 /// Applies after a snapshot what the host itself may; what it may not is for a janitor.
 ///
 /// A snapshot stands whatever comes of this, so everything is a warning. The caller holds the lock.
-pub fn after_snapshot(config: &Config, session: &Session) {
+pub fn after_snapshot(config: &Config, taken: &[SnapshotReport], session: &Session) {
     let vaults = config.select(session.global.vault.as_deref()).unwrap_or_default();
     // A host that may only put has nobody to ask what there is.
     let is_readable = |vault: &&VaultConfig| vault.stores.iter().all(StoreConfig::is_readable);
     for vault in vaults.into_iter().filter(is_readable) {
+        // A mirror that did not answer just now would hold this up, and nothing goes without it.
+        let report = taken.iter().find(|report| report.vault == vault.name);
+        if let Some(mirror) = report.and_then(|report| report.lagging.first()) {
+            let name = &vault.name;
+            let detail = format!("vault {name}: the policy waits for mirror {mirror}, which lags");
+            session.progress.observe(Event::Warning { code: Code::ForgetWaiting, detail });
+            continue;
+        }
         if let Err(failure) = as_host(config, vault, session) {
             let (name, why) = (&vault.name, failure.chain().join(": "));
             let detail = format!("vault {name}: the policy was not applied: failed to {why}");
@@ -58,6 +81,10 @@ fn as_host(config: &Config, vault: &VaultConfig, session: &Session) -> Result<()
     let observer = session.progress.as_ref();
     let (wish, again) = (Wish::Policy, || site.survey_anew());
     let applied = retain::apply(&open.survey, &plan, wish, scribe, &[], &again, observer)?;
+    if !applied.forgotten.is_empty() {
+        let count = words::count(applied.forgotten.len() as u64, "snapshot");
+        session.report.note(&format!("vault {}: the policy let {count} go", vault.name));
+    }
     if applied.waiting.is_empty()
         && let Some(mut open) = site.again(open, EventKind::PacksDeleted, session)?
     {

@@ -10,7 +10,8 @@ use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::retain::Scribe;
 use crate::ops::shred::{
-    self, FOREIGN_LEFT, NOT_COVERED, ShredPlan, Shredded, StoreShredded, VERSIONS_UNSEEN,
+    self, FOREIGN_LEFT, NOT_COVERED, STORES_UNSEEN, ShredPlan, Shredded, StoreShredded,
+    VERSIONS_UNSEEN,
 };
 use crate::policy::Acceptance;
 
@@ -70,6 +71,7 @@ fn object_of(vault: &str, plan: &ShredPlan, done: Option<&Shredded>) -> Value {
         "snapshot_count": plan.snapshot_count(),
         "segment_count": plan.segment_count(),
         "unclear_count": plan.unclear_count(),
+        "unseen": plan.unseen(),
         "recorded_before": plan.is_recorded(),
         "certified_before": plan.is_certified(),
         "stores": done.map(|done| done.stores.iter().map(store_object).collect::<Vec<_>>()),
@@ -102,6 +104,10 @@ fn text_of(vault: &str, plan: &ShredPlan, done: Option<&Shredded>) -> String {
         let segments = words::count(plan.unclear_count(), "segment");
         text.push_str(&format!("{segments} may be of it or of another, and stay\n"));
     }
+    for store in plan.unseen() {
+        let store = words::printable(store);
+        text.push_str(&format!("NOT GIVEN: store {store}, which a ledger names; it keeps all\n"));
+    }
     let Some(done) = done else {
         text.push_str("nothing was changed; with --apply it can never be opened again\n");
         return text;
@@ -112,7 +118,8 @@ fn text_of(vault: &str, plan: &ShredPlan, done: Option<&Shredded>) -> String {
     match &done.certificate {
         Some(certificate) => {
             text.push_str(&certified(plan.generation()));
-            let all = NOT_COVERED.into_iter().chain([VERSIONS_UNSEEN, FOREIGN_LEFT]);
+            let all = [VERSIONS_UNSEEN, FOREIGN_LEFT, STORES_UNSEEN];
+            let all = NOT_COVERED.into_iter().chain(all);
             let covers = |word: &str| certificate.not_covered.iter().all(|other| other != word);
             let open = all.filter(|(word, _)| !covers(word));
             open.for_each(|(_, said)| text.push_str(&format!("  not covered: {said}\n")));

@@ -18,7 +18,7 @@ use crate::format::role::Role;
 use crate::ops::signers::{self, SignerReport};
 use crate::vault::ledger;
 
-/// Lists, adds or retires signers.
+/// Lists, adds, changes or retires signers.
 ///
 /// # Errors
 /// If the change is refused, or a store, the kit or the state fails.
@@ -32,6 +32,7 @@ pub fn run(args: &SignerArgs, session: &Session) -> Result<Ending, Failure> {
             };
             add(session, role.role(), whose, event, &kit.kit)
         }
+        SignerCommand::Set { id, event, kit } => set(session, id.parse()?, event, &kit.kit),
         SignerCommand::Retire { id, kit } => retire(session, id.parse()?, &kit.kit),
     }
 }
@@ -137,6 +138,32 @@ fn key_file(session: &Session, path: &Path, vault: VaultId) -> Result<Verificati
     let text = Zeroizing::new(format!("{}\n", key.to_secret_text().as_str()));
     write_new(path, text.as_bytes())?;
     Ok(key.verification_key().clone())
+}
+
+fn set(
+    session: &Session,
+    signer: SignerId,
+    requested: &[String],
+    kit: &Path,
+) -> Result<Ending, Failure> {
+    let mut open = desk::open(session, kit, "delegate to a signer")?;
+    let before = open.desk.operator.note().number;
+    let observer = session.progress.as_ref();
+    let report = signers::set(&mut open.desk, signer, requested, observer)?;
+    say(session, &open, &report, |report| {
+        let (delegate, name) = (&report.delegate, &open.vault.name);
+        let events: Vec<String> = delegate.events.iter().map(ToString::to_string).collect();
+        let what = match report.number == before && !report.completed {
+            true => {
+                format!("{} {} of vault {name} may append that already\n", delegate.role, signer)
+            }
+            false => format!(
+                "delegated to {} {signer} of vault {name}, signed in vault note {}\n",
+                delegate.role, report.number
+            ),
+        };
+        format!("{what}may append        {}\n", events.join(", "))
+    })
 }
 
 fn retire(session: &Session, signer: SignerId, kit: &Path) -> Result<Ending, Failure> {

@@ -60,10 +60,12 @@ pub fn take(
     let config = session.config()?;
     let mut night = Night::begin(&config, session);
     let taken = night.lock().and_then(|()| take_each(tags, limit, session, &config, &mut night));
-    if taken.is_ok() && after == Afterwards::Retain {
-        retain::after_snapshot(&config, session);
+    // The watchdog and the record learn how it went, whoever asked for it, and before anything that
+    // a store may hold up.
+    night.tell(taken.as_ref().err());
+    if let (Ok(reports), Afterwards::Retain) = (&taken, after) {
+        retain::after_snapshot(&config, reports, session);
     }
-    // The watchdog and the record learn how it went, whoever asked for it.
     night.end(taken.as_ref().err());
     taken
 }

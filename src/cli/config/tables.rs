@@ -78,6 +78,11 @@ impl VaultTable {
             time_zone: self.time_zone.clone(),
         }
     }
+
+    /// Tells whether a store of it locks what is put.
+    pub fn locks(&self) -> bool {
+        self.store.iter().any(|store| store.get_ref().object_lock.is_some())
+    }
 }
 
 /// `[vault.chunks]`: how the profiles are cut, for who has measured.

@@ -117,6 +117,23 @@ fn a_vault_that_keeps_everything_retires_nothing() {
     assert_eq!(parse(&text).unwrap().vaults[0].parameters.fields().retire_below_percent, 25);
 }
 
+/// Each generation is one more copy of all that is kept; a lock for all that time is a choice.
+#[test]
+fn a_vault_that_keeps_everything_closes_no_generation_for_five_years_unless_a_store_locks() {
+    let age = |text: &str| {
+        let config = parse(&text.replace("generation_max_age = \"never\"\n", "")).unwrap();
+        config.vaults[0].parameters.fields().generation_max_age_days
+    };
+    let everything = full().replace("keep_daily = 30\n", "");
+    assert_eq!((age(&full()), age(&everything)), (Some(365), Some(1825)));
+    let bounded = full().replace("keep_daily = 30\n", "ceiling = \"2y\"\n");
+    assert_eq!(age(&bounded), Some(365));
+    let place = "url = \"file:///var/backups/idswyft\"\n";
+    let bucket = "url = \"s3://other/nightly\"\nregion = \"eu-central-1\"\n\
+                  credentials_file = \"/etc/idswyft-vault/s3\"\nobject_lock = \"governance\"\n";
+    assert_eq!(age(&everything.replace(place, bucket)), Some(365));
+}
+
 #[test]
 fn a_vault_of_months_leans_on_what_it_named_a_long_month_ago() {
     let config = parse(&full()).unwrap();

@@ -9,7 +9,7 @@ use super::buckets;
 use super::error::ConfigError;
 use super::tables::{ProfileTable, StoreTable, VaultTable};
 use super::text::ConfigText;
-use crate::base::limits::REUSE_DAYS_MONTHLY_DEFAULT;
+use crate::base::limits::{GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT, REUSE_DAYS_MONTHLY_DEFAULT};
 use crate::base::profile::ChunkParametersFields;
 use crate::base::{ChunkParameters, Profile};
 use crate::format::parameters::Parameters;
@@ -195,6 +195,11 @@ fn check_parameters(
         Some(age) if age.get_ref() == NEVER => fields.generation_max_age_days = None,
         Some(age) => {
             fields.generation_max_age_days = Some(text.days("generation_max_age", age)?);
+        }
+        // No generation ever goes, and each has a copy of its own of all that is still there. What
+        // is locked would be so for all of that time: nobody gets that unasked.
+        None if policy.keeps_everything() && policy.ceiling().is_none() && !vault.locks() => {
+            fields.generation_max_age_days = Some(GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT);
         }
         None => {}
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::PruneRequest;
 use super::needs::{Needs, is_known, snapshot_of};
+use super::over::Over;
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::{Going, Named, Sweep};
 use crate::ops::Error;
@@ -81,6 +82,7 @@ pub struct Census<'a> {
     sweep: &'a Sweep,
     number: usize,
     auditor: &'a Auditor,
+    settled_before: Option<Timestamp>,
     plan: StorePlan,
     page: Vec<(ObjectKey, Stat, ObjectFacts)>,
 }
@@ -93,13 +95,16 @@ impl<'a> Census<'a> {
     pub fn take(
         request: &'a PruneRequest<'a>,
         needs: &'a Needs,
+        over: &Over,
         sweep: &'a Sweep,
         number: usize,
     ) -> Result<StorePlan, Error> {
         let auditor = &request.survey.auditors[number];
         let store = auditor.store().name().to_owned();
         let plan = StorePlan { store, ..StorePlan::default() };
-        let mut census = Self { request, needs, sweep, number, auditor, plan, page: Vec::new() };
+        let (settled_before, page) = (over.settled_before(auditor)?, Vec::new());
+        let mut census =
+            Self { request, needs, sweep, number, auditor, settled_before, plan, page };
         for folder in [Folder::Packs, Folder::Trees, Folder::Segments, Folder::Snapshots] {
             each_object(auditor, folder, &mut |key, stat| census.look(key, stat))?;
         }
@@ -118,15 +123,19 @@ impl<'a> Census<'a> {
 
     /// Returns what is known of an object but for its lock; nothing, if it is none of prune's.
     fn facts(&self, key: &ObjectKey, stat: &Stat) -> Result<Option<ObjectFacts>, Error> {
+        // What a store tells no time of is as young as can be.
+        let stored = stat.modified.filter(is_known).unwrap_or(self.request.now);
         let (is_needed, named, is_own) = match key {
-            ObjectKey::Pack(_) | ObjectKey::Tree(_) => match self.named(key)? {
-                Some(named) => {
-                    // A list that nothing proves may only keep.
-                    let made = self.request.own.is_some_and(|own| own.made(key));
-                    (named.is_needed, named.at, named.is_own && made)
+            ObjectKey::Pack(_) | ObjectKey::Tree(_) => {
+                let is_over = self.settled_before.is_some_and(|before| stored < before);
+                match self.named(key)? {
+                    Some(named) => {
+                        let is_own = named.is_own && self.host_made(key)?;
+                        (named.is_needed, named.at, is_own || is_over)
+                    }
+                    None => (false, None, is_over),
                 }
-                None => (false, None, false),
-            },
+            }
             ObjectKey::Segment(_) | ObjectKey::Body(_) | ObjectKey::List(_) => {
                 let past = snapshot_of(key).and_then(|id| self.needs.past.get(&id));
                 let Some(past) = past.filter(|_| !self.has_note(key)) else {
@@ -136,8 +145,6 @@ impl<'a> Census<'a> {
             }
             _ => return Ok(None),
         };
-        // What a store tells no time of is as young as can be.
-        let stored = stat.modified.filter(is_known).unwrap_or(self.request.now);
         let policy = self.request.survey.history.in_force();
         let class = self.request.prices.classes.get(&stat.class);
         let paid_until = class.and_then(|price| paid_until(policy, stored, price.days_min));
@@ -147,6 +154,17 @@ impl<'a> Census<'a> {
 
     fn named(&self, key: &ObjectKey) -> Result<Option<Named>, Error> {
         Ok(self.sweep.named(key).map_err(vault::Error::from)?)
+    }
+
+    /// Tells whether the host that prunes made a pack: by its manifest, or because it recorded
+    /// earlier that the pack goes, and forgot it then. A list that nothing proves may only keep.
+    fn host_made(&self, key: &ObjectKey) -> Result<bool, Error> {
+        let recorded = || self.sweep.is_recorded_by_host(self.number, key);
+        match self.request.own {
+            Some(own) if own.made(key) => Ok(true),
+            Some(_) => Ok(recorded().map_err(vault::Error::from)?),
+            None => Ok(false),
+        }
     }
 
     /// Tells whether a store has the note of the snapshot that an object is of: then forgetting

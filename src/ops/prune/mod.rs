@@ -10,6 +10,7 @@ mod census;
 mod delete;
 mod error;
 mod needs;
+mod over;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,10 +23,11 @@ pub use error::PruneError;
 
 use self::census::Census;
 use self::needs::Needs;
+use self::over::Over;
 use super::Error;
 use super::retain::{Scribe, Survey};
 use super::thaw::PriceTable;
-use crate::base::{Code, Event, Observer, PackId, SignerId};
+use crate::base::{Code, Event, GenerationId, Observer, PackId, SignerId};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{ClockAnomaly, DELETED_COUNT_MAX, PacksDeleted};
@@ -59,6 +61,7 @@ pub struct PruneRequest<'a> {
 #[derive(Debug, Clone)]
 pub struct OwnHost {
     signer: SignerId,
+    generation: GenerationId,
     packs: HashSet<PackId>,
 }
 
@@ -70,7 +73,8 @@ impl OwnHost {
     pub fn of(writer: &Writer) -> Result<Self, Error> {
         let packs = writer.manifest().packs().map_err(vault::Error::from)?;
         let packs = packs.into_iter().map(|pack| pack.id).collect();
-        Ok(Self { signer: writer.key().signer_id(), packs })
+        let (signer, generation) = (writer.key().signer_id(), writer.generation().id);
+        Ok(Self { signer, generation, packs })
     }
 
     /// Tells whether the host made a pack: its manifest is believed, and no list.
@@ -124,10 +128,11 @@ pub struct Pruned {
 pub fn plan(request: &PruneRequest<'_>, observer: &dyn Observer) -> Result<PrunePlan, Error> {
     let survey = request.survey;
     let sweep = Sweep::create(request.scratch).map_err(vault::Error::from)?;
-    take_up_recorded(survey, &sweep)?;
-    let needs = Needs::gather(request, &sweep, observer)?;
+    take_up_recorded(request, &sweep)?;
+    let over = Over::gather(survey);
+    let needs = Needs::gather(request, &over, &sweep, observer)?;
     let numbers = 0..survey.auditors.len();
-    let stores = numbers.map(|number| Census::take(request, &needs, &sweep, number));
+    let stores = numbers.map(|number| Census::take(request, &needs, &over, &sweep, number));
     let mut plan =
         PrunePlan { stores: stores.collect::<Result<_, _>>()?, guards: Vec::new(), sweep };
     if plan.goes() {
@@ -185,24 +190,32 @@ pub fn apply(
 }
 
 /// Takes note of what every store has a record of: it is not recorded again.
-fn take_up_recorded(survey: &Survey, sweep: &Sweep) -> Result<(), Error> {
-    for event in survey.distinct_events() {
-        let EventPayload::PacksDeleted(said) = &event.payload else { continue };
-        // Another signer's event, or one of an interrupted run, may be in some of them only (I4).
+fn take_up_recorded(request: &PruneRequest<'_>, sweep: &Sweep) -> Result<(), Error> {
+    let survey = request.survey;
+    for (signer, said) in recorded_everywhere(survey) {
+        let named = |auditor: &Auditor| auditor.store().name() == said.store;
+        if let Some(number) = survey.auditors.iter().position(named) {
+            let is_own = request.own.is_some_and(|own| own.signer == signer);
+            let mut keys = said.objects.iter();
+            let recorded = keys.try_for_each(|key| sweep.record(number, key, is_own));
+            recorded.map_err(vault::Error::from)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns every record of what goes that each store has, with its signer: another's, or one of an
+/// interrupted run, may be in some of them only (I4).
+fn recorded_everywhere(survey: &Survey) -> impl Iterator<Item = (SignerId, &PacksDeleted)> {
+    survey.distinct_events().filter_map(|event| {
+        let EventPayload::PacksDeleted(said) = &event.payload else { return None };
         let has_event = |logs: &Vec<SignerLog>| {
             let own = logs.iter().find(|log| log.signer == event.signer);
             let index = usize::try_from(event.seq).unwrap_or(usize::MAX);
             own.is_some_and(|log| log.events.get(index) == Some(event))
         };
-        let named = |auditor: &Auditor| auditor.store().name() == said.store;
-        if let Some(number) = survey.auditors.iter().position(named)
-            && survey.logs.iter().all(has_event)
-        {
-            let recorded = said.objects.iter().try_for_each(|key| sweep.record(number, key));
-            recorded.map_err(vault::Error::from)?;
-        }
-    }
-    Ok(())
+        survey.logs.iter().all(has_event).then_some((event.signer, said))
+    })
 }
 
 /// Records what goes from each store and is not recorded yet; returns the stores that lack events.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::PruneRequest;
+use super::over::Over;
+use super::{PruneRequest, recorded_everywhere};
 use crate::base::{Code, Coded, Event, Family, Observer, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::list::ListEntry;
@@ -46,6 +47,7 @@ impl Needs {
     /// If a store does not answer.
     pub fn gather(
         request: &PruneRequest<'_>,
+        over: &Over,
         sweep: &Sweep,
         observer: &dyn Observer,
     ) -> Result<Self, Error> {
@@ -63,12 +65,14 @@ impl Needs {
                 observer.observe(Event::Warning { code: Code::ObjectMissing, detail });
             }
         }
-        let taken = taken_in(request);
+        let (taken, pruned) = (taken_in(request), pruned_lists(request));
         for id in ids_of(request)?.into_iter().chain(taken.keys().copied()) {
             if !needs.stands.contains(&id) && !needs.past.contains_key(&id) {
-                needs.add_other(request, id, taken.get(&id), sweep)?;
+                needs.add_other(request, over, id, taken.get(&id), sweep)?;
             }
         }
+        // Whoever let a list go knew what it named: its host, or who waited until nobody leans.
+        needs.missing.retain(|id| needs.stands.contains(id) || !pruned.contains(id));
         Ok(needs)
     }
 
@@ -76,6 +80,7 @@ impl Needs {
     fn add_other(
         &mut self,
         request: &PruneRequest<'_>,
+        over: &Over,
         id: SnapshotId,
         taken: Option<&Taken>,
         sweep: &Sweep,
@@ -91,7 +96,9 @@ impl Needs {
             };
         let written = survey.written(&ObjectKey::List(id)).or(taken.and_then(|one| one.written));
         let at = named_at(id.time(), written.filter(is_known), request.now);
-        let is_own = taken.is_some_and(|one| one.is_own);
+        // What its manifest says it made is of the open generation alone.
+        let is_own = request.own.is_some_and(|own| over.is_of(id, own.generation))
+            && taken.is_some_and(|one| one.is_own);
         let is_young = !at.checked_add(request.lean_time()).is_ok_and(|until| until <= request.now);
         let naming = match (stands, is_own) {
             (true, _) => Naming::Needs,
@@ -103,8 +110,9 @@ impl Needs {
         } else {
             self.past.insert(id, Past { at, is_own });
         }
-        // Of what is long past nothing is kept by it, and its list may be pruned already.
-        if !stands && !is_own && !is_young {
+        // Of what is long past nothing is kept by it, and its list may be pruned already. On what
+        // is of a generation that is over nobody leans.
+        if !stands && (over.has(id) || !is_own && !is_young) {
             return Ok(());
         }
         let found = match has_list {
@@ -148,6 +156,16 @@ fn taken_in(request: &PruneRequest<'_>) -> BTreeMap<SnapshotId, Taken> {
         }
     }
     taken
+}
+
+/// Returns the snapshots of which a prune let the list go.
+fn pruned_lists(request: &PruneRequest<'_>) -> BTreeSet<SnapshotId> {
+    let objects = recorded_everywhere(request.survey).flat_map(|(_, said)| &said.objects);
+    let list = |key: &ObjectKey| match key {
+        ObjectKey::List(id) => Some(*id),
+        _ => None,
+    };
+    objects.filter_map(list).collect()
 }
 
 /// Returns every snapshot of which a store has a note or a list, hidden or not, or anything else.

@@ -133,14 +133,15 @@ impl Kept for OpenKit {
     }
 
     fn head(&self) -> Result<Option<TreeHead>, Error> {
-        Ok(None)
+        Self::head(self)
     }
 
     fn keep(&self, leaf: &[u8]) -> Result<(), Error> {
         self.keep_pending(leaf)
     }
 
-    fn settle(&self, _head: &TreeHead) -> Result<(), Error> {
+    fn settle(&self, head: &TreeHead) -> Result<(), Error> {
+        self.keep_head(head)?;
         self.forget_pending()
     }
 }

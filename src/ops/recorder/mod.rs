@@ -6,6 +6,7 @@
 
 mod kept;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ use crate::format::ledger::{LedgerEvent, SeenCheckpoint};
 use crate::format::vault_note::VaultNote;
 use crate::manifest::{Outgoing, Payload};
 use crate::store::Store;
-use crate::vault::delivery::{Load, Parcel};
+use crate::vault::delivery::{Load, Parcel, Taken};
 use crate::vault::journal::{Journal, outgoing};
 use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Outside};
@@ -119,7 +120,9 @@ impl Recorder {
 
     /// Takes up the longest log, and gives each store what it lacks of it.
     fn follow(&mut self, lead: &SignerLog, own: &[Option<&SignerLog>]) -> Result<(), Error> {
-        if let Some((key, problem)) = lead.problems.first() {
+        // Of logs that are equally long any may be the lead; what is wrong behind one is in the way.
+        let behind = own.iter().flatten().filter(|log| log.head.size == lead.head.size);
+        if let Some((key, problem)) = behind.flat_map(|log| &log.problems).next() {
             let reason = format!("it does not go on from here: {problem}");
             return Err(vault::Error::Ledger { key: *key, reason }.into());
         }
@@ -177,6 +180,9 @@ impl Recorder {
         let signer = self.signer();
         let event = match LedgerEvent::parse(&leaf, self.vault, signer, size) {
             Ok(event) => event,
+            Err(_) if number_of(&leaf).is_some_and(|seq| seq > size) => {
+                return Err(self.broken(size, "it is shorter than this signer left it"));
+            }
             // It is in the log already, and only that was not taken note of.
             Err(_) => return self.kept.settle(&self.journal.head()).map(|()| None),
         };
@@ -198,7 +204,9 @@ impl Recorder {
         let (load, locked_until) = (Load::Bytes(bytes.as_slice().into()), self.locked_until);
         let parcel = Parcel { key: *key, sha256: *sha256, load, locked_until };
         match parcel.put(store) {
-            Ok(_) => Ok(()),
+            Ok(Taken::Proven(_)) => Ok(()),
+            // Whose bytes these are nobody can tell: they may be another event's.
+            Ok(Taken::Unproven) => Err(vault::Error::ChangedMeanwhile { key: *key }.into()),
             Err(error) if error.code() == Code::ObjectExists => {
                 Err(vault::Error::ChangedMeanwhile { key: *key }.into())
             }
@@ -229,17 +237,29 @@ fn find_head(heads: &[TreeHead], size: u64) -> Option<TreeHead> {
     heads.get(usize::try_from(size).ok()?).copied()
 }
 
-/// Returns the newest checkpoints of the other logs, sorted by signer.
-fn seen_of(logs: &[Vec<SignerLog>], own: SignerId) -> Vec<SeenCheckpoint> {
-    let mut seen: Vec<SeenCheckpoint> = Vec::new();
-    for log in logs.iter().flatten().filter(|log| log.signer != own && log.head.size > 0) {
-        let found = SeenCheckpoint { signer: log.signer, size: log.head.size, root: log.head.root };
-        match seen.iter_mut().find(|seen| seen.signer == log.signer) {
-            Some(there) if there.size < found.size => *there = found,
-            Some(_) => {}
-            None => seen.push(found),
-        }
+/// Returns the number that an event gives itself.
+fn number_of(leaf: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: u64,
     }
-    seen.sort_by_key(|seen| seen.signer);
-    seen
+    serde_json::from_slice::<Numbered>(leaf).ok().map(|numbered| numbered.seq)
+}
+
+/// Returns the newest checkpoints of the other logs that every store has, sorted by signer: so in
+/// no store a quote is ahead of what is quoted (V-214).
+fn seen_of(logs: &[Vec<SignerLog>], own: SignerId) -> Vec<SeenCheckpoint> {
+    let all: BTreeSet<SignerId> = logs.iter().flatten().map(|log| log.signer).collect();
+    let others = all.into_iter().filter(|signer| *signer != own);
+    let shortest = |signer: SignerId| {
+        let found = |logs: &Vec<SignerLog>| logs.iter().position(|log| log.signer == signer);
+        let each: Option<Vec<&SignerLog>> =
+            logs.iter().map(|logs| found(logs).map(|at| &logs[at])).collect();
+        each?.into_iter().min_by_key(|log| log.head.size).filter(|log| log.head.size > 0)
+    };
+    let quote = |log: &SignerLog| {
+        let TreeHead { size, root } = log.head;
+        SeenCheckpoint { signer: log.signer, size, root }
+    };
+    others.filter_map(shortest).map(quote).collect()
 }

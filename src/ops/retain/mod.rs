@@ -12,6 +12,7 @@ mod error;
 pub mod holds;
 mod leftovers;
 mod notes;
+mod sight;
 mod standing;
 mod survey;
 
@@ -187,7 +188,8 @@ pub fn apply(
     let forgotten: Vec<SnapshotId> = plan.dropped().map(|(one, _)| one.id).collect();
     if !waiting.is_empty() {
         for store in &waiting {
-            let detail = format!("store {store} lacks the events, so nothing is deleted anywhere");
+            let detail =
+                format!("store {store} lacks what waits for it, so nothing is deleted anywhere");
             observer.observe(Event::Warning { code: Code::ForgetWaiting, detail });
         }
         return Ok(Applied { forgotten, waiting, ..Applied::default() });

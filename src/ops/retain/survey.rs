@@ -10,17 +10,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::chain;
-use super::error::RetainError;
 use super::notes::{self, Notes};
+use super::sight::check_sight;
 use crate::base::{Observer, SignerId, SnapshotId};
-use crate::format::event::{EventKind, EventPayload};
+use crate::format::event::EventPayload;
 use crate::format::event_fields::Outcome;
 use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
-use crate::policy::guard::known_time;
+use crate::policy::guard::Known;
 use crate::policy::{Candidate, HoldRef, PolicyHistory};
 use crate::store::{self, Listed, Store};
 use crate::vault::ledger::SignerLog;
@@ -62,8 +62,8 @@ pub struct Survey {
     pub notes: Notes,
     /// What a ledger says is forgotten.
     pub forgotten: BTreeMap<SnapshotId, Forgotten>,
-    /// The newest time that a store or a ledger knows.
-    pub known: Option<Timestamp>,
+    /// What stores and ledgers know of the time.
+    pub known: Option<Known>,
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
     verified: BTreeSet<SnapshotId>,
     written: BTreeMap<ObjectKey, Option<Timestamp>>,
@@ -229,7 +229,12 @@ impl Survey {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
             Some((event.time, self.written(&key)?))
         };
-        self.known = known_time(written, self.events().filter_map(of_event));
+        let accepted = self.events().filter_map(|event| match &event.payload {
+            EventPayload::ClockAnomaly(anomaly) => Some((anomaly.known, anomaly.found)),
+            _ => None,
+        });
+        let (accepted, policy) = (accepted.collect::<Vec<_>>(), self.history.in_force());
+        self.known = Known::of(policy, written, self.events().filter_map(of_event), &accepted);
         placed.retain(|hold, _| !released.contains(hold));
         for ((snapshot, placed_by, placed_seq), until) in placed {
             let hold = HoldRef { placed_by, placed_seq, until };
@@ -273,31 +278,6 @@ fn read_logs(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
         }
     }
     Ok(logs)
-}
-
-/// Refuses to conclude from logs that no hold is placed, unless every log that may hold one is
-/// there to its end in some store, and as long as others have seen it.
-fn check_sight(note: &VaultNote, logs: &[Vec<SignerLog>]) -> Result<(), Error> {
-    for delegate in note.signers.iter().filter(|one| one.may_append(EventKind::HoldPlaced)) {
-        let signer = delegate.id;
-        let own = || logs.iter().flatten().filter(|log| log.signer == signer);
-        let size = own().map(|log| log.head.size).max().unwrap_or(0);
-        let blind = |reason: String| Err(RetainError::Blind { signer, reason }.into());
-        let quotes = logs.iter().flatten().flat_map(|log| &log.events).flat_map(|one| &one.seen);
-        let seen = quotes.filter(|seen| seen.signer == signer).map(|seen| seen.size).max();
-        if let Some(seen) = seen.filter(|seen| *seen > size) {
-            return blind(format!("it has {size} events, another signer has seen {seen}"));
-        }
-        let is_broken = |log: &&SignerLog| log.head.size == size && !log.problems.is_empty();
-        let is_whole = |log: &SignerLog| log.head.size == size && log.problems.is_empty();
-        if let Some(broken) = own().find(is_broken)
-            && !own().any(is_whole)
-        {
-            let told = broken.problems.first().map(|(key, error)| format!("{key}: {error}"));
-            return blind(told.unwrap_or_default());
-        }
-    }
-    Ok(())
 }
 
 /// Adds when a store first had each object of a folder: of several versions the oldest.

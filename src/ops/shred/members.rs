@@ -78,6 +78,12 @@ impl Members {
         self.periods.keys().copied()
     }
 
+    /// Tells whether something signed says of which generation a snapshot is, and all that does
+    /// names only some of these.
+    pub fn is_within(&self, id: SnapshotId, some: &BTreeSet<GenerationId>) -> bool {
+        self.generations.get(&id).is_some_and(|of| !of.is_empty() && of.is_subset(some))
+    }
+
     /// Returns every snapshot that was ever taken in a generation.
     pub fn of(&self, generation: GenerationId) -> BTreeSet<SnapshotId> {
         let is_member = |(_, of): &(&SnapshotId, &BTreeSet<GenerationId>)| of.contains(&generation);

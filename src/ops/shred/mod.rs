@@ -8,7 +8,8 @@
 mod erase;
 mod error;
 mod host;
-mod members;
+pub(in crate::ops) mod members;
+mod unseen;
 
 use std::collections::BTreeSet;
 
@@ -48,12 +49,17 @@ pub const VERSIONS_UNSEEN: (&str, &str) =
 pub const FOREIGN_LEFT: (&str, &str) =
     ("foreign-names", "files of other names that lie where the key files were");
 
+/// What is not covered where a ledger names stores that were not given.
+pub const STORES_UNSEEN: (&str, &str) =
+    ("unseen-stores", "stores that a ledger names and that were not given by that name");
+
 /// What shredding a generation would do; only [`plan`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShredPlan {
     generation: GenerationId,
     revs: BTreeSet<u32>,
     segments: BTreeSet<SnapshotId>,
+    unseen: BTreeSet<String>,
     unclear_count: u64,
     snapshot_count: u64,
     is_recorded: bool,
@@ -75,6 +81,11 @@ impl ShredPlan {
     /// Returns how many segments of it are in any store.
     pub fn segment_count(&self) -> usize {
         self.segments.len()
+    }
+
+    /// Returns the stores that a ledger names and that were not given: nothing there is erased.
+    pub const fn unseen(&self) -> &BTreeSet<String> {
+        &self.unseen
     }
 
     /// Returns how many segments may be of it, and stay.
@@ -166,6 +177,7 @@ pub fn plan(survey: &Survey, text: &str, now: Timestamp) -> Result<ShredPlan, Er
         generation,
         revs,
         segments,
+        unseen: unseen::unseen(survey),
         unclear_count: unclear,
         snapshot_count: snapshots.len() as u64,
         is_recorded: is_recorded_everywhere(survey, generation),
@@ -231,7 +243,7 @@ pub fn apply(
         }
         return Ok(Shredded { stores, certificate: None });
     }
-    let certificate = certificate_of(&stores);
+    let certificate = certificate_of(&stores, &plan.unseen);
     recorder.append(event_of(survey, plan, Some(certificate.clone())))?;
     Ok(Shredded { stores, certificate: Some(certificate) })
 }
@@ -338,7 +350,7 @@ fn event_of(
     })
 }
 
-fn certificate_of(stores: &[StoreShredded]) -> ShredCertificate {
+fn certificate_of(stores: &[StoreShredded], unseen: &BTreeSet<String>) -> ShredCertificate {
     let seen = stores.iter().map(|store| SeenEmpty {
         store: store.store.clone(),
         sight: store.sight.unwrap_or(Sight::Newest).name().to_owned(),
@@ -349,6 +361,8 @@ fn certificate_of(stores: &[StoreShredded]) -> ShredCertificate {
     let is_mixed = stores.iter().any(|store| !store.foreign.is_empty());
     let more = is_short.then_some(VERSIONS_UNSEEN).into_iter();
     let more = more.chain(is_mixed.then_some(FOREIGN_LEFT));
+    let more = more.chain((!unseen.is_empty()).then_some(STORES_UNSEEN));
     let not_covered = NOT_COVERED.into_iter().chain(more).map(|(word, _)| word.to_owned());
-    ShredCertificate { stores: seen.collect(), not_covered: not_covered.collect() }
+    let unseen = unseen.iter().cloned().collect();
+    ShredCertificate { stores: seen.collect(), not_covered: not_covered.collect(), unseen }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Collector, LedgerHead};
+use super::{Collector, LedgerHead, books};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Digest, GenerationId, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
@@ -15,7 +15,7 @@ use crate::ops::Error;
 use crate::vault::at_once::map_at_once;
 use crate::vault::{self, Auditor, changes, ledger};
 
-type Notes = BTreeMap<SnapshotId, SnapshotNote>;
+pub(super) type Notes = BTreeMap<SnapshotId, SnapshotNote>;
 
 /// What verified of notes and ledgers.
 pub struct Checked {
@@ -25,6 +25,10 @@ pub struct Checked {
     pub notes: Notes,
     /// The generations whose secrets were destroyed.
     pub shredded: BTreeSet<GenerationId>,
+    /// The snapshots that a ledger says are forgotten.
+    pub forgotten: BTreeSet<SnapshotId>,
+    /// What ledgers say was deleted.
+    pub deleted: books::Deleted,
 }
 
 /// Checks notes and ledgers.
@@ -41,6 +45,8 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     let mut heads = Vec::new();
     let logs = ledger::read_all(auditor)?;
     let shredded = ledger::shredded_of(&logs);
+    books::check(auditor, &logs, &checked.sound, collector);
+    let deleted = books::Deleted::of(&logs);
     for log in logs {
         let events = 2 * log.events.len() as u64;
         collector.saw(events, 0);
@@ -63,7 +69,8 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
-    Ok(Checked { heads, notes: checked.sound, shredded })
+    let forgotten = said.forgotten;
+    Ok(Checked { heads, notes: checked.sound, shredded, forgotten, deleted })
 }
 
 /// What the ledgers say that the notes must agree with.

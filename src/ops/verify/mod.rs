@@ -2,14 +2,15 @@
 //!
 //! | level | needs | reads |
 //! |---|---|---|
-//! | ledger | root verification key | vault notes, snapshot notes, ledgers |
-//! | stored | the same | lists; of every object they name the size, and what the store attests |
+//! | ledger | root verification key | vault notes, snapshot notes, lists, ledgers |
+//! | stored | the same | of every object that lists name the size, and what the store attests |
 //! | bytes | the same | every byte: what is stored is what was signed |
 //! | contents | a data identity | every chunk and every file digest |
 //!
 //! Damage is a finding, never an end: everything else is still looked at.
 
 mod barred;
+mod books;
 mod contents;
 mod counts;
 mod ledger;
@@ -103,9 +104,12 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Tells whether nothing is damaged; what interrupted runs leave is no damage.
+    /// Tells whether nothing is damaged; what interrupted runs and wrong clocks leave is no damage.
     pub fn is_sound(&self) -> bool {
-        let is_leftover = |code| matches!(code, Code::ObjectUnreferenced | Code::RecordPending);
+        let is_leftover = |code| {
+            use Code::{ObjectUnreferenced, RecordBackdated, RecordPending};
+            matches!(code, ObjectUnreferenced | RecordPending | RecordBackdated)
+        };
         self.findings.iter().all(|finding| is_leftover(finding.code))
     }
 }
@@ -244,7 +248,9 @@ struct Scope {
     notes: BTreeMap<SnapshotId, SnapshotNote>,
     /// Generations whose files are gone because a ledger says so.
     shredded: BTreeSet<GenerationId>,
-    /// Every pack and tree object that their lists name.
+    /// Snapshots that a ledger says are forgotten: what their lists name waits to be pruned.
+    forgotten: BTreeSet<SnapshotId>,
+    /// Every pack and tree object that the lists of `notes` name.
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
@@ -282,13 +288,16 @@ pub fn verify(
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
-    let ledger::Checked { heads, notes, shredded } = ledger::check(auditor, &collector)?;
+    let checked = ledger::check(auditor, &collector)?;
+    let ledger::Checked { heads, notes, shredded, forgotten, deleted } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, needed, lists: BTreeMap::new() };
+    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
+    stored::read_lists(auditor, &mut scope, &collector)?;
+    deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
-        stored::check_sizes(auditor, &mut scope, &collector, only.is_none())?;
+        stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;

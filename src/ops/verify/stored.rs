@@ -9,12 +9,13 @@ use crate::base::{Code, Digest, SnapshotId};
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
 use crate::format::{Folder, ObjectKey};
+use crate::manifest::Needed;
 use crate::ops::Error;
 use crate::ops::readers::read_each;
 use crate::store::{self, Listed, Stat, Versioned};
 use crate::vault::at_once::map_at_once;
 use crate::vault::delivery::hash_stored;
-use crate::vault::list_reader::read_list;
+use crate::vault::list_reader::{read_list, read_unproven_list};
 use crate::vault::{self, Auditor};
 
 /// What is said of an object that is missing.
@@ -25,15 +26,14 @@ const LISTS_LEN: u64 = 4 * 1024 * 1024;
 /// Objects that are looked at before the next are taken from the disk.
 const PAGE_COUNT: u32 = 4096;
 
-/// Reads each list and compares the size of every object that it, or its note, names, and the
-/// SHA-256 that the store attests of it.
+/// Compares the size of every object that a list or a note names, and the SHA-256 that the store
+/// attests of it.
 pub fn check_sizes(
     auditor: &Auditor,
-    scope: &mut Scope,
+    scope: &Scope,
     collector: &Collector<'_>,
     whole: bool,
 ) -> Result<(), Error> {
-    scope.lists = read_lists(auditor, scope, collector)?;
     let at_once = auditor.store().calls_at_once();
     for_each_page(scope, |page| {
         let checked =
@@ -69,9 +69,18 @@ fn for_each_page(
     }
 }
 
-/// Reads the lists of the snapshots in scope, several at a time where they are short; returns those
-/// that fit in little memory.
-fn read_lists(
+/// Reads the lists of the snapshots in scope: what they name is needed from then on.
+pub fn read_lists(
+    auditor: &Auditor,
+    scope: &mut Scope,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    scope.lists = read_each_list(auditor, scope, collector)?;
+    Ok(())
+}
+
+/// Reads lists, several at a time where they are short; returns those that fit in little memory.
+fn read_each_list(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
@@ -201,6 +210,8 @@ fn find_unreferenced(
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
     let (mut count, mut len) = (0u64, 0u64);
+    let waiting = waiting(auditor, scope)?;
+    let waits = |key: &ObjectKey| waiting.contains(key).map_err(vault::Error::from);
     let contains = |key: &ObjectKey| scope.needed.contains(key).map_err(vault::Error::from);
     for folder in Folder::ALL {
         let listing = match listing(auditor, folder) {
@@ -225,7 +236,7 @@ fn find_unreferenced(
                 Listed::Object(key @ (ObjectKey::Pack(_) | ObjectKey::Tree(_)), stat) => {
                     if contains(&key)? {
                         rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
-                    } else if !is_hidden {
+                    } else if !is_hidden && !waits(&key)? {
                         count += 1;
                         len += stat.len;
                     }
@@ -254,6 +265,29 @@ fn find_unreferenced(
         collector.add(Code::ObjectUnreferenced, "packs and trees", detail);
     }
     Ok(())
+}
+
+/// Returns what forgotten snapshots named: until a prune may delete it (I9) it is there in order.
+fn waiting(auditor: &Auditor, scope: &Scope) -> Result<Needed, Error> {
+    let waiting = Needed::new().map_err(vault::Error::from)?;
+    let forgotten = |id: &SnapshotId| scope.forgotten.contains(id);
+    for key in auditor.versions().list(Folder::Snapshots)? {
+        let ObjectKey::List(id) = key else { continue };
+        if !forgotten(&id) || scope.notes.contains_key(&id) {
+            continue;
+        }
+        let read = waiting.attempt(|waiting| {
+            let mut add = |entry: ListEntry| Ok(waiting.add(&entry.key, entry.stored_len)?);
+            read_unproven_list(auditor.store().as_ref(), auditor.vault(), id, &mut add)
+        });
+        match read {
+            Err(error @ vault::Error::Manifest(_)) => return Err(error.into()),
+            Err(error) if auditor.damage_of_signed(&error).is_none() => return Err(error.into()),
+            // A prune or a janitor may have been here meanwhile; of what is damaged nothing waits.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(waiting)
 }
 
 /// Lists a folder with versions where the store has them, else as it is.

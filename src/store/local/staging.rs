@@ -1,6 +1,7 @@
 //! Unfinished files of a local store: made, taken over, cleaned up.
 
-use std::fs::File;
+use std::ffi::CStr;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +25,8 @@ pub(super) struct Staged<'a> {
     name: String,
     owner: Owner,
     checksum: Option<Digest>,
+    /// Locked as long as it is being stored, so that no other run takes it for a leftover.
+    live: Option<File>,
 }
 
 /// Who removes a staged file.
@@ -44,15 +47,18 @@ impl<'a> Staged<'a> {
         fill: impl FnOnce(&mut File) -> io::Result<Digest>,
     ) -> io::Result<Self> {
         let (mut file, name) = create(directory, &STAGED_COUNT)?;
-        let mut staged = Self { directory, name, owner: Owner::Store, checksum: None };
+        // A file system without locks has no protection from a sweep, and no less than before.
+        let _ = file.try_lock();
+        let mut staged = Self { directory, name, owner: Owner::Store, checksum: None, live: None };
         staged.checksum = Some(fill(&mut file)?);
         directory.settle_file(&file, &staged.name)?;
+        staged.live = Some(file);
         Ok(staged)
     }
 
     /// Takes the caller's file, which is durable already, without reading it.
     pub(super) fn adopt(directory: &'a Directory, name: &str) -> Self {
-        Self { directory, name: name.to_owned(), owner: Owner::Caller, checksum: None }
+        Self { directory, name: name.to_owned(), owner: Owner::Caller, checksum: None, live: None }
     }
 
     pub(super) fn owner(&self) -> Owner {
@@ -121,7 +127,8 @@ impl LocalStore {
         })
     }
 
-    /// Removes staged files last written before a time, and nothing else.
+    /// Removes staged files last written before a time that no process is storing, and nothing
+    /// else.
     pub(super) fn remove_staged(&self, before: Timestamp) -> Result<u64, Error> {
         let staging = self.open_staging()?;
         let failed = |error| self.failed("clean", staging.path(), error);
@@ -133,7 +140,9 @@ impl LocalStore {
                 continue;
             }
             match staging.look(name) {
-                Ok(Found::File(stat)) if stat.modified.is_some_and(|at| at < before) => {
+                Ok(Found::File(stat))
+                    if stat.modified.is_some_and(|at| at < before) && !is_live(&staging, name) =>
+                {
                     staging.remove(name).map_err(failed)?;
                     count += 1;
                 }
@@ -143,6 +152,12 @@ impl LocalStore {
         }
         Ok(count)
     }
+}
+
+/// Tells whether a process is storing a staged file now: a janitor, say, beside a snapshot.
+fn is_live(staging: &Directory, name: &CStr) -> bool {
+    let open = name.to_str().ok().and_then(|name| staging.open_file(name).ok());
+    open.is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Creates a staging file under a name that nobody has.

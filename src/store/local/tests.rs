@@ -228,3 +228,18 @@ fn a_time_beyond_the_calendar_is_no_panic() {
     assert_eq!(directory::timestamp(i64::MAX, 0), Timestamp::MAX);
     assert_eq!(directory::timestamp(i64::MIN, 0), Timestamp::MIN);
 }
+
+/// C16
+#[test]
+fn what_a_process_is_storing_is_no_leftover_of_another() {
+    use std::io::Write as _;
+    let scratch = tempfile::tempdir().unwrap();
+    let store = prepared_in(scratch.path());
+    let staging = store.open_staging().unwrap();
+    let fill = |file: &mut fs::File| file.write_all(b"x").map(|()| digest_of(b"x"));
+    let staged = staging::Staged::write(&staging, fill).unwrap();
+    let left = staging.path().join(format!("{STAGING_PREFIX}left"));
+    fs::write(&left, b"of a run that crashed").unwrap();
+    assert_eq!(store.clean_staging(Timestamp::MAX).unwrap(), 1);
+    assert!(!left.exists() && staging.path().join(staged.name()).exists());
+}

@@ -1,6 +1,7 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
 mod ahead;
+pub mod quotes;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

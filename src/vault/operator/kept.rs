@@ -5,12 +5,32 @@
 
 use super::Operator;
 use crate::base::limits::LEDGER_EVENT_LEN_MAX;
+use crate::crypto::checkpoint::TreeHead;
+use crate::crypto::merkle::Log;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::manifest::{Outgoing, Payload};
 use crate::vault::Error;
 
 impl Operator {
+    /// Returns size and root of the operator's own log.
+    pub fn head(&self) -> TreeHead {
+        self.journal.head()
+    }
+
+    /// Refuses a log that is not what this operator left, or is shorter (F-21).
+    ///
+    /// # Errors
+    /// If it was rolled back, or another history was signed.
+    pub fn check_extends(&self, left: &TreeHead) -> Result<(), Error> {
+        let hashes = self.own_log().map_or_else(Log::empty, |log| log.hashes.clone());
+        hashes.check_extends(left).map_err(|cause| {
+            let key = ObjectKey::LedgerEvent(self.signer(), left.size.saturating_sub(1));
+            let reason = format!("it is not the log that this kit left: {cause}");
+            Error::Ledger { key, reason }
+        })
+    }
+
     /// Takes note of the bytes of an event that this operator composed and may have put.
     pub fn expect_kept(&mut self, leaf: Option<Vec<u8>>) {
         self.kept = leaf;

@@ -93,11 +93,11 @@ pub fn of(fixture: &Fixture, kind: Kind, key: &ObjectKey, change: Change) -> Pro
         }
         (Kind::Checkpoint, _) => found(Level::Ledger, LOGGED),
 
-        (Kind::List, Change::Gone) => found(Level::Stored, MISSING),
-        (Kind::List, Change::NotAFile) => found(Level::Stored, FOREIGN),
-        (Kind::List, Change::Unreadable) => found(Level::Stored, UNREADABLE),
-        (Kind::List, Change::Length) => found(Level::Stored, LENGTH),
-        (Kind::List, Change::Bytes) => found(Level::Stored, ALTERED),
+        (Kind::List, Change::Gone) => found(Level::Ledger, MISSING),
+        (Kind::List, Change::NotAFile) => found(Level::Ledger, FOREIGN),
+        (Kind::List, Change::Unreadable) => found(Level::Ledger, UNREADABLE),
+        (Kind::List, Change::Length) => found(Level::Ledger, LENGTH),
+        (Kind::List, Change::Bytes) => found(Level::Ledger, ALTERED),
 
         // Packs, tree objects, segments and bodies: a listing tells lengths, and reading the rest.
         (_, Change::Gone) => found(Level::Stored, MISSING),

@@ -63,15 +63,19 @@ fn what_a_forgotten_snapshot_named_stays_as_long_as_its_writer_may_lean_on_it() 
     // Long ago it was stored, and lately a snapshot named it again that is forgotten now.
     bench.vault.clock.pass_hours(24 * 28);
     let lately = bench.night();
+    let shared = &content & &named_by(&bench, lately);
+    assert!(!shared.is_empty(), "it is named again, and not stored anew");
     let later = own_night(&bench, 2);
     bench.apply(&[Acceptance::Many]).unwrap();
     assert!(there(&bench.vault.stores[0])[0].iter().eq([&later]));
     let known = lists(&bench.vault.stores[0]);
     assert_eq!(known, [old, lately, later].into(), "what they named is still known");
     bench.vault.clock.pass_hours(24 * 42);
-    assert!(!plan(&bench).goes(), "30 and 14 days have not passed since it was named last");
+    prune(&bench);
     for store in &bench.vault.stores {
-        assert!(packs(store).is_superset(&content));
+        // 30 and 14 days have not passed since it was named last.
+        assert!(packs(store).is_superset(&shared));
+        assert_eq!(lists(store), [lately, later].into());
     }
     bench.vault.clock.pass_hours(24 * 2);
     prune(&bench);
@@ -306,4 +310,31 @@ fn a_snapshot_that_is_recorded_as_forgotten_is_needed_until_its_note_is_gone() {
     assert!(!plan(&bench).goes(), "who looks at floor, hold and guards deletes the note");
     bench.apply(&SLEPT).unwrap();
     assert!(plan(&bench).goes());
+}
+
+/// P-23
+#[test]
+fn a_verification_takes_what_waits_to_be_pruned_for_no_leftover_and_what_was_planted_for_one() {
+    let bench = Bench::new("keep_last = 1", 0);
+    let gone = own_night(&bench, 1);
+    own_night(&bench, 2);
+    bench.apply(&[]).unwrap();
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
+    // A pack, and a list of a snapshot that nobody took, which names it.
+    let ((key, bytes), now) = (orphan(9), bench.vault.clock.now());
+    let id = SnapshotId::new(now, [9; 4]);
+    let entries = [ListEntry { key, stored_len: 300 }];
+    let (text, _) = list::compose(bench.vault.report.vault, id, entries).unwrap();
+    let store = &bench.vault.stores[0];
+    store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+    let list = ObjectKey::List(id);
+    store.put_new(&list, Content::Bytes(text.as_bytes()), &sha256(text.as_bytes())).unwrap();
+    let found = bench.vault.verify(Level::Stored).findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].code, Code::ObjectUnreferenced);
+    assert!(found[0].detail.starts_with("1 packs of 300 bytes"), "{found:?}");
+    // Without its list nobody says that it waits.
+    bench.vault.stores.iter().for_each(|store| store.delete(&ObjectKey::List(gone)).unwrap());
+    let found = bench.vault.verify(Level::Stored).findings;
+    assert!(!found[0].detail.starts_with("1 packs"), "{found:?}");
 }

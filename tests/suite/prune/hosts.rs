@@ -19,7 +19,7 @@ use crate::support::vault::noise;
 use crate::support::{Call, FaultyStore, Mode};
 
 /// Takes a snapshot a day after the last one, into these stores.
-fn night_into(bench: &Bench, stores: Vec<Arc<dyn Store>>) -> Option<SnapshotReport> {
+pub fn night_into(bench: &Bench, stores: Vec<Arc<dyn Store>>) -> Option<SnapshotReport> {
     bench.vault.clock.pass_hours(24);
     let state = StateDir::new(&bench.vault.path("state"), "nightly");
     let writer = Writer::open(state, stores, bench.vault.outside()).unwrap();

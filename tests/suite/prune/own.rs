@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use idswyft_vault::base::Clock;
+use idswyft_vault::crypto::identity::NoPassphrase;
+use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventName};
 use idswyft_vault::format::list::{self, ListEntry};
@@ -104,6 +106,23 @@ fn a_host_that_prunes_itself_forgets_what_goes_and_waits_for_nobody() {
     assert_eq!(bench.vault.verify(Level::Contents).findings, []);
 }
 
+/// P-11 P-17
+#[test]
+fn a_janitor_prunes_beside_a_host_that_let_its_own_lists_go_at_once() {
+    let bench = trusted();
+    let (key, bytes) = orphan(9);
+    bench.vault.stores[0].put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+    bench.vault.clock.pass_hours(24 * 3);
+    own_night(&bench, 1);
+    own_night(&bench, 2);
+    forget(&bench);
+    prune_itself(&bench, &bench.vault.stores).unwrap();
+    bench.vault.clock.pass_hours(24 * 42);
+    // So young a snapshot would keep what it named, and nobody knows that any more.
+    super::bench::prune(&bench);
+    assert!(!packs(&bench.vault.stores[0]).contains(&key));
+}
+
 /// P-17
 #[test]
 fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
@@ -116,6 +135,25 @@ fn a_host_that_prunes_itself_still_waits_for_what_it_did_not_name() {
     bench.vault.clock.pass_hours(LEAN_HOURS + 1);
     prune_itself(&bench, &bench.vault.stores).unwrap();
     assert!(!packs(&bench.vault.stores[0]).contains(&key));
+}
+
+/// P-17
+#[test]
+fn what_a_host_cannot_tell_to_be_its_own_keeps_the_list_that_names_it() {
+    let bench = trusted();
+    let old = own_night(&bench, 1);
+    let content = named_by(&bench, old);
+    let mut writer = open_host(&bench, &bench.vault.stores).unwrap();
+    let recipients = DataRecipients::parse(&[&bench.vault.recipient]).unwrap();
+    writer.roll(&recipients, &NoPassphrase).unwrap();
+    drop(writer);
+    own_night(&bench, 2);
+    forget(&bench);
+    prune_itself(&bench, &bench.vault.stores).unwrap();
+    for store in &bench.vault.stores {
+        assert!(packs(store).is_superset(&content) && lists(store).contains(&old));
+    }
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
 }
 
 /// P-17

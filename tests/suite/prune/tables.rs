@@ -1,6 +1,8 @@
 //! Why an object stays, one rule at a time.
 
-use idswyft_vault::policy::prune::{ObjectFacts, lean_time, named_at, paid_until, why_it_stays};
+use idswyft_vault::policy::prune::{
+    GenerationFacts, ObjectFacts, lean_time, named_at, paid_until, settled_before, why_it_stays,
+};
 use idswyft_vault::policy::{Policy, PolicyFields, StayReason};
 use jiff::Timestamp;
 
@@ -89,4 +91,19 @@ fn a_snapshot_is_as_young_as_the_later_of_two_clocks_says_but_none_is_of_the_fut
     assert_eq!(named_at(at("2090-01-01"), Some(early), now), early);
     assert_eq!(named_at(at("2090-01-01"), None, now), now);
     assert_eq!(named_at(early, None, now), early);
+}
+
+/// P-21
+#[test]
+fn what_is_older_than_every_generation_that_may_be_open_by_a_day_is_of_closed_ones() {
+    let closed = GenerationFacts { is_closed: true, opened: Some(at("2026-01-01")) };
+    let opened = |text| GenerationFacts { is_closed: false, opened: Some(at(text)) };
+    let unknown = GenerationFacts { is_closed: false, opened: None };
+    let before = |facts: &[GenerationFacts]| settled_before(facts.iter().copied());
+    assert_eq!(before(&[closed, opened("2026-03-02")]), Some(at("2026-03-01")));
+    let two = [opened("2026-05-02"), closed, opened("2026-04-02")];
+    assert_eq!(before(&two), Some(at("2026-04-01")));
+    assert_eq!(before(&[opened("2026-04-02"), unknown]), None, "it may be older than the other");
+    assert_eq!(before(&[closed]), None, "the next may be open, and not told of");
+    assert_eq!(before(&[]), None);
 }

@@ -3,14 +3,18 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use idswyft_vault::base::{Clock, PackId, Silent, SnapshotId};
 use idswyft_vault::format::list::{ListComposer, ListEntry, ListTotals};
 use idswyft_vault::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::ops::prune::{self, PruneRequest};
+use idswyft_vault::ops::retain::Survey;
+use idswyft_vault::ops::thaw::PriceTable;
 use idswyft_vault::ops::verify::{self, Level};
 use idswyft_vault::store::{Content, Error, Listed, Listing, Stat, Store};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::shelf::found;
 use crate::support::forward::forward;
@@ -21,11 +25,15 @@ use crate::support::{is_long, sha256};
 const PACK_LEN: u64 = 33_554_432;
 /// How much verifying may need beyond what the process has.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
+/// How much planning a prune may need, of which 32 MiB are for what is sorted on disk.
+const PRUNE_GROWTH_KIB_MAX: u64 = 48 * 1024;
 
 /// A store with packs that are made up: names and stats, and no bytes.
 struct Vast {
     inner: Arc<dyn Store>,
     count: u32,
+    /// When it got them.
+    stored: Timestamp,
 }
 
 fn made_up(index: u32) -> PackId {
@@ -40,7 +48,7 @@ impl Vast {
         let (first, rest) = id.as_bytes().split_at(4);
         let index = u32::from_be_bytes(first.try_into().unwrap());
         let is_made_up = index < self.count && rest.iter().all(|byte| *byte == 0xa5);
-        is_made_up.then(|| Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH))
+        is_made_up.then(|| Stat::plain(PACK_LEN, self.stored))
     }
 }
 
@@ -59,7 +67,7 @@ impl Store for Vast {
         if folder != Folder::Packs {
             return Ok(listing);
         }
-        let stat = Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH);
+        let stat = Stat::plain(PACK_LEN, self.stored);
         let packs = (0..self.count).map(move |index| ObjectKey::Pack(made_up(index)));
         Ok(Box::new(listing.chain(packs.map(move |key| Ok(Listed::Object(key, stat))))))
     }
@@ -117,14 +125,19 @@ fn size_kib(name: &str) -> u64 {
     line.trim_start_matches(':').trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
 }
 
+/// Returns the vault's store with so many packs more, which it got a hundred days ago.
+fn vast(vault: &TestVault, count: u32) -> Arc<dyn Store> {
+    let stored = vault.clock.now() - SignedDuration::from_hours(24 * 100);
+    Arc::new(Vast { inner: Arc::clone(&vault.stores[0]), count, stored })
+}
+
 #[test]
 fn a_store_of_very_many_packs_is_verified_in_bounded_memory() {
     let needed: u32 = if is_long() { 1_000_000 } else { 50_000 };
     let unneeded = needed;
     let vault = TestVault::new();
     let snapshot = put_snapshot(&vault, needed);
-    let inner = Arc::clone(&vault.stores[0]);
-    let store: Arc<dyn Store> = Arc::new(Vast { inner, count: needed + unneeded });
+    let store = vast(&vault, needed + unneeded);
     let auditor = vault.auditor(&store);
     // From here on the peak counts anew.
     fs::write("/proc/self/clear_refs", "5").unwrap();
@@ -139,6 +152,31 @@ fn a_store_of_very_many_packs_is_verified_in_bounded_memory() {
     assert_eq!(found(&report), [unreferenced, pending]);
     assert!(report.findings[0].detail.starts_with(&format!("{unneeded} packs")));
     assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
+}
+
+#[test]
+fn a_prune_of_very_many_packs_is_planned_in_bounded_memory() {
+    let needed: u32 = if is_long() { 1_000_000 } else { 20_000 };
+    let vault = TestVault::new();
+    put_snapshot(&vault, needed);
+    let survey = Survey::read(vec![vault.auditor(&vast(&vault, 2 * needed))], &Silent).unwrap();
+    let request = PruneRequest {
+        survey: &survey,
+        own: None,
+        prices: &PriceTable::default(),
+        is_early: false,
+        scratch: vault.dir.path(),
+        now: vault.clock.now(),
+    };
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let (before, begun) = (size_kib("VmRSS"), Instant::now());
+    let plan = prune::plan(&request, &Silent).unwrap();
+    let (took, growth) = (begun.elapsed(), size_kib("VmHWM").saturating_sub(before));
+    println!("{needed} packs needed, {needed} go: {growth} KiB, {} ms", took.as_millis());
+    let planned = &plan.stores[0];
+    assert_eq!(planned.goes.object_count, u64::from(needed));
+    assert_eq!(planned.stays["needed"].amount.object_count, u64::from(needed));
+    assert!(growth < PRUNE_GROWTH_KIB_MAX, "{growth} KiB");
 }
 
 #[test]

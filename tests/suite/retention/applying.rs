@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use idswyft_vault::base::{Clock, Code, Coded, Digest, SnapshotId};
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::ObjectKey;
-use idswyft_vault::format::event::{EventKind, EventName, EventPayload};
+use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::{
     Drilled, DrilledResult, HoldPlaced, HoldReleased, Outcome, SnapshotForgotten,
 };
 use idswyft_vault::format::ledger::LedgerEvent;
+use idswyft_vault::ops::desk::Desk;
 use idswyft_vault::ops::recorder::KeptFile;
 use idswyft_vault::ops::retain::{self, Scribe, Wish};
+use idswyft_vault::ops::signers;
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::{Acceptance, Verdict};
 use idswyft_vault::store::{Content, Store};
@@ -213,6 +215,25 @@ fn a_guard_stops_before_anything_is_recorded_and_its_flag_lets_it_go_on() {
     assert_eq!(names, ["clock.anomaly", forgotten, forgotten, forgotten]);
 }
 
+/// F-12
+#[test]
+fn a_clock_that_jumped_before_tonights_snapshot_lets_nothing_go_until_it_is_accepted() {
+    let bench = Bench::new("keep_last = 4\nceiling = '60d'", 4);
+    bench.vault.clock.pass_hours(24 * 365);
+    bench.night();
+    // The store has the time of the same clock, so what was written last is of now.
+    let accepted = [Acceptance::Many, Acceptance::LastVerified];
+    for _ in 0..2 {
+        let error = bench.apply(&accepted).unwrap_err();
+        assert!(error.to_string().contains("--accept-clock"), "{error}");
+        bench.night();
+    }
+    assert!(there(&bench.vault.stores[0]).iter().all(|ids| ids.len() == 7));
+    assert!(!bench.apply(&ALL).unwrap().forgotten.is_empty());
+    bench.night();
+    bench.apply(&accepted).unwrap();
+}
+
 /// F-13
 #[test]
 fn the_last_that_passed_a_drill_goes_only_where_that_is_accepted() {
@@ -265,6 +286,42 @@ fn a_janitor_whose_log_was_rolled_back_appends_nothing() {
     assert!(error.to_string().contains("rolled back"), "{error}");
 }
 
+/// F-21
+#[test]
+fn an_operator_whose_log_was_rolled_back_signs_nothing() {
+    let bench = Bench::new("keep_last = 1", 2);
+    let held = bench.plan().planned()[0].candidate.id;
+    bench.say(hold(held));
+    let desk = bench.desk();
+    let (signer, last) = (desk.operator.signer(), desk.operator.head().size - 1);
+    drop(desk);
+    for store in &bench.vault.stores {
+        store.delete(&ObjectKey::LedgerCheckpoint(signer, last)).unwrap();
+        store.delete(&ObjectKey::LedgerEvent(signer, last)).unwrap();
+    }
+    let (vault, kit) = (&bench.vault, bench.vault.path("kit"));
+    let (stores, observer) = (vault.stores.clone(), vault.events.as_ref());
+    let (identities, outside) = (vault.identities(), vault.outside());
+    let opened = Desk::open("nightly", &kit, identities, stores, None, outside, observer);
+    let error = opened.err().unwrap();
+    assert_eq!(error.code(), Code::LedgerBroken);
+    assert!(error.to_string().contains("not the log that this kit left"), "{error}");
+}
+
+/// F-21
+#[test]
+fn a_checkpoint_that_is_planted_behind_the_log_in_any_store_stops_it() {
+    for planted in 0..2 {
+        let bench = Bench::new("keep_last = 1", 2);
+        let key = ObjectKey::LedgerCheckpoint(bench.janitor.signer_id(), 0);
+        bench.vault.stores[planted].put_new(&key, Content::Bytes(b"x"), &sha256(b"x")).unwrap();
+        let error = bench.apply(&ALL).unwrap_err();
+        assert_eq!(error.code(), Code::LedgerBroken, "{planted}");
+        let event = ObjectKey::LedgerEvent(bench.janitor.signer_id(), 0);
+        assert!(bench.vault.stores.iter().all(|store| store.stat(&event).unwrap().is_none()));
+    }
+}
+
 #[test]
 fn a_store_that_lost_the_janitors_log_gets_it_back_from_the_other() {
     let bench = Bench::new("keep_last = 1", 2);
@@ -297,15 +354,12 @@ fn a_signer_that_may_not_forget_is_refused_and_nothing_is_recorded() {
 fn a_host_that_was_given_it_forgets_by_its_own_journal() {
     let bench = Bench::new("keep_last = 2", 3);
     let host = bench.vault.writer().key().signer_id();
-    bench
-        .desk()
-        .operator
-        .publish(&[], |note| {
-            let own = note.signers.iter_mut().find(|one| one.id == host).unwrap();
-            own.events.push(EventName::Known(EventKind::SnapshotForgotten));
-        })
-        .unwrap();
-    bench.desk().settle(bench.vault.events.as_ref()).unwrap();
+    let (more, observer) = (["snapshot.forgotten".to_owned()], bench.vault.events.as_ref());
+    let set = || signers::set(&mut bench.desk(), host, &more, observer).unwrap();
+    assert_eq!((set().number, set().number), (3, 3), "what is so already is not signed again");
+    let operator = bench.desk().operator.signer();
+    assert!(signers::set(&mut bench.desk(), operator, &more, observer).is_err());
+    assert_eq!(bench.vault.verify(Level::Ledger).findings, []);
     let mut writer = bench.vault.writer();
     writer.adopt_notes(bench.vault.events.as_ref()).unwrap();
     let survey = bench.survey(&bench.vault.stores).unwrap();

@@ -34,7 +34,7 @@ struct LateClock(OnceLock<Arc<FixedClock>>);
 
 impl Clock for LateClock {
     fn now(&self) -> Timestamp {
-        self.0.get().map_or(Timestamp::UNIX_EPOCH, |clock| clock.now())
+        self.0.get().map_or_else(|| FixedClock::new().now(), |clock| clock.now())
     }
 }
 
@@ -70,7 +70,6 @@ impl Bench {
         let stores = stores(clock.clone());
         let (dir, policy) = (crate::support::crash::scratch(), super::policy(policy));
         let vault = TestVault::governed(dir, |_| stores, parameters, &policy);
-        // What `init` put before now would look as if the clock had jumped.
         drop(clock.0.set(vault.clock.clone()));
         let key = SigningKey::from_seed(vault.report.vault, KeyUse::Signer, &[7; 32]);
         let bench = Self { vault, janitor: key };
@@ -144,7 +143,7 @@ impl Bench {
         let outside = self.vault.outside();
         let (recorder, completed) =
             Recorder::open(key, survey.stores(), &survey.logs, until, Box::new(kept), &outside)?;
-        if completed.is_some() {
+        if completed.is_some() || survey.is_uneven(recorder.signer()) {
             survey = self.survey(stores)?;
         }
         let plan = retain::plan(&survey, wish, now)?;
@@ -229,12 +228,21 @@ impl Clock for CopyClock {
 
 /// Copies a store with the times of its objects; what is put later is of `now`.
 pub fn copy_of(store: &Arc<dyn Store>, now: Timestamp) -> Arc<dyn Store> {
+    copy_with(store, now, |modified| modified)
+}
+
+/// Copies a store whose objects get other times; what is put later is of `now`.
+pub fn copy_with(
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+    time: impl Fn(Timestamp) -> Timestamp,
+) -> Arc<dyn Store> {
     let clock = Arc::new(CopyClock(AtomicI64::new(0)));
     let copy: Arc<dyn Store> = Arc::new(MemoryStore::new(store.name(), clock.clone()));
     for folder in Folder::ALL {
         for listed in store.list(folder).unwrap() {
             if let Listed::Object(key, stat) = listed.unwrap() {
-                clock.0.store(stat.modified.unwrap().as_second(), Ordering::SeqCst);
+                clock.0.store(time(stat.modified.unwrap()).as_second(), Ordering::SeqCst);
                 let bytes = store.get(&key, stat.len).unwrap();
                 copy.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
             }

@@ -1,13 +1,11 @@
-//! What erasing leaves, in every kind of store, and what then opens: nothing.
+//! What erasing leaves, in every kind of store. What then opens is in `leftovers`.
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
-use idswyft_vault::crypto::identity::GenerationIdentity;
-use idswyft_vault::crypto::keys::DedupSecret;
-use idswyft_vault::crypto::seal;
-use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::store::{Content, Listed, LockMode, Sight, StorageClass, Store};
+use idswyft_vault::base::{Clock, Code, Coded};
+use idswyft_vault::format::ObjectKey;
+use idswyft_vault::ops::shred;
+use idswyft_vault::store::{Content, LockMode, Sight, StorageClass, Store};
 
 use super::bench::{ALL, Bench};
 use super::shredding::Shredder;
@@ -87,82 +85,21 @@ fn in_a_directory_what_was_set_aside_and_what_a_crash_left_staged_goes_as_well()
     assert_eq!(store.erase(&key).unwrap(), 0);
 }
 
-/// Everything that anybody ever had but the operator's copies: every key the host ever had, and
-/// every object that any store has, sealed key files that the operator could open included.
+/// G-19
 #[test]
-fn after_shredding_nothing_that_is_left_anywhere_opens_a_byte_of_the_generation() {
-    let bench = Bench::new("keep_last = 1", 0);
-    bench.vault.write("document", &noise(5, 300_000));
-    bench.vault.write_dump(&["1\tAda".to_owned()]);
-    bench.night();
-    let shredder = Shredder::emptied(bench);
-    let vault = &shredder.bench.vault;
-    let old_segments = |store: &Arc<dyn Store>| -> Vec<ObjectKey> {
-        let listed = store.list(Folder::Segments).unwrap().map(Result::unwrap);
-        let keys = listed.filter_map(|listed| match listed {
-            Listed::Object(key, _) => Some(key),
-            Listed::Foreign(_) => None,
-        });
-        keys.collect()
-    };
-    let before = opened_count(&shredder);
-    assert!(before > 3, "before, packs, trees and segments open: {before}");
-    assert_eq!(old_segments(&vault.stores[0]).len(), 2);
-    let key = ObjectKey::Generation(shredder.old, 1);
-    let sealed = vault.stores[0].get(&key, 1_000_000).unwrap();
-    shredder.shred().unwrap();
-    // Nor has the host a copy of the sealed file, in its journal or anywhere.
-    let middle = &sealed[sealed.len() / 2..][..64];
-    for entry in walkdir::WalkDir::new(vault.path("state")) {
-        let entry = entry.unwrap();
-        if entry.file_type().is_file() {
-            let bytes = std::fs::read(entry.path()).unwrap();
-            let is_there = bytes.windows(middle.len()).any(|window| window == middle);
-            assert!(!is_there, "{}", entry.path().display());
-        }
-    }
-    assert_eq!(old_segments(&vault.stores[0]).len(), 1, "the next generation keeps its own");
-    assert_eq!(opened_count(&shredder), 0);
-}
-
-/// Returns how many objects that are not of the open generation open with any key that is left, or
-/// that the host ever had.
-fn opened_count(shredder: &Shredder) -> usize {
-    let vault = &shredder.bench.vault;
-    let open = vault.writer().generation().id;
-    let mut keys: Vec<GenerationIdentity> = Vec::new();
-    for secret in &shredder.secrets {
-        let secret = DedupSecret::from_hex(secret).unwrap();
-        keys.push(secret.index_identity());
-    }
-    let mut own: Vec<GenerationIdentity> = Vec::new();
-    for store in &vault.stores {
-        for listed in store.list(Folder::Generations).unwrap() {
-            let Listed::Object(key @ ObjectKey::Generation(id, _), _) = listed.unwrap() else {
-                continue;
-            };
-            let sealed = store.get(&key, 1_000_000).unwrap();
-            let plain = vault.identities().open("key", &sealed).unwrap();
-            let text = String::from_utf8(plain.to_vec()).unwrap();
-            let line = text.lines().last().unwrap();
-            let identity = GenerationIdentity::parse(line).unwrap();
-            if id == open { own.push(identity) } else { keys.push(identity) }
-        }
-    }
-    let index = DedupSecret::from_hex(&shredder.secrets[1]).unwrap();
-    own.push(index.index_identity());
-    let opens = |sealed: &[u8], keys: &[GenerationIdentity]| {
-        keys.iter().any(|key| seal::open("object", sealed, key).is_ok())
-    };
-    let mut count = 0;
-    for store in &vault.stores {
-        for folder in [Folder::Packs, Folder::Trees, Folder::Segments, Folder::Snapshots] {
-            for listed in store.list(folder).unwrap() {
-                let Listed::Object(key, stat) = listed.unwrap() else { continue };
-                let sealed = store.get(&key, stat.len).unwrap();
-                count += usize::from(!opens(&sealed, &own) && opens(&sealed, &keys));
-            }
-        }
-    }
-    count
+fn a_store_that_a_ledger_names_and_that_was_not_given_is_named_by_plan_and_certificate() {
+    let shredder = Shredder::emptied(Bench::over("keep_last = 1", 1, |clock| {
+        let bucket = |name| Bucket::new(name, clock.clone(), StorageClass::Standard);
+        vec![Arc::new(bucket("bucket")), Arc::new(bucket("second"))]
+    }));
+    let (vault, old) = (&shredder.bench.vault, shredder.old.to_string());
+    let survey = shredder.bench.survey(&vault.stores).unwrap();
+    let plan = shred::plan(&survey, &old, vault.clock.now()).unwrap();
+    assert!(plan.unseen().is_empty(), "{plan:?}");
+    let done = shredder.shred_in(&vault.stores[..1]).unwrap();
+    let certificate = done.certificate.unwrap();
+    assert_eq!(certificate.unseen, ["second"]);
+    assert!(certificate.not_covered.contains(&"unseen-stores".to_owned()));
+    assert!(!shredder.key_files(&vault.stores[1]).is_empty(), "nothing there was touched");
+    assert_eq!(shredder.said(&vault.stores[0])[1].certificate, Some(certificate));
 }

@@ -1,6 +1,6 @@
 //! What stops a command before anything goes.
 
-use idswyft_vault::policy::guard::{clock_guard, known_time, plan_guards};
+use idswyft_vault::policy::guard::{Known, clock_guard, known_time, plan_guards};
 use idswyft_vault::policy::{Acceptance, Candidate, Guard, RetentionPlan};
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::{at, candidate, only, policy};
 /// F-12
 #[test]
 fn a_clock_that_went_back_by_more_than_a_day_is_not_one_to_go_by() {
-    let (policy, known) = (policy("keep_daily = 7"), Some(at("2026-03-10T12:00:00Z")));
+    let (policy, known) = (policy("keep_daily = 7"), Some(at("2026-03-10T12:00:00Z").into()));
     let guard = |now: &str| clock_guard(&policy, known, at(now));
     assert_eq!(guard("2026-03-10T12:00:00Z"), None);
     assert_eq!(guard("2026-03-09T12:00:00Z"), None, "a day is what clocks may differ by");
@@ -22,7 +22,7 @@ fn a_clock_that_went_back_by_more_than_a_day_is_not_one_to_go_by() {
 /// F-12
 #[test]
 fn a_clock_that_jumped_is_told_by_a_week_in_which_nothing_was_written() {
-    let known = Some(at("2026-03-01T02:30:00Z"));
+    let known = Some(at("2026-03-01T02:30:00Z").into());
     for (text, good, bad) in [
         ("keep_daily = 7", "2026-03-08T03:30:00Z", "2026-03-08T03:30:01Z"),
         ("every = 'day'", "2026-03-09T02:30:00Z", "2026-03-09T02:30:01Z"),
@@ -44,6 +44,26 @@ fn an_event_that_is_dated_otherwise_than_its_store_says_tells_no_time() {
     assert_eq!(known("2099-01-01T00:00:00Z"), Some(written));
     assert_eq!(known("2026-03-10T11:00:00Z"), Some(written));
     assert_eq!(known_time([], []), None);
+}
+
+/// F-12
+#[test]
+fn what_a_clock_wrote_that_jumped_proves_nothing_until_somebody_accepts_it() {
+    let policy = policy("every = 'day'");
+    // A year lies between the night before and tonight, whose snapshot is written already.
+    let nights = ["2026-02-27", "2026-02-28", "2026-03-01", "2027-03-01", "2027-03-02"];
+    let written = nights.map(|day| at(&format!("{day}T02:30:00Z")));
+    let guard = |accepted: &[(Timestamp, Timestamp)], now: &str| {
+        clock_guard(&policy, Known::of(&policy, written, [], accepted), at(now))
+    };
+    let (known, now) = (written[2], "2027-03-02T03:00:00Z");
+    assert_eq!(guard(&[], now), Some(Guard::ClockAhead { known, now: at(now) }));
+    assert_eq!(guard(&[(known, at(now))], now), None, "somebody looked at it");
+    let before = [(written[0], written[2])];
+    assert!(guard(&before, now).is_some(), "another time was accepted");
+    let back = guard(&[], "2026-03-02T03:00:00Z");
+    assert!(matches!(back, Some(Guard::ClockBack { .. })), "what is written stays known");
+    assert_eq!(Known::of(&policy, [], [], &[]), None);
 }
 
 fn months(count: i8) -> Vec<Candidate> {

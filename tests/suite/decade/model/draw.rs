@@ -75,15 +75,17 @@ pub fn svg(runs: &[(&str, &[Night])], value: impl Fn(&Night) -> u64) -> String {
     text
 }
 
-/// Returns a table of the runs: at the end, and at worst at a month's end after the first year.
+/// Returns a table of the runs: at the end; stored over needed bytes, over those of the contents and
+/// packs of a restore at worst, at a month's end after the first year.
 pub fn table(runs: &[(&str, &[Night])]) -> String {
     let mut text = format!(
-        "{:32} {:>6} {:>10} {:>8} {:>8} {:>6} {:>8} {:>7} {:>9}\n",
+        "{:32} {:>6} {:>10} {:>8} {:>8} {:>8} {:>6} {:>8} {:>7} {:>7}\n",
         "run",
         "nights",
         "stored MiB",
-        "at worst",
+        "needed",
         "multiple",
+        "at end",
         "packs",
         "restore",
         "objects",
@@ -91,17 +93,20 @@ pub fn table(runs: &[(&str, &[Night])]) -> String {
     );
     for (name, nights) in runs {
         let Some(last) = nights.last() else { continue };
-        let settled = nights.iter().filter(|night| night.ends_month && night.number > 365);
-        let worst = settled.map(Night::percent).max().unwrap_or_else(|| last.percent());
+        let settled = || nights.iter().filter(|night| night.ends_month && night.number > 365);
+        let worst = settled().map(Night::percent).max().unwrap_or_else(|| last.percent());
+        let most = settled().map(Night::multiple).max().unwrap_or_else(|| last.multiple());
+        let read = settled().map(|night| night.restore_pack_count).max();
         let dollars = nights.iter().map(|night| night.cost).sum::<u64>() / 1_000_000;
         let _ = writeln!(
             text,
-            "{name:32} {:>6} {:>10} {worst:>6} % {:>6} % {:>6} {:>8} {:>7} {dollars:>9}",
+            "{name:32} {:>6} {:>10} {worst:>6} % {most:>6} % {:>6} % {:>6} {:>8} {:>7} \
+             {dollars:>7}",
             nights.len(),
             last.stored_len >> 20,
             last.multiple(),
             last.pack_count,
-            last.restore_pack_count,
+            read.unwrap_or(last.restore_pack_count),
             last.object_count,
         );
     }

@@ -55,6 +55,11 @@ impl Host {
         self.generation
     }
 
+    /// Returns when that was opened.
+    pub const fn opened(&self) -> Timestamp {
+        self.opened
+    }
+
     /// Takes a snapshot, if one is due and the host does not die over it.
     pub fn night(
         &mut self,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use idswyft_vault::base::SnapshotId;
-use idswyft_vault::policy::prune::{ObjectFacts, lean_time, paid_until, why_it_stays};
+use idswyft_vault::policy::prune::{
+    GenerationFacts, ObjectFacts, lean_time, paid_until, settled_before, why_it_stays,
+};
 use idswyft_vault::policy::{Candidate, PolicyHistory, RetentionPlan};
 use jiff::Timestamp;
 
@@ -21,6 +23,13 @@ pub struct Janitor {
     /// When it last came to the end of a prune.
     ended: Timestamp,
     night_count: usize,
+}
+
+/// The open generation, as every store tells of it; all others are closed.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenGeneration {
+    pub number: usize,
+    pub opened: Timestamp,
 }
 
 /// What a janitor did in a night.
@@ -61,7 +70,7 @@ impl Janitor {
     pub fn night(
         &mut self,
         setup: &Setup,
-        open: usize,
+        open: OpenGeneration,
         shelf: &mut Shelf,
         now: Timestamp,
         random: &mut Random,
@@ -102,22 +111,25 @@ impl Janitor {
     fn prune(
         &mut self,
         setup: &Setup,
-        open: usize,
+        open: OpenGeneration,
         shelf: &mut Shelf,
         now: Timestamp,
         left: Option<usize>,
         done: &mut Done,
     ) {
         let lean = lean_time(setup.reuse_days, setup.grace_days);
+        let opened = Some(open.opened);
+        let settled = settled_before([GenerationFacts { is_closed: false, opened }]);
+        let leans_on = setup.leaning;
         let mut going = Vec::new();
         for number in shelf.there() {
             let pack = shelf.pack(*number);
             // A writer that closed a generation leans on nothing of it any more.
-            let is_over = setup.leaning == Leaning::UntilClosed && pack.generation != open;
+            let is_over = leans_on == Leaning::UntilClosed && pack.generation != open.number;
             let facts = ObjectFacts {
                 is_needed: pack.owner_count > 0,
                 named: self.named.get(number).copied().filter(|_| !is_over),
-                is_own: is_over,
+                is_own: is_over && settled.is_some_and(|before| pack.put_at < before),
                 stored: pack.put_at,
                 locked_until: None,
                 paid_until: paid_until(&setup.policy, pack.put_at, setup.prices.days_min),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::host::Host;
-use super::janitor::Janitor;
+use super::janitor::{Janitor, OpenGeneration};
 use super::random::Random;
 use super::setup::Setup;
 use super::shelf::Shelf;
@@ -122,7 +122,8 @@ impl Run {
             }
             self.janitor.see(taken);
         }
-        let open = self.host.generation();
+        let (number, opened) = (self.host.generation(), self.host.opened());
+        let open = OpenGeneration { number, opened };
         let Self { setup, random, shelf, janitor, .. } = self;
         let done = janitor.night(setup, open, shelf, now, random);
         self.event_count += done.forgotten_count + u64::from(done.deleted_count > 0);

@@ -1,5 +1,9 @@
 //! What a vault and its source are like.
 
+use idswyft_vault::base::limits::{
+    GENERATION_MAX_AGE_DAYS_DEFAULT, GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT, GRACE_DAYS_DEFAULT,
+    PACK_LEN_DEFAULT, RETIRE_BELOW_PERCENT_DEFAULT, REUSE_DAYS_DEFAULT, REUSE_DAYS_MONTHLY_DEFAULT,
+};
 use idswyft_vault::policy::{Policy, PolicyFields};
 
 use super::cost::Prices;
@@ -93,11 +97,11 @@ impl Setup {
         Self {
             name,
             policy: Policy::new(fields).expect("it does not contradict itself"),
-            max_age_days: Some(365),
-            retire_below_percent: 25,
-            reuse_days: 30,
-            grace_days: 14,
-            pack_len: 32 * 1024 * 1024,
+            max_age_days: Some(GENERATION_MAX_AGE_DAYS_DEFAULT),
+            retire_below_percent: u64::from(RETIRE_BELOW_PERCENT_DEFAULT),
+            reuse_days: REUSE_DAYS_DEFAULT,
+            grace_days: GRACE_DAYS_DEFAULT,
+            pack_len: PACK_LEN_DEFAULT,
             leaning: Leaning::UntilClosed,
             prices: Prices::STANDARD,
             source,
@@ -125,26 +129,31 @@ impl Setup {
                 usual(),
             ),
             // A month is longer than the 30 days for which a writer leans by default.
-            Self { reuse_days: 45, ..monthly("84 months, cold") },
+            Self { reuse_days: REUSE_DAYS_MONTHLY_DEFAULT, ..monthly("84 months, cold") },
             monthly("84 months, cold, leans 30 d"),
         ];
         let everything = [
             ("everything, 180 d", Some(180)),
             ("everything, 1 y", Some(365)),
             ("everything, 2 y", Some(730)),
+            ("everything, 5 y", Some(GENERATION_MAX_AGE_DAYS_KEPT_DEFAULT)),
             ("everything, never", None),
         ];
         for (name, max_age_days) in everything {
-            all.push(Self { max_age_days, ..Self::everything(name, scale) });
+            all.push(Self::everything(name, max_age_days, scale));
+        }
+        for (name, nth) in [("everything, 1 y, cold", 1), ("everything, 5 y, cold", 3)] {
+            let prices = Prices::DEEP_ARCHIVE;
+            all.push(Self { prices, ..Self::everything(name, everything[nth].1, scale) });
         }
         all
     }
 
     /// Makes a vault that keeps every snapshot of files that stay; a plan is made once a month,
     /// as nothing goes by it.
-    fn everything(name: &'static str, scale: usize) -> Self {
+    pub fn everything(name: &'static str, max_age_days: Option<u32>, scale: usize) -> Self {
         let (retire_below_percent, plan_nights) = (0, 30);
         let plain = Self::of(name, "every = 'week'", SourceSetup::kept(scale));
-        Self { retire_below_percent, plan_nights, ..plain }
+        Self { retire_below_percent, plan_nights, max_age_days, ..plain }
     }
 }

@@ -1,0 +1,69 @@
+//! What logs say of one another: each event quotes checkpoints that its signer had seen. Spec: §8.8.
+//!
+//! A log that was cut or rewritten cannot take back what others quote of it. So that nobody stops
+//! a vault with an invented quote for good, those of writers and of retired signers count for
+//! nothing, and what retires a signer says where its log ends.
+
+use std::collections::BTreeMap;
+
+use super::SignerLog;
+use crate::base::SignerId;
+use crate::crypto::checkpoint::TreeHead;
+use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
+use crate::format::ledger::LedgerEvent;
+use crate::format::role::Role;
+use crate::format::vault_note::VaultNote;
+
+/// What an event says that another log was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quote {
+    /// The event.
+    pub event: ObjectKey,
+    /// Whose log it quotes.
+    pub signer: SignerId,
+    /// What that log was.
+    pub head: TreeHead,
+}
+
+/// Returns every quote that counts.
+pub fn quotes_of<'a>(
+    note: &VaultNote,
+    logs: impl IntoIterator<Item = &'a SignerLog>,
+) -> Vec<Quote> {
+    let is_retired = |id: SignerId| note.delegate(id).is_some_and(|one| one.retired.is_some());
+    let counts = |log: &&SignerLog| {
+        let delegate = note.delegate(log.signer);
+        delegate.is_some_and(|one| one.role != Role::Writer && one.retired.is_none())
+    };
+    let mut quotes = Vec::new();
+    for event in logs.into_iter().filter(counts).flat_map(|log| &log.events) {
+        let closes = closed_by(event);
+        for seen in &event.seen {
+            if !is_retired(seen.signer) || closes == Some(seen.signer) {
+                let head = TreeHead { size: seen.size, root: seen.root };
+                let event = ObjectKey::LedgerEvent(event.signer, event.seq);
+                quotes.push(Quote { event, signer: seen.signer, head });
+            }
+        }
+    }
+    quotes
+}
+
+/// Returns how long the log of each retired signer was when it was retired, as far as that is said.
+pub fn closed_logs<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
+    let mut closed = BTreeMap::new();
+    for event in logs.into_iter().flat_map(|log| &log.events) {
+        let Some(subject) = closed_by(event) else { continue };
+        let quoted = event.seen.iter().find(|seen| seen.signer == subject);
+        closed.insert(subject, quoted.map_or(0, |seen| seen.size));
+    }
+    closed
+}
+
+const fn closed_by(event: &LedgerEvent) -> Option<SignerId> {
+    match &event.payload {
+        EventPayload::SignerRetired(retired) => Some(retired.subject),
+        _ => None,
+    }
+}
