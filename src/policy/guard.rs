@@ -98,8 +98,8 @@ impl fmt::Display for Guard {
             }
             Self::ClockAhead { known, now } => write!(
                 f,
-                "the clock says {now}, and after {known} nothing was written to the vault for long: \
-                 either it jumped, or no snapshot was taken"
+                "the clock says {now}, and nothing was written to the vault for long after \
+                 {known}: it jumped, or no snapshot was taken"
             ),
             Self::LastVerified { snapshot } => {
                 write!(f, "{snapshot} would go, and none newer was ever verified or drilled")

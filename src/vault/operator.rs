@@ -283,8 +283,8 @@ impl Operator {
         self.journal.append(&self.key, self.newest.note.vault, now, event, seen)
     }
 
-    /// Tells whether every mirror that answers has all of a log: what gets there must not quote what
-    /// is not there (V-214).
+    /// Tells whether every mirror that answers has all of a log: what gets there must quote nothing
+    /// that is not there (V-214).
     fn is_everywhere(&self, log: &SignerLog) -> bool {
         let key = ObjectKey::LedgerCheckpoint(log.signer, log.head.size.saturating_sub(1));
         let lacks = |mirror: &Arc<dyn Store>| matches!(mirror.stat(&key), Ok(None));

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
+use idswyft_vault::format::event::EventKind;
 use serde_json::Value;
 
 use crate::support::{Install, fields, tree_of};
@@ -139,6 +140,28 @@ fn a_janitor_on_another_machine_forgets_what_the_policy_lets_go() {
     let again = install.run(with(&["retain", "--apply", "--quiet"], &janitor)).exits(0);
     assert_eq!(again.out, "");
     install.unlock(["verify", "--level", "contents"]).exits(0);
+}
+
+/// F-36
+#[test]
+fn what_somebody_forgot_before_is_shown_with_who_forgot_it() {
+    let (install, ids) = install("keep_last = 2", 3);
+    let janitor = janitor(&install);
+    let left = format!("store/snapshots/{}.age", ids[0]);
+    let body = fs::read(install.path(&left)).unwrap();
+    install.run(with(&["retain", "--apply"], &janitor)).exits(0);
+    // A host whose mirror was out of reach delivers it now.
+    install.write(&left, &body);
+    let shown = install.run(["retain"]).exits(0);
+    let row = shown.out.lines().find(|row| row.contains(&ids[0])).unwrap();
+    assert!(row.contains("goes") && row.contains("forgotten by "), "{shown}");
+    assert!(shown.out.contains("1 that went before are to be deleted"), "{shown}");
+    let plan = install.run(["retain", "--json"]).json(0);
+    let late = &plan["vaults"][0]["unfinished"][0];
+    assert_eq!(fields(late), ["forgotten_by", "id", "keep", "reasons", "rule"]);
+    assert_eq!((&late["id"], &late["keep"]), (&Value::from(ids[0].clone()), &Value::from(false)));
+    install.run(with(&["retain", "--apply"], &janitor)).exits(0);
+    assert!(!install.path(&left).exists());
 }
 
 #[test]
@@ -297,12 +320,11 @@ fn host(install: &Install) -> Value {
 /// Delegates to the host what it may be delegated on request.
 pub fn let_the_host(install: &Install, events: &[EventKind]) {
     let id = host(install)["id"].as_str().unwrap().to_owned();
-    let names: Vec<String> = events.iter().map(EventKind::to_string).collect();
-    let mut set = vec!["signer", "set", &id, "--kit", "kit"];
-    set.extend(names.iter().flat_map(|name| ["--event", name]));
-    let done = install.unlock(set.clone()).exits(0);
-    assert!(names.iter().all(|name| done.out.contains(name)), "{done}");
-    assert!(install.unlock(set).exits(0).out.contains("may append that already"));
+    let events = events.iter().flat_map(|kind| ["--event", kind.name()]);
+    let set: Vec<&str> = ["signer", "set", &id, "--kit", "kit"].into_iter().chain(events).collect();
+    let done = install.unlock(&set).exits(0);
+    assert!(done.out.contains("snapshot.forgotten"), "{done}");
+    assert!(install.unlock(&set).exits(0).out.contains("may append that already"));
 }
 
 /// V-105

@@ -9,5 +9,6 @@ mod limits;
 mod model;
 mod own;
 mod readers;
+mod rivals;
 mod space;
 mod tables;

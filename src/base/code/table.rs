@@ -31,14 +31,11 @@ codes! {
     RecordPending = "record-pending", Damaged, 4,
         "usual after an interrupted run: the next snapshot adds it; else ask who removed it";
     /// A record is dated before what it must follow.
-    RecordBackdated = "record-backdated", Damaged, 4,
-        "usual after a clock went wrong; else ask its signer why, or who holds that key";
+    RecordBackdated = "record-backdated", Damaged, 4, "a clock went wrong; else ask its signer";
     /// A snapshot was forgotten before its floor or under a hold.
-    ForgottenEarly = "forgotten-early", Damaged, 1,
-        "find out who signed that, and retire the signer; `repair` from a mirror that has it";
+    ForgottenEarly = "forgotten-early", Damaged, 1, "retire its signer; `repair` from a mirror";
     /// What a ledger says was deleted is needed.
-    NeededDeleted = "needed-deleted", Damaged, 1,
-        "find out who signed that, and retire the signer; `repair` what is missing from a mirror";
+    NeededDeleted = "needed-deleted", Damaged, 1, "retire its signer; `repair` from a mirror";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.
@@ -122,14 +119,12 @@ codes! {
     ColumnsUnknown = "columns-unknown", Unavailable, 4,
         "the snapshot is whole; dump without --inserts, or with --column-inserts, to check rows";
     /// The restored dump holds people who were erased since.
-    ErasedSince = "erased-since", Refused, 4,
-        "erase them again before the restored database serves anybody";
+    ErasedSince = "erased-since", Refused, 4, "erase them again before the database serves anybody";
     /// The engine that runs the stack cannot be used.
     DockerUnavailable = "docker-unavailable", Unavailable, 1,
         "nothing was changed; see that `docker info` answers for this user";
     /// The engine refused or failed what it was asked for.
-    DockerFailed = "docker-failed", Unavailable, 1,
-        "what was said is above; earlier snapshots are safe";
+    DockerFailed = "docker-failed", Unavailable, 1, "what it said is above; snapshots are safe";
     /// No compose project is the one that is meant.
     StackMissing = "stack-missing", Misuse, 1,
         "name its directory or project; a stack that is down has no containers to be found by";
@@ -240,8 +235,7 @@ codes! {
     StoreLacking = "store-lacking", Refused, 4,
         "everything works, and less is promised; the line above says what to change";
     /// A vault's store holds another vault.
-    StoreForeign = "store-foreign", Refused, 1,
-        "nothing was changed; give every vault a store path of its own";
+    StoreForeign = "store-foreign", Refused, 1, "nothing was changed; give each vault its own path";
     /// The target directory has something in it.
     TargetNotEmpty = "target-not-empty", Refused, 1,
         "choose a new directory or add --overwrite; nothing was changed";
@@ -268,8 +262,7 @@ codes! {
     /// There is too little room for a second copy.
     RoomMissing = "room-missing", Unavailable, 1, "nothing was changed; make room and run again";
     /// Files were given to another owner than the snapshot's.
-    OwnerChanged = "owner-changed", Refused, 4,
-        "usual when the image has changed; the api can read and write them";
+    OwnerChanged = "owner-changed", Refused, 4, "usual if the image changed; the api can use them";
     /// The api does not become healthy.
     ApiNotHealthy = "api-not-healthy", Unavailable, 1,
         "all data is in place; see `docker logs`, then run the same command again, or --undo";
@@ -362,16 +355,14 @@ codes! {
     /// No file of the snapshot matches.
     PathUnknown = "path-unknown", Misuse, 1, "list paths with `show <id> --files`";
     /// A run took longer than the grace period.
-    RunTooLong = "run-too-long", Refused, 1,
-        "no snapshot was made, because packs it leans on may be pruned; run again";
+    RunTooLong = "run-too-long", Refused, 1, "no snapshot was made: its packs may go; run again";
     /// The clock went back.
     ClockAnomaly = "clock-anomaly", Refused, 4, "set the clock and run again";
     /// The newest good snapshot is older than it may be.
     SnapshotStale = "snapshot-stale", Unavailable, 1,
         "earlier snapshots are safe; run `snapshot`, then find out why the nights failed";
     /// The last run of the host failed or was cut off.
-    RunFailed = "run-failed", Unavailable, 4,
-        "earlier snapshots are safe; run `snapshot` and see what it says";
+    RunFailed = "run-failed", Unavailable, 4, "snapshots are safe; see what `snapshot` says";
     /// No schedule is installed.
     ScheduleMissing = "schedule-missing", Refused, 4,
         "install one with `schedule install`, or ignore this if something else runs the nights";

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::base::{Coded, Event, Observer, SnapshotId};
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::args::selection::{Selector, parse_time};
 use crate::cli::args::{HoldArgs, HoldCommand, UsageError};
@@ -71,8 +71,11 @@ fn add(
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
     let again = || place.survey_anew();
-    holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again)?;
-    let stores = settled(&place, session)?;
+    let placed = holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again);
+    let is_late = placed.as_ref().is_err_and(|error| error.code() == Code::HoldLate);
+    // One that came late keeps what is left all the same.
+    let stores = if placed.is_ok() || is_late { settled(&place, session)? } else { Vec::new() };
+    placed?;
     let until = wanted.until.map(|until| until.to_string());
     let name = &open.survey.note().name;
     let object = json!({ "vault": name, "held": snapshots, "until": until, "stores": stores });

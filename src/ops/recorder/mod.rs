@@ -120,7 +120,7 @@ impl Recorder {
 
     /// Takes up the longest log, and gives each store what it lacks of it.
     fn follow(&mut self, lead: &SignerLog, own: &[Option<&SignerLog>]) -> Result<(), Error> {
-        // Of logs that are equally long any may be the lead; what is wrong behind one is in the way.
+        // Of logs as long as this any could be the lead: what is wrong behind one is in the way.
         let behind = own.iter().flatten().filter(|log| log.head.size == lead.head.size);
         if let Some((key, problem)) = behind.flat_map(|log| &log.problems).next() {
             let reason = format!("it does not go on from here: {problem}");

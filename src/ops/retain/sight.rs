@@ -8,8 +8,8 @@ use crate::vault::ledger::SignerLog;
 use crate::vault::ledger::quotes::{closed_logs, quotes_of};
 
 /// Refuses to conclude from logs that no hold is placed, unless every log that may hold one is
-/// there to its end in some store, and as long as others have seen it. Of a retired signer's log the
-/// end is where it was retired.
+/// there to its end in some store, and as long as others have seen it. Of a retired signer's log
+/// the end is where it was retired.
 pub fn check_sight(note: &VaultNote, logs: &[Vec<SignerLog>]) -> Result<(), Error> {
     let quotes = quotes_of(note, logs.iter().flatten());
     let closed = closed_logs(logs.iter().flatten());

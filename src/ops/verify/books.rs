@@ -3,7 +3,7 @@
 //!
 //! - No log may be shorter than, or other than, what another one quotes of it.
 //! - No record may be dated before what it follows, unless a clock is known to have been wrong.
-//! - What was forgotten had reached its floor and was under no hold; what was deleted is not needed.
+//! - What was forgotten was past its floor and under no hold; what was deleted, nobody needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,29 +210,20 @@ fn floor_of(
     at(now).max(promised.zip(longest).map(|(floor, longest)| floor.min(longest)))
 }
 
-/// What ledgers say was deleted, after the event that says it, and which snapshots are forgotten.
-pub struct Deleted {
-    objects: BTreeMap<ObjectKey, ObjectKey>,
-    forgotten: BTreeSet<SnapshotId>,
-}
+/// What ledgers say was deleted, and which event says it.
+pub struct Deleted(BTreeMap<ObjectKey, ObjectKey>);
 
 impl Deleted {
     /// Gathers it.
     pub fn of(logs: &[SignerLog]) -> Self {
-        let mut deleted = Self { objects: BTreeMap::new(), forgotten: BTreeSet::new() };
+        let mut deleted = BTreeMap::new();
         for event in logs.iter().flat_map(|log| &log.events) {
-            match &event.payload {
-                EventPayload::PacksDeleted(said) => {
-                    let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-                    deleted.objects.extend(said.objects.iter().map(|object| (*object, key)));
-                }
-                EventPayload::SnapshotForgotten(said) => {
-                    deleted.forgotten.insert(said.snapshot);
-                }
-                _ => {}
+            if let EventPayload::PacksDeleted(said) = &event.payload {
+                let key = ObjectKey::LedgerEvent(event.signer, event.seq);
+                deleted.extend(said.objects.iter().map(|object| (*object, key)));
             }
         }
-        deleted
+        Self(deleted)
     }
 
     /// Finds what was deleted and what a snapshot that stands needs (F-41).
@@ -243,7 +234,7 @@ impl Deleted {
         collector: &Collector<'_>,
     ) -> Result<(), Error> {
         let mut hits = Vec::new();
-        for (object, event) in &self.objects {
+        for (object, event) in &self.0 {
             if scope.needed.contains(object).map_err(vault::Error::from)? {
                 hits.push((object, event));
             }
@@ -251,7 +242,7 @@ impl Deleted {
         if hits.is_empty() {
             return Ok(());
         }
-        for (id, note) in scope.notes.iter().filter(|(id, _)| !self.forgotten.contains(id)) {
+        for (id, note) in scope.notes.iter().filter(|(id, _)| !scope.forgotten.contains(id)) {
             // A list that cannot be read is a finding already.
             let Ok(list) = auditor.list(note) else { continue };
             let needed: BTreeSet<ObjectKey> = list.into_iter().map(|entry| entry.key).collect();

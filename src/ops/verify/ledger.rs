@@ -25,10 +25,10 @@ pub struct Checked {
     pub notes: Notes,
     /// The generations whose secrets were destroyed.
     pub shredded: BTreeSet<GenerationId>,
-    /// The snapshots that a ledger says are forgotten.
-    pub forgotten: BTreeSet<SnapshotId>,
     /// What ledgers say was deleted.
     pub deleted: books::Deleted,
+    /// The snapshots that a ledger says are forgotten.
+    pub forgotten: BTreeSet<SnapshotId>,
 }
 
 /// Checks notes and ledgers.
@@ -70,7 +70,7 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
     let forgotten = said.forgotten;
-    Ok(Checked { heads, notes: checked.sound, shredded, forgotten, deleted })
+    Ok(Checked { heads, notes: checked.sound, shredded, deleted, forgotten })
 }
 
 /// What the ledgers say that the notes must agree with.

@@ -289,7 +289,7 @@ pub fn verify(
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
     let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, forgotten, deleted } = checked;
+    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;

@@ -1,4 +1,4 @@
-//! What logs say of one another: each event quotes checkpoints that its signer had seen. Spec: §8.8.
+//! What logs say of one another: events quote checkpoints that their signer had seen. Spec: §8.8.
 //!
 //! A log that was cut or rewritten cannot take back what others quote of it. So that nobody stops
 //! a vault with an invented quote for good, those of writers and of retired signers count for

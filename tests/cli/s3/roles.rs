@@ -230,3 +230,39 @@ fn encryption_under_a_key_of_kms_is_asked_of_s3_for_every_object_and_takes_a_rig
     gate.and_more("operator", &statement("kms:Decrypt")).stand_in(&gated.proxy);
     operator.assert_restores(&id);
 }
+
+#[test]
+fn a_janitor_forgets_prunes_and_shreds_in_s3_by_its_documents_for_a_host_that_may_only_put() {
+    let Some(gated) = Gated::start() else { return };
+    let config = |role: &str, more| gated.config(role, more).replace("daily = 30", "last = 1");
+    let install = Install::with_vaults(&config("operator", ""));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    let shredded = ["--event", "generation.shredded", "-o", "janitor.key", "--kit", "kit"];
+    install.unlock([&["signer", "add", "--role", "janitor"][..], &shredded].concat()).exits(0);
+    install.write_config(&config("host-strict", "put_only = true\n"));
+    gated.proxy.forget();
+    install.snapshot();
+    let old = install.run(["generation", "roll", "--json"]).json(0)["closed"].clone();
+    let old = old.as_str().unwrap();
+    install.snapshot();
+    let last = install.snapshot();
+    assert_puts_alone(&gated.proxy, "gated-host-strict");
+
+    let key = install.text("janitor.key");
+    let janitor = Elsewhere::new(&install, gated.url("janitor"));
+    let apply = ["retain", "--apply", "--accept-many", "--signer", &key, "--json"];
+    let done = janitor.run(&apply).json(0);
+    assert_eq!(done["vaults"][0]["applied"]["forgotten"].as_array().unwrap().len(), 2, "{done}");
+    // What is of the closed generation waits for nobody.
+    let swept = &done["vaults"][0]["pruned"]["applied"]["stores"][0]["deleted"];
+    assert_ne!(*swept, serde_json::json!([]), "{done}");
+    assert_eq!(janitor.snapshots(), [last.clone()]);
+    let shredder = Elsewhere::new(&install, gated.url("shredder"));
+    shredder.run(&["shred", old, "--apply", "--signer", &key]).exits(0);
+    assert!(
+        gated.place.names().iter().all(|name| !name.starts_with(&format!("generations/{old}")))
+    );
+    gated.assert_none_is_refused();
+    assert_restores_elsewhere(&install, &last, &gated.url("operator"));
+    Elsewhere::new(&install, gated.url("auditor")).run(&["verify", "--level", "bytes"]).exits(0);
+}

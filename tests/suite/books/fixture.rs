@@ -1,5 +1,5 @@
-//! A small vault with every kind of record: three logs that quote one another, a hold, a policy that
-//! was changed, snapshots that were forgotten, packs that were deleted. It is made once, and copied.
+//! A small vault with every kind of record: three logs that quote one another, a hold, a policy
+//! that was changed, snapshots that were forgotten, packs that were deleted. It is made once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

@@ -14,6 +14,8 @@ pub struct Tampering {
     pub name: String,
     /// Any of these names it; none, where one store alone cannot show it.
     pub codes: &'static [Code],
+    /// Whether it is done in the middle of a log: what that shows, its ends show as well.
+    pub is_inner: bool,
     /// What there is instead; nothing where the object is gone.
     change: Vec<(ObjectKey, Option<Vec<u8>>)>,
 }
@@ -61,7 +63,8 @@ fn add(
     codes: &'static [Code],
     change: impl IntoIterator<Item = (ObjectKey, Option<Vec<u8>>)>,
 ) {
-    all.push(Tampering { name: name.into(), codes, change: change.into_iter().collect() });
+    let (name, change) = (name.into(), change.into_iter().collect());
+    all.push(Tampering { name, codes, is_inner: false, change });
 }
 
 /// Puts the bytes of two objects into each other's place.
@@ -89,6 +92,7 @@ fn of_log(books: &Books, signer: SignerId, all: &mut Vec<Tampering>) {
     let event = |seq| ObjectKey::LedgerEvent(signer, seq);
     let checkpoint = |seq| ObjectKey::LedgerCheckpoint(signer, seq);
     for seq in [0, last / 2, last] {
+        let first = all.len();
         let at = |what: &str| format!("{what} {}", event(seq));
         let (is_last, next) = (seq == last, if seq == last { seq - 1 } else { seq + 1 });
         add(all, at("delete"), BROKEN, [(event(seq), None)]);
@@ -107,6 +111,8 @@ fn of_log(books: &Books, signer: SignerId, all: &mut Vec<Tampering>) {
         add(all, at("reorder"), FOREIGN, swap);
         let swap = swapped(books, checkpoint(seq), checkpoint(next));
         add(all, at("reorder the checkpoint of"), BROKEN, swap);
+        let is_inner = seq != 0 && !is_last;
+        all[first..].iter_mut().for_each(|one| one.is_inner = is_inner);
     }
 }
 

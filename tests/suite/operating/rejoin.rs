@@ -113,7 +113,7 @@ fn rejoining_that_dies_at_any_call_is_finished_by_running_it_again() {
     let mut vault = vault();
     let store = vault.stores[0].clone();
     lose_state(&vault);
-    let image = Image::take(&["state", "store"].map(|name| vault.path(name)));
+    let image = Image::take(&["state", "store", "kit"].map(|name| vault.path(name)));
     for nth in 0.. {
         image.put_back();
         let faulty =

@@ -136,14 +136,16 @@ impl Bench {
         key: SigningKey,
         kept: KeptFile,
     ) -> Result<Applied, ops::Error> {
-        let survey = self.survey(stores)?;
+        let mut survey = self.survey(stores)?;
         check_delegated(survey.note(), key.signer_id(), EventKind::SnapshotForgotten)?;
         let now = self.vault.clock.now();
         let until = survey.event_locked_until(now)?;
         let outside = self.vault.outside();
-        let (recorder, _) =
+        let (recorder, completed) =
             Recorder::open(key, survey.stores(), &survey.logs, until, Box::new(kept), &outside)?;
-        let survey = self.survey(stores)?;
+        if completed.is_some() {
+            survey = self.survey(stores)?;
+        }
         let plan = retain::plan(&survey, wish, now)?;
         let mut scribe = Scribe::Own(Box::new(recorder));
         let (observer, again) = (self.vault.events.as_ref(), || self.survey(stores));
