@@ -152,8 +152,8 @@ impl Run<'_> {
         self.copy_each(workers, lacking.into_iter().map(Ok))
     }
 
-    /// Returns what the signed lists of snapshots that stand name; none, where one of them cannot be
-    /// read: then it is not known what that one needs (H-18).
+    /// Returns what the signed lists of snapshots that stand name; none, where one of them cannot
+    /// be read: then it is not known what that one needs (H-18).
     fn needed(&self) -> Result<Option<Needed>, Error> {
         let both = [Arc::clone(self.request.source), Arc::clone(self.request.target)];
         let needed = Needed::new().map_err(vault::Error::from)?;
