@@ -167,8 +167,8 @@ impl Site {
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
-            if completed.is_some() {
-                // It may be a hold, and what it keeps is to be known.
+            if completed.is_some() || survey.is_uneven(recorder.signer()) {
+                // It may be a hold, and what it keeps is to be known; or a store lacked an event.
                 survey = self.survey(session)?;
             }
             return Ok(Open { survey, scribe: Some(Scribe::Own(Box::new(recorder))), _lock: None });

@@ -6,12 +6,13 @@
 use jiff::Timestamp;
 
 use super::survey::Survey;
-use crate::base::SnapshotId;
+use crate::base::{SignerId, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::policy::KeepReason;
 use crate::policy::plan::promises;
+use crate::vault::ledger::SignerLog;
 
 impl Survey {
     /// Returns until when any version of an object of a snapshot is locked in any store: what
@@ -32,6 +33,18 @@ impl Survey {
             }
         }
         Ok(until)
+    }
+
+    /// Tells whether a signer's log is not the same in every store: who brings it up to date must
+    /// look again, for a survey says what each store had.
+    pub fn is_uneven(&self, signer: SignerId) -> bool {
+        let size = |logs: &Vec<SignerLog>| {
+            let own = logs.iter().find(|log| log.signer == signer);
+            own.map_or(0, |log| log.head.size)
+        };
+        let mut sizes = self.logs.iter().map(size);
+        let first = sizes.next();
+        sizes.any(|size| Some(size) != first)
     }
 
     /// Returns the first store whose own logs do not say that a snapshot is forgotten: while there

@@ -314,3 +314,14 @@ impl Iterator for VersionPages {
         self.rows.pop_front().map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F-28
+    #[test]
+    fn a_server_that_tells_no_time_is_not_taken_for_one_of_1970() {
+        assert_eq!(stat_of(&ObjectVersion::builder().build()).modified, None);
+    }
+}

@@ -165,7 +165,7 @@ fn after_many_nights(retire_below_percent: u8) -> (u64, usize) {
 }
 
 fn len(metadata: std::fs::Metadata) -> Option<u64> {
-    metadata.is_file().then(|| metadata.len())
+    Some(metadata.len()).filter(|_| metadata.is_file())
 }
 
 fn pack_of(call: Call) -> Option<ObjectKey> {

@@ -143,7 +143,7 @@ impl Bench {
         let outside = self.vault.outside();
         let (recorder, completed) =
             Recorder::open(key, survey.stores(), &survey.logs, until, Box::new(kept), &outside)?;
-        if completed.is_some() {
+        if completed.is_some() || survey.is_uneven(recorder.signer()) {
             survey = self.survey(stores)?;
         }
         let plan = retain::plan(&survey, wish, now)?;
@@ -228,12 +228,21 @@ impl Clock for CopyClock {
 
 /// Copies a store with the times of its objects; what is put later is of `now`.
 pub fn copy_of(store: &Arc<dyn Store>, now: Timestamp) -> Arc<dyn Store> {
+    copy_with(store, now, |modified| modified)
+}
+
+/// Copies a store whose objects get other times; what is put later is of `now`.
+pub fn copy_with(
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+    time: impl Fn(Timestamp) -> Timestamp,
+) -> Arc<dyn Store> {
     let clock = Arc::new(CopyClock(AtomicI64::new(0)));
     let copy: Arc<dyn Store> = Arc::new(MemoryStore::new(store.name(), clock.clone()));
     for folder in Folder::ALL {
         for listed in store.list(folder).unwrap() {
             if let Listed::Object(key, stat) = listed.unwrap() {
-                clock.0.store(stat.modified.unwrap().as_second(), Ordering::SeqCst);
+                clock.0.store(time(stat.modified.unwrap()).as_second(), Ordering::SeqCst);
                 let bytes = store.get(&key, stat.len).unwrap();
                 copy.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
             }

@@ -8,11 +8,12 @@ use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::SnapshotForgotten;
 use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::ops::retain::Wish;
 use idswyft_vault::ops::signers;
 use idswyft_vault::store::{Content, Listed, Store};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::bench::{ALL, Bench, copy_of, there};
+use super::bench::{ALL, Bench, copy_of, copy_with, there};
 use crate::support::sha256;
 
 fn replace(store: &Arc<dyn Store>, key: &ObjectKey, bytes: &[u8]) {
@@ -33,6 +34,23 @@ fn first_note(bench: &Bench) -> SnapshotNote {
 fn forgotten(snapshot: SnapshotId) -> EventPayload {
     let (rule, by) = ("none".to_owned(), "me".to_owned());
     EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by })
+}
+
+/// F-28
+#[test]
+fn a_store_without_a_clock_makes_nothing_older_than_it_is() {
+    let bench = Bench::new("keep_last = 1\nfloor = '30d'\nceiling = '60d'", 3);
+    let now = bench.vault.clock.now();
+    let clockless = |store| copy_with(store, now, |_| Timestamp::UNIX_EPOCH);
+    let stores: Vec<Arc<dyn Store>> = bench.vault.stores.iter().map(clockless).collect();
+    for stores in [&stores[..], &[bench.vault.stores[0].clone(), stores[1].clone()]] {
+        let applied = bench.apply_in(stores, Wish::Policy, &ALL).unwrap();
+        assert_eq!(applied.forgotten, []);
+        assert!(stores.iter().all(|store| there(store).iter().all(|ids| ids.len() == 3)));
+        let named = [first_note(&bench).snapshot];
+        let error = bench.apply_in(stores, Wish::Named(&named), &ALL).unwrap_err();
+        assert_eq!(error.code(), Code::SnapshotPromised);
+    }
 }
 
 /// F-30

@@ -75,8 +75,8 @@ pub fn svg(runs: &[(&str, &[Night])], value: impl Fn(&Night) -> u64) -> String {
     text
 }
 
-/// Returns a table of the runs: at the end; stored over needed bytes and over those of the contents,
-/// and packs of a restore, at worst at a month's end after the first year.
+/// Returns a table of the runs at the end. Stored over needed bytes and over those of the contents,
+/// and the packs of a restore, are also those at worst, at a month's end after the first year.
 pub fn table(runs: &[(&str, &[Night])]) -> String {
     let mut text = format!(
         "{:32} {:>6} {:>10} {:>8} {:>8} {:>8} {:>6} {:>8} {:>7} {:>7}\n",
