@@ -11,14 +11,14 @@ use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::replicate::{self, Replicated, Replication};
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::{Policy, PolicyFields};
-use idswyft_vault::store::{Listed, LockMode, MemoryStore, StorageClass, Store, ThawTier};
+use idswyft_vault::store::{Content, Listed, LockMode, MemoryStore, StorageClass, Store, ThawTier};
 use idswyft_vault::vault::signed::Signed;
 use idswyft_vault::vault::{Auditor, Unlocked};
 use jiff::SignedDuration;
 
 use crate::support::bucket::Bucket;
 use crate::support::vault::{TestVault, local, noise};
-use crate::support::{Call, names_in};
+use crate::support::{Call, names_in, sha256};
 
 /// A vault in one store, with two snapshots.
 pub fn vault() -> TestVault {
@@ -246,4 +246,26 @@ fn a_copy_is_locked_until_its_generations_last_day_and_the_floor() {
             assert_eq!((lock.mode, lock.until), (mode, until), "{key}");
         }
     }
+}
+
+/// H-18
+#[test]
+fn what_no_list_names_does_not_go_over_unless_a_list_cannot_be_read() {
+    let vault = vault();
+    let source = vault.stores[0].clone();
+    let bytes = b"left by a run";
+    let orphan = ObjectKey::Pack(PackId::from_bytes(*sha256(bytes).as_bytes()));
+    source.put_new(&orphan, Content::Bytes(bytes), &sha256(bytes)).unwrap();
+    let target: Arc<dyn Store> = memory(&vault, "mirror");
+    let report = copy(&vault, &source, &target);
+    assert_eq!((report.unsigned_count, report.damaged_count), (1, 0));
+    assert!(target.stat(&orphan).unwrap().is_none());
+    assert_whole(&vault, &target);
+    // Nobody knows what this one needs, so nothing is left behind.
+    let list = keys_in(source.as_ref(), Folder::Snapshots);
+    let list = list.iter().find(|key| matches!(key, ObjectKey::List(_))).unwrap();
+    source.delete(list).unwrap();
+    let other: Arc<dyn Store> = memory(&vault, "other");
+    assert!(copy(&vault, &source, &other).damaged_count > 0);
+    assert!(other.stat(&orphan).unwrap().is_some());
 }

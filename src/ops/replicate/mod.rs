@@ -26,8 +26,9 @@ use super::locks::Locks;
 use super::workers::{count_for, work_each};
 use crate::base::{Code, Digest, Event, Observer, SignerId, SnapshotId};
 use crate::format::{Folder, ObjectKey};
-use crate::manifest::Inventory;
+use crate::manifest::{Inventory, Needed};
 use crate::store::{Content, Listed, Receipt, Store};
+use crate::vault;
 use crate::vault::delivery::put_or_recognise;
 use crate::vault::signed::{Expected, Signed};
 
@@ -91,9 +92,10 @@ impl Run<'_> {
     fn copy_all(&self) -> Result<(), Error> {
         self.copy_named(Folder::Vault, 1, |_| true)?;
         self.copy_named(Folder::Generations, self.workers, |_| true)?;
-        let mut seen = Inventory::create(self.request.scratch)?;
-        self.copy_listed(Folder::Packs, &mut seen)?;
-        self.copy_listed(Folder::Trees, &mut seen)?;
+        let (mut seen, needed) = (Inventory::create(self.request.scratch)?, self.needed()?);
+        self.copy_listed(Folder::Packs, needed.as_ref(), &mut seen)?;
+        self.copy_listed(Folder::Trees, needed.as_ref(), &mut seen)?;
+        drop(needed);
         self.copy_unlisted(&mut seen)?;
         drop(seen);
         let held = self.held_back()?;
@@ -150,19 +152,50 @@ impl Run<'_> {
         self.copy_each(workers, lacking.into_iter().map(Ok))
     }
 
+    /// Returns what the signed lists of snapshots that stand name; none, where one of them cannot
+    /// be read: then it is not known what that one needs (H-18).
+    fn needed(&self) -> Result<Option<Needed>, Error> {
+        let both = [Arc::clone(self.request.source), Arc::clone(self.request.target)];
+        let needed = Needed::new().map_err(vault::Error::from)?;
+        for snapshot in self.request.signed.snapshots() {
+            let Some(list) = self.request.signed.list(&both, &snapshot.note)? else {
+                return Ok(None);
+            };
+            let mut entries = list.iter();
+            let added = entries.try_for_each(|entry| needed.add(&entry.key, entry.stored_len));
+            added.map_err(vault::Error::from)?;
+        }
+        Ok(Some(needed))
+    }
+
     /// Copies what is lacking of a folder with any number of names; takes note of what is there.
-    fn copy_listed(&self, folder: Folder, seen: &mut Inventory) -> Result<(), Error> {
+    fn copy_listed(
+        &self,
+        folder: Folder,
+        needed: Option<&Needed>,
+        seen: &mut Inventory,
+    ) -> Result<(), Error> {
         for listed in self.request.target.list(folder)? {
             if let Listed::Object(key, _) = listed? {
                 seen.add(&key, 0)?;
             }
         }
         let lacking = self.request.source.list(folder)?.filter_map(|listed| match listed {
-            Ok(Listed::Object(key, _)) => fresh(seen, key),
+            Ok(Listed::Object(key, _)) => fresh(seen, key).filter(|_| self.is_meant(needed, &key)),
             Ok(Listed::Foreign(_)) => None,
             Err(error) => Some(Err(error.into())),
         });
         self.copy_each(self.workers, lacking)
+    }
+
+    /// Tells whether a pack goes over: not what a prune waits to delete, or a crash left.
+    fn is_meant(&self, needed: Option<&Needed>, key: &ObjectKey) -> bool {
+        // What cannot be looked up is copied.
+        let is_meant = needed.is_none_or(|needed| needed.contains(key).unwrap_or(true));
+        if !is_meant {
+            self.tally().unsigned(key);
+        }
+        is_meant
     }
 
     /// Tries to copy the packs and trees that a list names and neither store shows (H-16).
