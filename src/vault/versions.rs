@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
+
 use super::Error;
 use super::delivery::hash_stored;
 use crate::base::limits::VERSIONS_READ_MAX;
@@ -274,7 +276,12 @@ impl Versions {
         };
         if !views.is_empty() {
             let version_count = views.len() as u64;
-            let is_hidden = self.store.stat(&key)?.is_none();
+            let is_hidden = match self.store.stat(&key) {
+                Ok(seen) => seen.is_none(),
+                // Who prunes need not be allowed to look at what is pruned.
+                Err(error) if error.code() == Code::StoreDenied => false,
+                Err(error) => return Err(error.into()),
+            };
             if is_hidden || version_count > 1 {
                 let rewritten = Rewritten { version_count, is_hidden };
                 self.known().rewritten.entry(key).or_insert(rewritten);
@@ -282,6 +289,20 @@ impl Versions {
             views.truncate(VERSIONS_READ_MAX);
         }
         Ok(views)
+    }
+
+    /// Returns until when any version of an object is locked.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn locked_until(&self, key: ObjectKey) -> Result<Option<Timestamp>, Error> {
+        let mut until = self.store.lock(&key)?.map(|lock| lock.until);
+        if self.is_rewritten(key) {
+            for view in self.views(key)? {
+                until = until.max(view.lock(&key)?.map(|lock| lock.until));
+            }
+        }
+        Ok(until)
     }
 
     /// Takes note that versions may not be listed; any other error is one.

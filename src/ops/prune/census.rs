@@ -200,7 +200,7 @@ impl<'a> Census<'a> {
     fn flush(&mut self) -> Result<(), Error> {
         let page = std::mem::take(&mut self.page);
         let (auditor, at_once) = (self.auditor, self.auditor.store().calls_at_once());
-        let locks = map_at_once(at_once, &page, |(key, ..)| locked_until(auditor, *key));
+        let locks = map_at_once(at_once, &page, |(key, ..)| auditor.versions().locked_until(*key));
         for ((key, listed, facts), locked_until) in page.into_iter().zip(locks) {
             match self.judge(&ObjectFacts { locked_until: locked_until?, ..facts }) {
                 Some(reason) => self.stay(reason, &listed),
@@ -221,18 +221,6 @@ impl<'a> Census<'a> {
         }
         Ok(())
     }
-}
-
-/// Returns until when any version of an object is locked.
-fn locked_until(auditor: &Auditor, key: ObjectKey) -> Result<Option<Timestamp>, vault::Error> {
-    let lock = |stat: Option<Stat>| stat.and_then(|stat| stat.lock).map(|lock| lock.until);
-    let mut until = lock(auditor.store().stat(&key)?);
-    if auditor.versions().is_rewritten(key) {
-        for view in auditor.versions().views(key)? {
-            until = until.max(lock(view.stat(&key)?));
-        }
-    }
-    Ok(until)
 }
 
 /// Gives every object of a folder to `take`, hidden ones included where they can be listed.

@@ -24,12 +24,7 @@ impl Survey {
         let mut until = None;
         for auditor in &self.auditors {
             for key in [ObjectKey::Note(id), ObjectKey::List(id), ObjectKey::Body(id)] {
-                until = until.max(auditor.store().lock(&key)?.map(|lock| lock.until));
-                if auditor.versions().is_rewritten(key) {
-                    for view in auditor.versions().views(key)? {
-                        until = until.max(view.lock(&key)?.map(|lock| lock.until));
-                    }
-                }
+                until = until.max(auditor.versions().locked_until(key)?);
             }
         }
         Ok(until)

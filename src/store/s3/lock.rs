@@ -11,9 +11,9 @@ use super::{S3Store, time_of};
 use crate::format::{Folder, ObjectKey};
 use crate::store::{Error, Lock, LockMode, Prolonged};
 
-/// What servers say of an object without a lock.
-const UNLOCKED: [&str; 2] =
-    ["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"];
+/// What servers say of an object without a lock, and of one in a bucket that has none.
+const UNLOCKED: [&str; 3] =
+    ["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest"];
 
 impl S3Store {
     /// Locks an object until a time, if it is not for as long.
