@@ -61,8 +61,8 @@ pub fn check_delegated(note: &VaultNote, signer: SignerId, kind: EventKind) -> R
 }
 
 impl Recorder {
-    /// Brings a signer's log to the same state in every store. Returns it, and the newest event that
-    /// a store got by that, if any did: then what the logs said before is not all.
+    /// Brings a signer's log to the same state in every store. Returns it, and the newest event
+    /// that a store got by that, if any did: then what the logs said before is not all.
     ///
     /// `logs` are those of each store, in the order of `stores`.
     ///

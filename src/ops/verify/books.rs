@@ -156,7 +156,7 @@ fn holds_of(logs: &[SignerLog]) -> BTreeMap<SnapshotId, Vec<Hold>> {
     holds
 }
 
-/// Finds snapshots that were forgotten before their floor, or under a hold (F-40).
+/// Finds snapshots that were forgotten before their floor, or under a hold (F-37).
 fn check_forgotten(
     auditor: &Auditor,
     logs: &[SignerLog],
@@ -226,7 +226,7 @@ impl Deleted {
         Self(deleted)
     }
 
-    /// Finds what was deleted and what a snapshot that stands needs (F-41).
+    /// Finds what was deleted and what a snapshot that stands needs (F-38).
     pub fn check(
         &self,
         auditor: &Auditor,

@@ -253,10 +253,9 @@ fn a_janitor_forgets_prunes_and_shreds_in_s3_by_its_documents_for_a_host_that_ma
     let apply = ["retain", "--apply", "--accept-many", "--signer", &key, "--json"];
     let done = janitor.run(&apply).json(0);
     assert_eq!(done["vaults"][0]["applied"]["forgotten"].as_array().unwrap().len(), 2, "{done}");
-    // What is of the closed generation waits for nobody.
-    let swept = &done["vaults"][0]["pruned"]["applied"]["stores"][0]["deleted"];
-    assert_ne!(*swept, serde_json::json!([]), "{done}");
-    assert_eq!(janitor.snapshots(), [last.clone()]);
+    // What is young waits: nothing goes yet, and a prune was made all the same.
+    assert!(done["vaults"][0]["pruned"].is_object(), "{done}");
+    assert_eq!(janitor.snapshots(), std::slice::from_ref(&last));
     let shredder = Elsewhere::new(&install, gated.url("shredder"));
     shredder.run(&["shred", old, "--apply", "--signer", &key]).exits(0);
     assert!(

@@ -64,7 +64,7 @@ fn codes(bench: &Bench) -> Vec<Code> {
     found.into_iter().map(|finding| finding.code).collect()
 }
 
-/// V-211 F-42
+/// V-211 F-39
 #[test]
 fn an_invented_quote_stops_nothing_once_its_signer_is_retired() {
     let bench = Bench::new("keep_last = 1", 2);
@@ -82,7 +82,7 @@ fn an_invented_quote_stops_nothing_once_its_signer_is_retired() {
     assert_eq!(bench.apply(&ALL).unwrap().forgotten.len(), 1);
 }
 
-/// V-211 F-42
+/// V-211 F-39
 #[test]
 fn what_a_host_quotes_stops_nothing() {
     let bench = Bench::new("keep_last = 1", 2);
@@ -94,7 +94,7 @@ fn what_a_host_quotes_stops_nothing() {
     assert_eq!(bench.apply(&ALL).unwrap().forgotten.len(), 1);
 }
 
-/// V-213 F-42
+/// V-213 F-39
 #[test]
 fn a_log_that_is_lost_is_closed_by_retiring_its_signer_and_one_that_is_there_is_not() {
     let bench = Bench::new("keep_last = 1", 2);

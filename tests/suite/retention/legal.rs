@@ -60,7 +60,7 @@ fn needed(bench: &Bench, id: SnapshotId) -> Vec<String> {
     names
 }
 
-/// F-60
+/// F-40
 #[test]
 fn a_hold_is_put_on_all_that_the_snapshot_needs_in_a_store_that_locks() {
     let (bench, bucket) = in_bucket(3);
@@ -83,7 +83,7 @@ fn a_hold_is_put_on_all_that_the_snapshot_needs_in_a_store_that_locks() {
     assert_eq!((again.held_count, again.released_count, again.unsettled_count), (0, 0, 0));
 }
 
-/// F-61
+/// F-41
 #[test]
 fn what_another_hold_needs_stays_held_when_one_is_released() {
     let (bench, bucket) = in_bucket(3);
@@ -101,7 +101,7 @@ fn what_another_hold_needs_stays_held_when_one_is_released() {
     assert!(held(&bucket).is_empty());
 }
 
-/// F-62
+/// F-42
 #[test]
 fn a_hold_that_ended_by_itself_is_taken_off_by_the_next_settling() {
     let (bench, bucket) = in_bucket(2);
@@ -115,7 +115,7 @@ fn a_hold_that_ended_by_itself_is_taken_off_by_the_next_settling() {
     assert!(held(&bucket).is_empty());
 }
 
-/// F-62
+/// F-42
 #[test]
 fn what_could_not_be_held_is_a_warning_and_the_next_settling_goes_on() {
     let (bench, bucket) = in_bucket(2);
@@ -133,7 +133,7 @@ fn what_could_not_be_held_is_a_warning_and_the_next_settling_goes_on() {
     assert_eq!(held(&bucket), needed(&bench, first));
 }
 
-/// F-60
+/// F-40
 #[test]
 fn a_store_that_locks_nothing_has_no_legal_holds() {
     let bench = Bench::new("keep_last = 1", 2);

@@ -74,7 +74,7 @@ fn an_s3_server_locks_for_longer_and_never_for_less() {
     );
 }
 
-/// F-60 F-61
+/// F-40 F-41
 #[test]
 fn an_s3_server_keeps_what_is_under_a_legal_hold_from_everybody_until_it_is_taken_off() {
     let Some(place) = Place::on(Server::SeaweedFs, Keeping::Locks) else { return };
