@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::base::{Code, Event, Observer};
+use crate::base::{Event, Observer};
 use crate::cli::args::RetainArgs;
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
@@ -55,12 +55,10 @@ pub fn after_snapshot(config: &Config, taken: &[SnapshotReport], session: &Sessi
     // A host that may only put has nobody to ask what there is.
     let is_readable = |vault: &&VaultConfig| vault.stores.iter().all(StoreConfig::is_readable);
     for vault in vaults.into_iter().filter(is_readable) {
-        // A mirror that did not answer just now would hold this up, and nothing goes without it.
-        let report = taken.iter().find(|report| report.vault == vault.name);
-        if let Some(mirror) = report.and_then(|report| report.lagging.first()) {
-            let name = &vault.name;
-            let detail = format!("vault {name}: the policy waits for mirror {mirror}, which lags");
-            session.progress.observe(Event::Warning { code: Code::ForgetWaiting, detail });
+        // A mirror that did not answer just now would hold this up, and nothing goes without it. It
+        // was warned of.
+        let lags = |one: &SnapshotReport| one.vault == vault.name && !one.lagging.is_empty();
+        if taken.iter().any(lags) {
             continue;
         }
         if let Err(failure) = as_host(config, vault, session) {

@@ -14,6 +14,7 @@ mod books;
 mod contents;
 mod counts;
 mod ledger;
+mod meanwhile;
 mod rewritten;
 mod stored;
 mod tree;
@@ -306,6 +307,7 @@ pub fn verify(
         contents::check(unlocked, &scope, &collector)?;
     }
     rewritten::report_met(auditor, &scope, &collector)?;
+    meanwhile::withdraw(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
     Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
 }

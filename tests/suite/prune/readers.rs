@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::format::ObjectKey;
+use idswyft_vault::ops;
+use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::Store;
 
@@ -57,6 +60,39 @@ fn a_restore_of_a_snapshot_that_stands_is_complete_whenever_a_janitor_works() {
         }
         assert!(packs(&bench.vault.stores[0]).len() < before, "something was deleted meanwhile");
     }
+}
+
+/// V-216
+#[test]
+fn a_verification_takes_what_a_janitor_deletes_meanwhile_for_no_damage() {
+    for level in [Level::Ledger, Level::Stored, Level::Bytes] {
+        for nth in 0.. {
+            let bench = bench();
+            let (store, calls) = pruned_at(&bench, nth);
+            let found = ops::verify::verify(
+                &bench.vault.auditor(&store),
+                None,
+                level,
+                None,
+                bench.vault.events.as_ref(),
+            );
+            assert_eq!(found.unwrap().findings, [], "{level:?}, pruned at call {nth}");
+            if *calls.lock().unwrap() <= nth {
+                break;
+            }
+        }
+    }
+    // What it needs that stands is damage, whatever else goes meanwhile.
+    let bench = bench();
+    let (store, _) = pruned_at(&bench, 3);
+    let stays = bench.plan().kept().next().unwrap().id;
+    store.delete(&ObjectKey::Body(stays)).unwrap();
+    let observer = bench.vault.events.as_ref();
+    let auditor = bench.vault.auditor(&store);
+    let found = ops::verify::verify(&auditor, None, Level::Stored, None, observer).unwrap();
+    let told: Vec<(Code, &str)> =
+        found.findings.iter().map(|one| (one.code, one.object.as_str())).collect();
+    assert_eq!(told, [(Code::ObjectMissing, ObjectKey::Body(stays).to_string().as_str())]);
 }
 
 /// P-3
