@@ -115,8 +115,9 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// List snapshots
     ///
-    /// Needs no identity. The host that took them lists what it has recorded, tags included; with
-    /// --store or --vault-key the signed notes of that store are listed, which do not tell tags.
+    /// Needs no identity. The host that took them lists what it has recorded, tags included, also
+    /// what a janitor forgot since, of which it is not told; with --store or --vault-key the signed
+    /// notes of that store are listed, which do not tell tags.
     Snapshots(SnapshotsArgs),
     /// Show what is in a snapshot
     ///
