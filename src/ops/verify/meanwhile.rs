@@ -10,10 +10,10 @@ use crate::base::{Code, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::ops::Error;
-use crate::vault::{Auditor, ledger};
+use crate::vault::{self, Auditor, ledger};
 
-/// Withdraws what was found missing, where a ledger says by now that its snapshot is forgotten, and
-/// no other needs it (V-216).
+/// Withdraws what was found missing, where a ledger says by now that its snapshot is forgotten, its
+/// note is gone and no other needs it (V-216).
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -22,7 +22,7 @@ pub fn withdraw(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> 
     if missed.is_empty() {
         return Ok(());
     }
-    let meanwhile = forgotten_meanwhile(auditor, scope)?;
+    let meanwhile = forgotten_meanwhile(auditor, scope, &missed)?;
     if meanwhile.is_empty() {
         return Ok(());
     }
@@ -62,12 +62,25 @@ fn missed(collector: &Collector<'_>) -> BTreeSet<ObjectKey> {
     missed.filter_map(|one| one.object.parse().ok()).collect()
 }
 
-/// Returns the snapshots that were forgotten since the logs were read first.
-fn forgotten_meanwhile(auditor: &Auditor, scope: &Scope) -> Result<BTreeSet<SnapshotId>, Error> {
+/// Returns the snapshots of those looked at that a ledger says are forgotten, and whose notes are
+/// gone: a note goes first (I3).
+fn forgotten_meanwhile(
+    auditor: &Auditor,
+    scope: &Scope,
+    missed: &BTreeSet<ObjectKey>,
+) -> Result<BTreeSet<SnapshotId>, Error> {
+    let looked_at =
+        |id: &SnapshotId| scope.notes.contains_key(id) || missed.contains(&ObjectKey::Note(*id));
     let events = ledger::read_all(auditor)?.into_iter().flat_map(|log| log.events);
     let forgotten = events.filter_map(|event| match event.payload {
         EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
         _ => None,
     });
-    Ok(forgotten.filter(|id| !scope.forgotten.contains(id)).collect())
+    let mut gone = BTreeSet::new();
+    for id in forgotten.filter(looked_at) {
+        if auditor.store().stat(&ObjectKey::Note(id)).map_err(vault::Error::from)?.is_none() {
+            gone.insert(id);
+        }
+    }
+    Ok(gone)
 }
