@@ -58,7 +58,10 @@ pub fn sites(session: &Session, args: &SiteArgs) -> Result<Vec<Site>, Failure> {
     if let (Some(key), false) = (&args.vault_key, args.store.is_empty()) {
         let mut stores = Vec::new();
         for (number, url) in (1..).zip(&args.store) {
-            let name = if number == 1 { "given".to_owned() } else { format!("given-{number}") };
+            let name = match number {
+                1 => store::GIVEN.to_owned(),
+                _ => format!("{}-{number}", store::GIVEN),
+            };
             stores.push(store::open_with(url, &name, None)?);
         }
         let (key, state_dir) = (access::read_key(key)?, own_state()?);

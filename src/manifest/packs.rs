@@ -141,6 +141,12 @@ impl Manifest {
                     transaction.prepare_cached(sql)?.execute([id.as_bytes()])?;
                 }
             }
+            // Nothing says where the chunks of a pack are but a look at all of them.
+            let is_any = "SELECT EXISTS (SELECT 1 FROM gone)";
+            if !transaction.query_row(is_any, [], |row| row.get(0))? {
+                transaction.execute_batch("DROP TABLE gone")?;
+                return Ok(());
+            }
             let of_gone = "IN (SELECT number FROM gone)";
             transaction.execute(&format!("DELETE FROM chunk WHERE pack {of_gone}"), [])?;
             transaction.execute(&format!("DELETE FROM pack WHERE number {of_gone}"), [])?;

@@ -72,6 +72,9 @@ use crate::format::{Folder, ObjectKey};
 /// What every file begins with that this program stages: in a store or anywhere else.
 pub const STAGING_PREFIX: &str = ".idswyft-vault-";
 
+/// How the name of a store begins that was given by its URL: it says nothing of which store it is.
+pub const GIVEN: &str = "given";
+
 /// What an object is to hold.
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::base::SnapshotId;
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{ForgetArgs, UsageError};
 use crate::cli::report::{Ending, Failure};
@@ -22,7 +21,7 @@ pub fn run(args: &ForgetArgs, session: &Session) -> Result<Ending, Failure> {
         true => site.look(session)?,
         false => site.open(&args.site, EventKind::SnapshotForgotten, session)?,
     };
-    let all: Vec<SnapshotId> = open.survey.candidates.iter().map(|one| one.id).collect();
+    let all = open.survey.nameable();
     let mut named = Vec::new();
     for text in &args.ids {
         match Selector::parse(text)? {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::base::{Code, Coded};
+use crate::base::{Code, Coded, SnapshotId};
 use crate::policy::Guard;
 
 /// A prune that is not applied; nothing was changed.
@@ -13,6 +13,15 @@ pub enum PruneError {
     Guarded {
         /// What.
         guards: Vec<Guard>,
+    },
+    /// A hold covers a snapshot whose list is in no store: what it keeps is not known.
+    #[error(
+        "prune packs: {snapshot} is under a hold, and no store has its list as it was signed; \
+         bring it back from a copy of a store, or let an operator release the hold"
+    )]
+    Held {
+        /// The snapshot.
+        snapshot: SnapshotId,
     },
 }
 
@@ -25,6 +34,7 @@ impl Coded for PruneError {
     fn code(&self) -> Code {
         match self {
             Self::Guarded { .. } => Code::RetentionGuarded,
+            Self::Held { .. } => Code::SnapshotPromised,
         }
     }
 }

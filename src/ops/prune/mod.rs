@@ -35,6 +35,7 @@ use crate::manifest::{Going, Pick, Sweep};
 use crate::policy::guard::clock_guard;
 use crate::policy::prune::lean_time;
 use crate::policy::{Acceptance, Guard};
+use crate::store::GIVEN;
 use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Auditor, Writer};
 
@@ -136,6 +137,9 @@ pub fn plan(request: &PruneRequest<'_>, observer: &dyn Observer) -> Result<Prune
     let mut plan =
         PrunePlan { stores: stores.collect::<Result<_, _>>()?, guards: Vec::new(), sweep };
     if plan.goes() {
+        if let Some(snapshot) = needs.held_and_missing(request) {
+            return Err(PruneError::Held { snapshot }.into());
+        }
         let clock = clock_guard(survey.history.in_force(), survey.known, request.now);
         plan.guards.extend(clock);
         plan.guards.extend(
@@ -193,7 +197,9 @@ pub fn apply(
 fn take_up_recorded(request: &PruneRequest<'_>, sweep: &Sweep) -> Result<(), Error> {
     let survey = request.survey;
     for (signer, said) in recorded_everywhere(survey) {
-        let named = |auditor: &Auditor| auditor.store().name() == said.store;
+        // By what order stores were given tells nothing of which was meant.
+        let is_said = !said.store.starts_with(GIVEN);
+        let named = |auditor: &Auditor| is_said && auditor.store().name() == said.store;
         if let Some(number) = survey.auditors.iter().position(named) {
             let is_own = request.own.is_some_and(|own| own.signer == signer);
             let mut keys = said.objects.iter();

@@ -76,6 +76,11 @@ impl Needs {
         Ok(needs)
     }
 
+    /// Returns a snapshot under a hold of which nobody can tell what it needs.
+    pub fn held_and_missing(&self, request: &PruneRequest<'_>) -> Option<SnapshotId> {
+        self.missing.iter().copied().find(|id| is_held(request, *id))
+    }
+
     /// Adds a snapshot without a note that verifies.
     fn add_other(
         &mut self,

@@ -13,9 +13,8 @@ use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::ops::Error;
 use crate::ops::retain::Survey;
-use crate::ops::shred::members::Members;
+use crate::ops::shred::members::{Members, closed_in};
 use crate::policy::prune::{GenerationFacts, settled_before};
-use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Auditor};
 
 /// The generations of a vault, and which of them are over.
@@ -37,7 +36,7 @@ struct Opened {
 impl Over {
     /// Puts together what every store says.
     pub fn gather(survey: &Survey) -> Self {
-        let mut by_store = survey.logs.iter().map(|logs| closed_in(logs));
+        let mut by_store = survey.logs.iter().map(|logs| closed_in(survey.note(), logs));
         let first = by_store.next().unwrap_or_default();
         let closed = by_store.fold(first, |all, one| &all & &one);
         let opened = survey.distinct_events().filter_map(|event| match &event.payload {
@@ -81,22 +80,4 @@ impl Over {
         }
         Ok(settled_before(facts))
     }
-}
-
-/// Returns the generations that the logs of one store say are closed, each by who opened it.
-fn closed_in(logs: &[SignerLog]) -> BTreeSet<GenerationId> {
-    let mut closed = BTreeSet::new();
-    for log in logs {
-        let mut own = BTreeSet::new();
-        for event in &log.events {
-            match &event.payload {
-                EventPayload::GenerationOpened(said) => drop(own.insert(said.generation)),
-                EventPayload::GenerationClosed(said) if own.contains(&said.generation) => {
-                    closed.insert(said.generation);
-                }
-                _ => {}
-            }
-        }
-    }
-    closed
 }

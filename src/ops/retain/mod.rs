@@ -121,8 +121,12 @@ pub fn plan(survey: &Survey, wish: Wish<'_>, now: Timestamp) -> Result<Retention
         Wish::Policy => RetentionPlan::make(&survey.history, candidates, now),
         Wish::Named(ids) => RetentionPlan::forget(&survey.history, candidates, ids, now),
     };
-    let first = make(survey.candidates.clone());
     let mut candidates = survey.candidates.clone();
+    if let Wish::Named(ids) = wish {
+        let lost = survey.lost().into_iter().filter(|id| ids.contains(id));
+        candidates.extend(lost.map(|id| survey.candidate(id)));
+    }
+    let first = make(candidates.clone());
     for (one, _) in first.dropped() {
         let locked = survey.locked_until(one.id)?;
         let found = candidates.iter_mut().find(|candidate| candidate.id == one.id);

@@ -3,11 +3,14 @@
 //! That a ledger says a snapshot is forgotten is not enough: a hold that was placed since, a floor
 //! or a lock keeps it, and then everything that it needs.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::survey::Survey;
 use crate::base::{SignerId, SnapshotId};
 use crate::format::ObjectKey;
+use crate::format::event::EventPayload;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::policy::KeepReason;
@@ -28,6 +31,23 @@ impl Survey {
             }
         }
         Ok(until)
+    }
+
+    /// Returns the snapshots that a ledger says were taken, or of which a store has a note, and whose
+    /// notes verify in no store: rules do not see them, and only who names one lets it go (F-43).
+    pub fn lost(&self) -> BTreeSet<SnapshotId> {
+        let taken = self.distinct_events().filter_map(|event| match &event.payload {
+            EventPayload::SnapshotTaken(said) => Some(said.snapshot),
+            _ => None,
+        });
+        let is_lost =
+            |id: &SnapshotId| !self.notes.contains_key(id) && !self.forgotten.contains_key(id);
+        taken.chain(self.noted()).filter(is_lost).collect()
+    }
+
+    /// Returns every snapshot that can be named, lost ones included.
+    pub fn nameable(&self) -> Vec<SnapshotId> {
+        self.candidates.iter().map(|one| one.id).chain(self.lost()).collect()
     }
 
     /// Tells whether a signer's log is not the same in every store: who brings it up to date must

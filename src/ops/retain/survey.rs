@@ -13,9 +13,10 @@ use super::chain;
 use super::notes::{self, Notes};
 use super::sight::check_sight;
 use crate::base::{Observer, SignerId, SnapshotId};
-use crate::format::event::EventPayload;
-use crate::format::event_fields::Outcome;
+use crate::format::event::{EventKind, EventPayload};
+use crate::format::event_fields::{Outcome, Verified};
 use crate::format::ledger::LedgerEvent;
+use crate::format::role::Role;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
@@ -24,6 +25,7 @@ use crate::policy::guard::Known;
 use crate::policy::{Candidate, HoldRef, PolicyHistory};
 use crate::store::{self, Listed, Store};
 use crate::vault::ledger::SignerLog;
+use crate::vault::ledger::quotes::quoted_ends;
 use crate::vault::{Auditor, ledger, locking};
 
 /// Percent of the objects that a verification must have looked at to count as one of all.
@@ -67,6 +69,7 @@ pub struct Survey {
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
     verified: BTreeSet<SnapshotId>,
     written: BTreeMap<ObjectKey, Option<Timestamp>>,
+    quoted: BTreeMap<SignerId, u64>,
 }
 
 impl Survey {
@@ -102,7 +105,9 @@ impl Survey {
             holds: BTreeMap::new(),
             verified: BTreeSet::new(),
             written,
+            quoted: BTreeMap::new(),
         };
+        survey.quoted = quoted_ends(survey.logs.iter().flatten());
         survey.take_up();
         Ok(survey)
     }
@@ -151,6 +156,14 @@ impl Survey {
         self.written.contains_key(key)
     }
 
+    /// Returns the snapshots of which a store has a note, whether it verifies or not.
+    pub(super) fn noted(&self) -> impl Iterator<Item = SnapshotId> {
+        self.written.keys().filter_map(|key| match key {
+            ObjectKey::Note(id) => Some(*id),
+            _ => None,
+        })
+    }
+
     /// Returns until when an event that is put now is locked, in a store that locks.
     ///
     /// # Errors
@@ -193,6 +206,10 @@ impl Survey {
         );
         let delegate = self.note().delegate(event.signer).filter(|_| takes);
         let Some(retired) = delegate.and_then(|delegate| delegate.retired) else { return true };
+        // Where its log was quoted as it was retired, that is where it ends, whatever a clock says.
+        if let Some(len) = self.quoted.get(&event.signer) {
+            return event.seq < *len;
+        }
         let key = ObjectKey::LedgerEvent(event.signer, event.seq);
         self.written(&key).is_some_and(|at| at < retired)
     }
@@ -204,7 +221,7 @@ impl Survey {
     /// Derives what the events say, once all of them are there.
     fn take_up(&mut self) {
         let (mut placed, mut released) = (BTreeMap::new(), BTreeSet::new());
-        let mut verified: BTreeSet<SnapshotId> = BTreeSet::new();
+        let (mut verified, mut all_verified): (BTreeSet<SnapshotId>, _) = (BTreeSet::new(), None);
         let mut forgotten: BTreeMap<SnapshotId, Forgotten> = BTreeMap::new();
         for (number, event) in self.events_by_store().filter(|(_, event)| self.counts(event)) {
             match &event.payload {
@@ -221,16 +238,29 @@ impl Survey {
                 EventPayload::HoldReleased(said) => {
                     released.insert((said.snapshot, said.placed_by, said.placed_seq));
                 }
-                _ => verified.extend(self.verified_by(event)),
+                EventPayload::Drilled(said) if said.result.outcome == Outcome::Passed => {
+                    verified.insert(said.snapshot);
+                }
+                EventPayload::Verified(said) if self.is_whole(event.signer, said) => {
+                    match said.scope.snapshot {
+                        Some(id) => drop(verified.insert(id)),
+                        None => all_verified = all_verified.max(Some(event.time)),
+                    }
+                }
+                _ => {}
             }
         }
+        let older = |note: &&SnapshotNote| all_verified.is_some_and(|at| note.time <= at);
+        verified.extend(self.signed().filter(older).map(|note| note.snapshot));
         let written = self.written.values().flatten().copied();
         let of_event = |event: &LedgerEvent| {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
             Some((event.time, self.written(&key)?))
         };
         let accepted = self.events().filter_map(|event| match &event.payload {
-            EventPayload::ClockAnomaly(anomaly) => Some((anomaly.known, anomaly.found)),
+            EventPayload::ClockAnomaly(anomaly) if self.may_delete(event.signer) => {
+                Some((anomaly.known, anomaly.found))
+            }
             _ => None,
         });
         let (accepted, policy) = (accepted.collect::<Vec<_>>(), self.history.in_force());
@@ -245,25 +275,21 @@ impl Survey {
         self.candidates = standing.map(|id| self.candidate(*id)).collect();
     }
 
-    /// Returns the snapshots that an event says are verified to the last byte.
-    fn verified_by(&self, event: &LedgerEvent) -> Vec<SnapshotId> {
-        match &event.payload {
-            EventPayload::Drilled(drilled) if drilled.result.outcome == Outcome::Passed => {
-                vec![drilled.snapshot]
-            }
-            EventPayload::Verified(said)
-                if said.result.outcome == Outcome::Passed
-                    && said.scope.sample_percent == WHOLE_PERCENT
-                    && matches!(said.scope.level.as_str(), "bytes" | "contents") =>
-            {
-                let older = |note: &&SnapshotNote| note.time <= event.time;
-                match said.scope.snapshot {
-                    Some(id) => vec![id],
-                    None => self.signed().filter(older).map(|note| note.snapshot).collect(),
-                }
-            }
-            _ => Vec::new(),
-        }
+    /// Tells whether a verification passed that looked at every byte, of a signer that is no host: a
+    /// host cannot vouch for what it puts.
+    fn is_whole(&self, signer: SignerId, said: &Verified) -> bool {
+        self.note().delegate(signer).is_some_and(|one| one.role != Role::Writer)
+            && said.result.outcome == Outcome::Passed
+            && said.scope.sample_percent == WHOLE_PERCENT
+            && matches!(said.scope.level.as_str(), "bytes" | "contents")
+    }
+
+    /// Tells whether a signer may delete, so that what it accepted of the clock counts.
+    fn may_delete(&self, signer: SignerId) -> bool {
+        let kinds =
+            [EventKind::SnapshotForgotten, EventKind::PacksDeleted, EventKind::GenerationShredded];
+        let delegate = self.note().delegate(signer);
+        delegate.is_some_and(|one| kinds.into_iter().any(|kind| one.may_append(kind)))
     }
 }
 

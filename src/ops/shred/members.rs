@@ -8,6 +8,7 @@ use crate::base::{GenerationId, SnapshotId};
 use crate::format::event::EventPayload;
 use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
+use crate::format::vault_note::VaultNote;
 use crate::vault::ledger::SignerLog;
 
 /// From when to when a generation was open; without an end it still is.
@@ -112,6 +113,33 @@ impl Members {
             _ => Belongs::Elsewhere,
         }
     }
+}
+
+/// Returns the generations that the logs of one store say are closed: by every signer that opened
+/// them, but for those that are retired, whose hosts put nothing any more. Another signer's word
+/// closes nothing: whoever may put can open and close what is not theirs.
+pub fn closed_in(note: &VaultNote, logs: &[SignerLog]) -> BTreeSet<GenerationId> {
+    let is_retired = |signer| note.delegate(signer).is_some_and(|one| one.retired.is_some());
+    let (mut open, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    for log in logs {
+        let mut own = BTreeMap::new();
+        for event in &log.events {
+            match &event.payload {
+                EventPayload::GenerationOpened(said) => {
+                    own.entry(said.generation).or_insert(false);
+                }
+                EventPayload::GenerationClosed(said) => {
+                    own.entry(said.generation).and_modify(|is_closed| *is_closed = true);
+                }
+                _ => {}
+            }
+        }
+        for (generation, is_closed) in own {
+            let side = if is_closed || is_retired(log.signer) { &mut closed } else { &mut open };
+            side.insert(generation);
+        }
+    }
+    &closed - &open
 }
 
 #[cfg(test)]

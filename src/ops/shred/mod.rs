@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 pub use error::ShredError;
 pub use host::check_host;
-pub use members::{Belongs, Members};
+pub use members::{Belongs, Members, closed_in};
 
 use self::erase::Erased;
 use super::Error;
@@ -264,12 +264,7 @@ fn choose(members: &Members, text: &str) -> Result<GenerationId, Error> {
 /// G-1: each store has the event, so each has all that its host owed it of the generation.
 fn check_closed(survey: &Survey, generation: GenerationId) -> Result<(), Error> {
     for (auditor, logs) in survey.auditors.iter().zip(&survey.logs) {
-        let mut events = logs.iter().flat_map(|log| &log.events);
-        let is_it = |payload: &EventPayload| match payload {
-            EventPayload::GenerationClosed(said) => said.generation == generation,
-            _ => false,
-        };
-        if !events.any(|event| is_it(&event.payload)) {
+        if !closed_in(survey.note(), logs).contains(&generation) {
             let store = auditor.store().name().to_owned();
             return Err(ShredError::NotClosed { generation, store }.into());
         }

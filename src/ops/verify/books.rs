@@ -120,38 +120,54 @@ struct Hold {
     signer: SignerId,
     seq: u64,
     from: Timestamp,
-    until: Timestamp,
+    until: Option<Timestamp>,
+    released: Option<Release>,
+}
+
+/// Where and when a hold was released.
+#[derive(Clone, Copy)]
+struct Release {
+    signer: SignerId,
+    seq: u64,
+    at: Timestamp,
 }
 
 impl Hold {
-    /// Tells whether it stood when an event was recorded, by what that quotes or by its time.
+    /// Tells whether it stood when an event was recorded, by what that follows or quotes; else by
+    /// time, and then only where no clock that is a day off can have made it so.
     fn stood_at(&self, event: &LedgerEvent) -> bool {
-        let is_quoted =
-            event.seen.iter().any(|seen| seen.signer == self.signer && seen.size > self.seq);
-        let is_before = match event.signer == self.signer {
-            true => self.seq < event.seq,
-            false => is_quoted || self.from <= event.time,
+        let follows = |signer: SignerId, seq: u64| match event.signer == signer {
+            true => seq < event.seq,
+            false => event.seen.iter().any(|seen| seen.signer == signer && seen.size > seq),
         };
-        is_before && event.time < self.until
+        let is_long_after =
+            event.signer != self.signer && event.time.duration_since(self.from) >= SKEW_MAX;
+        let is_placed = follows(self.signer, self.seq) || is_long_after;
+        let is_released = self.released.is_some_and(|release| {
+            follows(release.signer, release.seq)
+                || event.signer != release.signer
+                    && release.at.duration_since(event.time) <= SKEW_MAX
+        });
+        is_placed && !is_released && self.until.is_none_or(|until| event.time < until)
     }
 }
 
 /// Returns the holds of each snapshot.
 fn holds_of(logs: &[SignerLog]) -> BTreeMap<SnapshotId, Vec<Hold>> {
     let events = || logs.iter().flat_map(|log| &log.events);
-    let mut released: BTreeMap<(SignerId, u64), Timestamp> = BTreeMap::new();
+    let mut released: BTreeMap<(SignerId, u64), Release> = BTreeMap::new();
     for event in events() {
         if let EventPayload::HoldReleased(said) = &event.payload {
-            released.entry((said.placed_by, said.placed_seq)).or_insert(event.time);
+            let release = Release { signer: event.signer, seq: event.seq, at: event.time };
+            released.entry((said.placed_by, said.placed_seq)).or_insert(release);
         }
     }
     let mut holds: BTreeMap<SnapshotId, Vec<Hold>> = BTreeMap::new();
     for event in events() {
         let EventPayload::HoldPlaced(said) = &event.payload else { continue };
         let (signer, seq, from) = (event.signer, event.seq, event.time);
-        let ends = said.until.into_iter().chain(released.get(&(signer, seq)).copied());
-        let until = ends.min().unwrap_or(Timestamp::MAX);
-        holds.entry(said.snapshot).or_default().push(Hold { signer, seq, from, until });
+        let (until, released) = (said.until, released.get(&(signer, seq)).copied());
+        holds.entry(said.snapshot).or_default().push(Hold { signer, seq, from, until, released });
     }
     holds
 }

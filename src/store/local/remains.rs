@@ -1,12 +1,14 @@
 //! What is left of an object in a directory: its name, what a repair set aside beside it, and what
 //! a crash left staged (C19, C20).
 
-use std::io::{self, Read};
+use std::ffi::CString;
+use std::io;
 
 use super::directory::{Directory, Found};
+use super::staging::is_live;
 use super::{LocalStore, split};
 use crate::base::limits::GENERATION_FILE_LEN_MAX;
-use crate::format::{Folder, ObjectKey};
+use crate::format::ObjectKey;
 use crate::store::{Error, Remains, STAGING_PREFIX, Sight};
 
 impl LocalStore {
@@ -16,19 +18,18 @@ impl LocalStore {
             Some(directory) => self.names_of(key, &directory)?,
             None => Vec::new(),
         };
-        Ok(Remains { version_count: names.len() as u64, marker_count: 0, sight: Sight::Whole })
+        let staged = if is_key_file(key) { self.staged_keys()? } else { Vec::new() };
+        let version_count = (names.len() + staged.len()) as u64;
+        Ok(Remains { version_count, marker_count: 0, sight: Sight::Whole })
     }
 
-    /// Removes what is left, the object itself last: by its bytes the staged copies are known.
+    /// Removes what is left, the object itself last.
     pub(super) fn erase_all(&self, key: &ObjectKey) -> Result<u64, Error> {
+        if is_key_file(key) {
+            self.erase_staged()?;
+        }
         let Some(directory) = self.open_directory(key)? else { return Ok(0) };
         let names = self.names_of(key, &directory)?;
-        // Packs are staged too, and too long to be compared; no packs are erased.
-        if key.folder() == Folder::Generations {
-            for name in &names {
-                self.erase_staged(&directory, name)?;
-            }
-        }
         for name in names.iter().rev() {
             directory
                 .remove(name.as_str())
@@ -61,37 +62,44 @@ impl LocalStore {
         Ok(names)
     }
 
-    /// Removes staged files with the bytes of a file.
-    fn erase_staged(&self, directory: &Directory, name: &str) -> Result<(), Error> {
+    /// Returns the staged files that may be key files, of whatever generation: what a crash left has
+    /// no name that tells, and nobody needs it. What a process is storing now is not among them.
+    fn staged_keys(&self) -> Result<Vec<CString>, Error> {
         let staging = self.open_staging()?;
-        let failed = |error: io::Error| self.failed("clean", staging.path(), error);
-        let Some(bytes) = small_file(directory, name).map_err(failed)? else { return Ok(()) };
+        let failed = |error: io::Error| self.failed("list", staging.path(), error);
+        let mut staged = Vec::new();
         for entry in staging.names().map_err(failed)? {
             let entry = entry.map_err(|error| failed(error.into()))?;
-            let Ok(staged) = entry.file_name().to_str() else { continue };
-            if staged.starts_with(STAGING_PREFIX)
-                && small_file(&staging, staged).map_err(failed)?.as_ref() == Some(&bytes)
-            {
-                staging.remove(staged).map_err(failed)?;
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
+                continue;
+            }
+            match staging.look(name) {
+                Ok(Found::File(stat))
+                    if stat.len <= GENERATION_FILE_LEN_MAX && !is_live(&staging, name) =>
+                {
+                    staged.push(name.to_owned());
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        Ok(staged)
+    }
+
+    fn erase_staged(&self) -> Result<(), Error> {
+        let staging = self.open_staging()?;
+        let failed = |error: io::Error| self.failed("clean", staging.path(), error);
+        for name in self.staged_keys()? {
+            match staging.remove(name.as_c_str()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
             }
         }
         staging.sync().map_err(failed)
     }
 }
 
-/// Reads a plain file that is not longer than a key file; none, if it is something else or gone.
-fn small_file(directory: &Directory, name: &str) -> io::Result<Option<Vec<u8>>> {
-    match directory.look(name) {
-        Ok(Found::File(stat)) if stat.len <= GENERATION_FILE_LEN_MAX => {}
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let mut bytes = Vec::new();
-    let file = match directory.open_file(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    file.take(GENERATION_FILE_LEN_MAX).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+const fn is_key_file(key: &ObjectKey) -> bool {
+    matches!(key, ObjectKey::Generation(..))
 }

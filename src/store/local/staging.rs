@@ -155,7 +155,7 @@ impl LocalStore {
 }
 
 /// Tells whether a process is storing a staged file now: a janitor, say, beside a snapshot.
-fn is_live(staging: &Directory, name: &CStr) -> bool {
+pub(super) fn is_live(staging: &Directory, name: &CStr) -> bool {
     let open = name.to_str().ok().and_then(|name| staging.open_file(name).ok());
     open.is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }

@@ -50,15 +50,25 @@ pub fn quotes_of<'a>(
     quotes
 }
 
-/// Returns how long the log of each retired signer was when it was retired, as far as that is said.
+/// Returns how long the log of each retired signer was when it was retired: 0 where that is not said.
 pub fn closed_logs<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
-    let mut closed = BTreeMap::new();
-    for event in logs.into_iter().flat_map(|log| &log.events) {
-        let Some(subject) = closed_by(event) else { continue };
+    ends(logs).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
+}
+
+/// As [`closed_logs`]; of a signer of which it is not said, nothing.
+pub fn quoted_ends<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
+    ends(logs).filter_map(|(signer, end)| Some((signer, end?))).collect()
+}
+
+/// Returns each signer that was retired, and how long its log was then, if that is said.
+fn ends<'a>(
+    logs: impl IntoIterator<Item = &'a SignerLog>,
+) -> impl Iterator<Item = (SignerId, Option<u64>)> {
+    logs.into_iter().flat_map(|log| &log.events).filter_map(|event| {
+        let subject = closed_by(event)?;
         let quoted = event.seen.iter().find(|seen| seen.signer == subject);
-        closed.insert(subject, quoted.map_or(0, |seen| seen.size));
-    }
-    closed
+        Some((subject, quoted.map(|seen| seen.size)))
+    })
 }
 
 const fn closed_by(event: &LedgerEvent) -> Option<SignerId> {

@@ -7,6 +7,8 @@ use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::HoldPlaced;
 use idswyft_vault::ops::prune::PrunePlan;
+use idswyft_vault::ops::retain::Wish;
+use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{Content, LockMode, MemoryStore, StorageClass, Store};
 use jiff::Timestamp;
@@ -149,6 +151,47 @@ fn a_snapshot_that_vanished_with_its_list_stops_the_prune_until_that_is_accepted
     let accepted = [Acceptance::Clock, Acceptance::Missing];
     prune_in(&bench, &bench.vault.stores, &How { accepted: &accepted, is_early: false }).unwrap();
     assert!(bench.vault.stores.iter().all(|store| packs(store).is_disjoint(&content)));
+}
+
+/// P-24
+#[test]
+fn what_a_held_snapshot_without_its_list_may_need_goes_by_no_flag() {
+    let bench = Bench::new("keep_last = 1", 0);
+    let held = own_night(&bench, 1);
+    let content = named_by(&bench, held);
+    own_night(&bench, 2);
+    let (until, reason_digest, reason_sealed) = (None, Digest::from_bytes([3; 32]), "eA==".into());
+    let hold = HoldPlaced { snapshot: held, until, reason_digest, reason_sealed };
+    bench.say(EventPayload::HoldPlaced(hold));
+    bench.vault.stores.iter().for_each(|store| store.delete(&ObjectKey::List(held)).unwrap());
+    bench.vault.clock.pass_hours(LEAN_HOURS * 2);
+    own_night(&bench, 3);
+    let how = How { accepted: &[Acceptance::Clock, Acceptance::Missing], is_early: false };
+    let error = prune_in(&bench, &bench.vault.stores, &how).map(drop).unwrap_err();
+    assert_eq!(error.code(), Code::SnapshotPromised);
+    assert!(error.to_string().contains(&held.to_string()), "{error}");
+    assert!(bench.vault.stores.iter().all(|store| packs(store).is_superset(&content)));
+}
+
+/// F-43
+#[test]
+fn a_snapshot_whose_note_is_lost_is_forgotten_by_who_names_it_and_then_needs_nothing() {
+    let bench = Bench::new("keep_last = 3", 0);
+    let lost = own_night(&bench, 1);
+    let content = named_by(&bench, lost);
+    own_night(&bench, 2);
+    for store in &bench.vault.stores {
+        store.delete(&ObjectKey::Note(lost)).unwrap();
+    }
+    let survey = bench.survey(&bench.vault.stores).unwrap();
+    assert_eq!(survey.lost().into_iter().collect::<Vec<_>>(), [lost]);
+    bench.apply_in(&bench.vault.stores, Wish::Named(&[lost]), &SLEPT).unwrap();
+    bench.vault.clock.pass_hours(LEAN_HOURS * 2);
+    own_night(&bench, 3);
+    let how = How { accepted: &SLEPT, is_early: false };
+    prune_in(&bench, &bench.vault.stores, &how).unwrap();
+    assert!(bench.vault.stores.iter().all(|store| packs(store).is_disjoint(&content)));
+    assert_eq!(bench.vault.verify(Level::Contents).findings, []);
 }
 
 /// P-12

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::event::{EventKind, EventPayload};
-use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
@@ -168,19 +167,23 @@ impl Bench {
     /// Puts the first event of the janitor's log into stores, whatever its time, as whoever has the
     /// janitor's key can.
     pub fn forge(&self, stores: &[Arc<dyn Store>], time: Timestamp, payload: EventPayload) {
-        let (vault, signer) = (self.vault.report.vault, self.janitor.signer_id());
-        let event = LedgerEvent { vault, signer, seq: 0, time, payload, seen: Vec::new() };
-        let leaf = event.compose().unwrap();
-        let checkpoint = Journal::empty().append_leaf(&self.janitor, vault, &leaf).unwrap();
-        let Payload::Bytes(checkpoint) = checkpoint.payload else {
-            panic!("a checkpoint is bytes")
-        };
-        for store in stores {
-            for (key, bytes) in [
-                (ObjectKey::LedgerEvent(signer, 0), &leaf),
-                (ObjectKey::LedgerCheckpoint(signer, 0), &checkpoint),
-            ] {
-                store.put_new(&key, Content::Bytes(bytes), &sha256(bytes)).unwrap();
+        self.forge_as(&self.janitor, stores, time, vec![payload]);
+    }
+
+    /// Puts the first events of a signer's log into stores.
+    pub fn forge_as(
+        &self,
+        key: &SigningKey,
+        stores: &[Arc<dyn Store>],
+        time: Timestamp,
+        payloads: Vec<EventPayload>,
+    ) {
+        let (vault, mut journal) = (self.vault.report.vault, Journal::empty());
+        let append = |payload| journal.append(key, vault, time, payload, Vec::new()).unwrap();
+        for object in payloads.into_iter().flat_map(append) {
+            let Payload::Bytes(bytes) = object.payload else { panic!("what is signed is bytes") };
+            for store in stores {
+                store.put_new(&object.key, Content::Bytes(&bytes), &object.sha256).unwrap();
             }
         }
     }

@@ -8,7 +8,7 @@ use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::event::EventPayload;
-use idswyft_vault::format::event_fields::{GenerationShredded, HoldPlaced};
+use idswyft_vault::format::event_fields::{GenerationRef, GenerationShredded, HoldPlaced};
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::recorder::{KeptFile, Recorder};
@@ -155,6 +155,38 @@ fn a_generation_that_is_open_or_not_closed_in_every_store_is_not_shredded() {
     assert_eq!(error.code(), Code::GenerationNeeded);
     assert!(error.to_string().contains("mirror"), "{error}");
     assert!(shredder.said(&shredder.bench.vault.stores[0]).is_empty());
+}
+
+/// G-1 P-20
+#[test]
+fn nobody_closes_the_generation_of_another_but_the_operator_who_retires_a_lost_host() {
+    let bench = Bench::new("keep_last = 1", 2);
+    let open = bench.vault.writer().generation().id;
+    let key = SigningKey::from_seed(bench.vault.report.vault, KeyUse::Signer, &[8; 32]);
+    let events = signers::events_for(Role::Writer, &[]).unwrap();
+    let (public, observer) = (key.verification_key(), bench.vault.events.as_ref());
+    signers::add(&mut bench.desk(), public, Role::Writer, events, observer).unwrap();
+    let host = bench.vault.writer().key().signer_id();
+    let logs = ledger::read_all(&bench.vault.auditor(&bench.vault.stores[0])).unwrap();
+    let own = logs.iter().find(|log| log.signer == host).unwrap();
+    let opened = own.events.iter().find_map(|event| match &event.payload {
+        EventPayload::GenerationOpened(said) => Some(said.clone()),
+        _ => None,
+    });
+    let closed = GenerationRef { generation: open };
+    let said = vec![
+        EventPayload::GenerationOpened(opened.unwrap()),
+        EventPayload::GenerationClosed(closed),
+    ];
+    let (now, stores) = (bench.vault.clock.now(), &bench.vault.stores);
+    bench.forge_as(&key, stores, now, said);
+    let is_closed = || {
+        let survey = bench.survey(stores).unwrap();
+        survey.logs.iter().all(|logs| shred::closed_in(survey.note(), logs).contains(&open))
+    };
+    assert!(!is_closed(), "its host leans on what is in it");
+    signers::retire(&mut bench.desk(), host, observer).unwrap();
+    assert!(is_closed(), "a lost host closes nothing");
 }
 
 /// G-2
