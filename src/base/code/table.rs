@@ -324,7 +324,7 @@ codes! {
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
     /// A generation is open, or something of it must stay readable.
     GenerationNeeded = "generation-needed", Refused, 1,
-        "nothing was changed; `generation roll` or retiring a lost host closes it; `forget` the rest";
+        "nothing was changed; `generation roll`, or retiring a lost host, closes it; then `forget`";
     /// Something that opens a shredded generation may be left.
     ShredWaiting = "shred-waiting", Unavailable, 4,
         "what was erased stays so; run `shred` again once the store lets the rest go";
