@@ -222,7 +222,7 @@ pub enum Command {
     /// so a host that may only put need not be told. What goes is in the ledger of every store
     /// before anything is deleted. Safe beside a running snapshot; an interrupted run goes on.
     Prune(PruneArgs),
-    /// Place, release or list legal holds
+    /// Place, release, settle or list legal holds
     ///
     /// A snapshot under a hold stays, whatever policy or flag says otherwise.
     Hold(HoldArgs),

@@ -57,7 +57,7 @@ pub struct SiteArgs {
     /// Root verification key, or a file that holds it, as in the recovery kit
     #[arg(long, value_name = "KEY|FILE")]
     pub vault_key: Option<String>,
-    /// Key of a signer that may forget, as `signer add` wrote it; one for each vault
+    /// Key of a signer that may record it, as `signer add` wrote it; one for each vault
     #[arg(long, value_name = "FILE", conflicts_with = "kit")]
     pub signer: Vec<PathBuf>,
     /// Recovery kit: sign as the operator, whose key --identity opens in it
