@@ -235,9 +235,9 @@ fn tell_places(session: &Session, config: &Config) -> Vec<Value> {
 
 fn words(report: &InitReport) -> String {
     let kept = match report.longest_readable_days {
-        Some(days) => format!(
-            "nothing stays readable for longer than {days} days, if the policy is applied (`retain`)"
-        ),
+        Some(days) => {
+            format!("nothing stays readable for longer than {days} days where `retain` applies it")
+        }
         None => "snapshots stay readable without a bound".to_owned(),
     };
     let kit = match &report.kit {

@@ -72,9 +72,9 @@ fn text_of(shown: &Value) -> String {
 
 fn readable(days: Option<u64>) -> String {
     match days {
-        Some(days) => format!(
-            "nothing stays readable for longer than {days} days, if the policy is applied (`retain`)"
-        ),
+        Some(days) => {
+            format!("nothing stays readable for longer than {days} days where `retain` applies it")
+        }
         None => "snapshots stay readable without a bound".to_owned(),
     }
 }
