@@ -94,7 +94,8 @@ impl Recorder {
         let is_planted = |log: &&SignerLog| log.pending == Some(size);
         if completed.is_none() && own.iter().flatten().any(is_planted) {
             let reason = "it has no checkpoint and is not what this signer kept, so it is not \
-                          signed: retire this signer, and add another";
+                          signed: remove it by hand from the stores that have it, or retire this \
+                          signer and add another";
             return Err(recorder.broken(size, reason));
         }
         Ok((recorder, completed.or(brought)))
