@@ -14,8 +14,7 @@ use super::retain::{Survey, holds};
 use crate::base::{Code, Coded, Event, Observer, SnapshotId, with_causes};
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
-use crate::store;
-use crate::vault::Auditor;
+use crate::vault::{self, Auditor};
 
 /// What became of the legal holds of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -154,12 +153,10 @@ impl<'a> Work<'a> {
     }
 
     /// Sets the legal hold of every version that may be the right one.
-    fn set_one(&self, key: &ObjectKey, is_held: bool) -> Result<(), store::Error> {
-        let store = self.auditor.store();
-        if self.auditor.versions().is_rewritten(*key) {
-            store.versions(key)?.iter().try_for_each(|view| view.set_held(key, is_held))?;
-        }
-        store.set_held(key, is_held)
+    fn set_one(&self, key: &ObjectKey, is_held: bool) -> Result<(), vault::Error> {
+        let views = self.auditor.versions().known_views(*key)?;
+        views.iter().try_for_each(|view| view.set_held(key, is_held))?;
+        Ok(self.auditor.store().set_held(key, is_held)?)
     }
 
     fn warn(&self, key: ObjectKey, error: &(impl Coded + 'static)) {

@@ -130,6 +130,17 @@ pub enum LockMode {
     Compliance,
 }
 
+impl LockMode {
+    /// Finds a mode by the name that it has in settings.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "governance" => Some(Self::Governance),
+            "compliance" => Some(Self::Compliance),
+            _ => None,
+        }
+    }
+}
+
 /// The lock of an object, as the store tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lock {

@@ -278,8 +278,9 @@ impl Versions {
             let version_count = views.len() as u64;
             let is_hidden = match self.store.stat(&key) {
                 Ok(seen) => seen.is_none(),
-                // Who prunes need not be allowed to look at what is pruned.
-                Err(error) if error.code() == Code::StoreDenied => false,
+                // Who prunes need not be allowed to look at what is pruned; a version that is alone
+                // is a view only below a delete marker.
+                Err(error) if error.code() == Code::StoreDenied => version_count == 1,
                 Err(error) => return Err(error.into()),
             };
             if is_hidden || version_count > 1 {
@@ -291,16 +292,29 @@ impl Versions {
         Ok(views)
     }
 
+    /// Returns the versions of an object of which something is known, or can be asked for next to
+    /// nothing: of packs and trees what a listing told, of the rest what the store knows.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn known_views(&self, key: ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let is_large = matches!(key.folder(), Folder::Packs | Folder::Trees);
+        if is_large && !self.is_rewritten(key) { Ok(Vec::new()) } else { self.views(key) }
+    }
+
     /// Returns until when any version of an object is locked.
     ///
     /// # Errors
     /// If the store does not answer.
     pub fn locked_until(&self, key: ObjectKey) -> Result<Option<Timestamp>, Error> {
-        let mut until = self.store.lock(&key)?.map(|lock| lock.until);
-        if self.is_rewritten(key) {
-            for view in self.views(key)? {
-                until = until.max(view.lock(&key)?.map(|lock| lock.until));
-            }
+        let views = self.known_views(key)?;
+        if views.is_empty() {
+            return Ok(self.store.lock(&key)?.map(|lock| lock.until));
+        }
+        // What hides an object is asked for no lock: of a delete marker a server tells none.
+        let mut until = None;
+        for view in views {
+            until = until.max(view.lock(&key)?.map(|lock| lock.until));
         }
         Ok(until)
     }

@@ -9,7 +9,7 @@ mod doubts;
 mod dying;
 mod erasing;
 mod guards;
-mod holds;
+pub mod holds;
 mod laws;
 mod leftovers;
 mod legal;

@@ -1,6 +1,7 @@
 //! S3 servers as they really are: what the tests stand on, and what each of them does to a store.
 
 mod bad;
+mod documents;
 mod locks;
 mod means;
 mod policies;

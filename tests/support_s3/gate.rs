@@ -224,11 +224,15 @@ fn context_of(request: &Request) -> Vec<(&'static str, String)> {
     if let Some(value) = request.terms.get("if-none-match") {
         context.push(("s3:if-none-match", value.clone()));
     }
+    let mode = request.terms.get("x-amz-object-lock-mode").cloned();
     let date = request.terms.get("x-amz-object-lock-retain-until-date").map(String::as_str);
     let between = |text: &'static str| -> Option<&str> {
         let (_, rest) = request.retention.split_once(&format!("<{text}>"))?;
         Some(rest.split_once(&format!("</{text}>"))?.0)
     };
+    if let Some(mode) = mode.or_else(|| between("Mode").map(str::to_owned)) {
+        context.push(("s3:object-lock-mode", mode));
+    }
     if let Some(date) = date.or_else(|| between("RetainUntilDate")) {
         let until: Timestamp = date.parse().expect("it is a date");
         let hours = until.duration_since(Timestamp::now()).as_hours();

@@ -38,6 +38,7 @@ enum Effect {
 enum Operator {
     Null,
     Bool,
+    StringEquals,
     StringLike,
     NumericGreaterThan,
     NumericLessThanEquals,
@@ -114,7 +115,7 @@ impl Operator {
         values.iter().any(|value| match (self, found) {
             (Self::Null, found) => found.is_none() == (value == "true"),
             (_, None) => false,
-            (Self::Bool, Some(found)) => found == value,
+            (Self::Bool | Self::StringEquals, Some(found)) => found == value,
             (Self::StringLike, Some(found)) => is_like(value, found),
             (Self::NumericGreaterThan, Some(found)) => number(found) > number(value),
             (Self::NumericLessThanEquals, Some(found)) => number(found) <= number(value),

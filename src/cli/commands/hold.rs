@@ -99,7 +99,7 @@ fn settle(session: &Session, args: &SiteArgs) -> Result<Ending, Failure> {
     }
     let object = json!({ "stores": stores });
     session.report.deed(object, &session.progress.warnings(), Ending::Done, || match stores[..] {
-        [] => "no store locks, so there is nothing to settle\n".to_owned(),
+        [] => "no store here is configured to lock, so there is nothing to settle\n".to_owned(),
         _ => stores.iter().map(line_of).collect(),
     })
 }

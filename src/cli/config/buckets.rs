@@ -49,14 +49,12 @@ pub fn check(text: &ConfigText, table: &StoreTable) -> Result<S3Settings, Config
 
 fn check_lock(text: &ConfigText, table: &StoreTable) -> Result<Option<LockMode>, ConfigError> {
     let Some(mode) = &table.object_lock else { return Ok(None) };
-    match mode.get_ref().as_str() {
-        "compliance" => Ok(Some(LockMode::Compliance)),
-        "governance" => Ok(Some(LockMode::Governance)),
-        other => {
-            let reason = format!("object_lock = {other:?}: expected compliance or governance");
-            Err(text.wrong(&mode.span(), reason))
-        }
-    }
+    let found = LockMode::parse(mode.get_ref()).ok_or_else(|| {
+        let other = mode.get_ref();
+        let reason = format!("object_lock = {other:?}: expected compliance or governance");
+        text.wrong(&mode.span(), reason)
+    });
+    found.map(Some)
 }
 
 fn check_class(text: &ConfigText, table: &StoreTable) -> Result<StorageClass, ConfigError> {

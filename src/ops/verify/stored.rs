@@ -243,6 +243,9 @@ fn find_unreferenced(
                 }
                 Listed::Object(key, _) if scope.names(&key) => {
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
+                    // A listing does not tell every store's versions: what is asked for here is
+                    // reported with all that was met.
+                    auditor.versions().views(key)?;
                 }
                 // G-12: whoever holds an identity opens everything of it again.
                 Listed::Object(key @ ObjectKey::Generation(id, _), _)

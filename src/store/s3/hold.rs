@@ -3,12 +3,13 @@
 use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus};
 
 use super::S3Store;
-use super::read::is_missing;
+use super::read::is_missing_or_hidden;
 use crate::format::ObjectKey;
 use crate::store::Error;
 
-/// What servers say of an object that never had a legal hold.
-const UNHELD: [&str; 2] = ["NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold"];
+/// What servers say of an object that never had a legal hold, and of one in a bucket that has none.
+const UNHELD: [&str; 3] =
+    ["NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold", "InvalidRequest"];
 
 impl S3Store {
     /// Tells whether a legal hold is on an object.
@@ -27,7 +28,7 @@ impl S3Store {
                 Ok(status == Some(&ObjectLockLegalHoldStatus::On))
             }
             Err(failure) if UNHELD.contains(&failure.code()) => Ok(false),
-            Err(failure) if is_missing(&failure) => Err(self.missing(key)),
+            Err(failure) if is_missing_or_hidden(&failure) => Err(self.missing(key)),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -48,7 +49,7 @@ impl S3Store {
         });
         match put {
             Ok(_) => Ok(()),
-            Err(failure) if is_missing(&failure) => Err(self.missing(key)),
+            Err(failure) if is_missing_or_hidden(&failure) => Err(self.missing(key)),
             Err(failure) => Err(failure.into()),
         }
     }

@@ -6,7 +6,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ObjectLockMode, ObjectLockRetention, ObjectLockRetentionMode};
 use jiff::Timestamp;
 
-use super::read::is_missing;
+use super::read::is_missing_or_hidden;
 use super::{S3Store, time_of};
 use crate::format::{Folder, ObjectKey};
 use crate::store::{Error, Lock, LockMode, Prolonged};
@@ -52,7 +52,7 @@ impl S3Store {
                 let until = Timestamp::from_second(second).unwrap_or(until);
                 Ok(Prolonged::Extended(Lock { mode, until }))
             }
-            Err(failure) if is_missing(&failure) => Err(self.missing(key)),
+            Err(failure) if is_missing_or_hidden(&failure) => Err(self.missing(key)),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -79,7 +79,7 @@ impl S3Store {
         let found = match found {
             Ok(found) => found,
             Err(failure) if UNLOCKED.contains(&failure.code()) => return Ok(None),
-            Err(failure) if is_missing(&failure) => return Err(self.missing(key)),
+            Err(failure) if is_missing_or_hidden(&failure) => return Err(self.missing(key)),
             Err(failure) => return Err(failure.into()),
         };
         let Some(retention) = found.retention() else { return Ok(None) };

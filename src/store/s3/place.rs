@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::S3Settings;
+use crate::store::LockMode;
 
 /// Most bytes of a prefix: S3 allows 1024 for a whole name.
 const PREFIX_LEN_MAX: usize = 512;
@@ -97,10 +98,15 @@ pub fn parse_query(query: &str) -> Result<S3Settings, String> {
                     _ => return Err("path_style in its query is neither true nor false".to_owned()),
                 };
             }
+            "object_lock" => {
+                let mode = LockMode::parse(&value);
+                let wrong = "object_lock in its query is neither compliance nor governance";
+                settings.object_lock = Some(mode.ok_or(wrong)?);
+            }
             _ => {
                 return Err(format!(
                     "its query has {key:?}; known are region, endpoint, path_style, profile, \
-                     credentials_file and ca_file"
+                     credentials_file, ca_file and object_lock"
                 ));
             }
         }
@@ -177,7 +183,8 @@ mod tests {
     #[test]
     fn a_query_says_what_a_config_would_and_nothing_unknown() {
         let query = "region=eu-central-1&endpoint=https%3A%2F%2Fs3.example:9000&path_style=true\
-                     &profile=cold&ca_file=/etc/ca.pem&credentials_file=/etc/my%20keys";
+                     &profile=cold&ca_file=/etc/ca.pem&credentials_file=/etc/my%20keys\
+                     &object_lock=compliance";
         let settings = parse_query(query).unwrap();
         assert_eq!(settings.region.as_deref(), Some("eu-central-1"));
         assert_eq!(settings.endpoint.as_deref(), Some("https://s3.example:9000"));
@@ -185,11 +192,13 @@ mod tests {
         assert_eq!(settings.ca_file, Some("/etc/ca.pem".into()));
         assert_eq!(settings.credentials_file, Some("/etc/my keys".into()));
         assert!(settings.path_style);
+        assert_eq!(settings.object_lock, Some(LockMode::Compliance));
         for (query, said) in [
             ("", "no value"),
             ("region", "no value"),
             ("region=", "no value"),
             ("zone=a", "known are region"),
+            ("object_lock=COMPLIANCE", "neither compliance nor governance"),
             ("path_style=yes", "neither true nor false"),
             ("ca_file=ca.pem", "absolute"),
             ("endpoint=localhost:9000", "no endpoint"),

@@ -187,6 +187,12 @@ pub fn is_missing(failure: &Failure) -> bool {
     }
 }
 
+/// Tells whether what was asked of an object's lock or legal hold has no object to be of: a delete
+/// marker has neither, and a server says so with 405.
+pub fn is_missing_or_hidden(failure: &Failure) -> bool {
+    is_missing(failure) || (failure.status(), failure.code()) == (405, "MethodNotAllowed")
+}
+
 /// An object that is being read. What breaks is asked for again from there, and as the same object.
 pub struct Stream {
     store: S3Store,

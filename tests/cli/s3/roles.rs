@@ -195,6 +195,31 @@ fn a_legal_hold_in_s3_takes_a_right_that_hosts_do_not_have() {
 }
 
 #[test]
+fn an_operator_holds_settles_and_releases_in_s3_by_its_document() {
+    let Some(gated) = Gated::start() else { return };
+    let install = Install::with_vaults(&gated.config("operator", LOCKED));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.write_config(&gated.config("host", LOCKED));
+    let id = install.snapshot();
+    install.write_config(&gated.config("operator", LOCKED));
+    gated.proxy.forget();
+    let more = ["--reason", "case 12/26", "--kit", "kit", "--json"];
+    let held = install.unlock([&["hold", "add", &id][..], &more].concat()).json(0);
+    assert!(held["stores"][0]["held_count"].as_u64().unwrap() > 0, "{held}");
+    assert_eq!(held["stores"][0]["unsettled_count"], 0, "{held}");
+    // Elsewhere the URL says whether the store locks.
+    let plain = Elsewhere::new(&install, gated.url("operator"));
+    let said = plain.run(&["hold", "settle"]).exits(0);
+    assert!(said.out.contains("no store here is configured to lock"), "{said}");
+    let locking = gated.url("operator") + "&object_lock=compliance";
+    let locking = Elsewhere::new(&install, locking).run(&["hold", "settle", "--json"]).json(0);
+    assert_eq!(locking["stores"][0]["unsettled_count"], 0, "{locking}");
+    let released = install.unlock([&["hold", "release", &id][..], &more].concat()).json(0);
+    assert!(released["stores"][0]["released_count"].as_u64().unwrap() > 0, "{released}");
+    gated.assert_none_is_refused();
+}
+
+#[test]
 fn encryption_under_a_key_of_kms_is_asked_of_s3_for_every_object_and_takes_a_right_of_its_own() {
     let fake = Fake::start(Arc::new(SystemClock));
     let place = Place::make(&fake.url(), None, Keeping::Newest);

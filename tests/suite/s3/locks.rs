@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Code, Coded, PackId};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::store::{
     Content, Error, LockMode, Prolonged, Receipt, S3Settings, Sight, Store, open_with,
 };
+use idswyft_vault::vault::versions::Versions;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::sha256;
 use crate::support_s3::Server;
 use crate::support_s3::place::{Keeping, Place};
+use crate::support_s3::proxy::{Act, Proxy};
 
 const NOTE: ObjectKey = ObjectKey::Vault(1);
 
@@ -89,6 +91,59 @@ fn an_s3_server_keeps_what_is_under_a_legal_hold_from_everybody_until_it_is_take
     assert!(!store.is_held(&NOTE).unwrap());
     store.delete(&NOTE).unwrap();
     assert_eq!(store.is_held(&NOTE).unwrap_err().code(), Code::ObjectMissing);
+}
+
+/// P-7 F-29 F-41
+#[test]
+fn what_a_delete_marker_hides_in_s3_is_locked_for_who_may_look_at_nothing_but_locks() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Locks) else { return };
+    let pack = ObjectKey::Pack(PackId::from_bytes(*sha256(b"pack").as_bytes()));
+    let until = in_hours(24);
+    for key in [pack, NOTE] {
+        put(&*locking(&place).locking(until).unwrap(), &key, b"pack").unwrap();
+        place.hide(&key.to_string());
+    }
+    // Of a delete marker AWS tells no lock and no legal hold, and a janitor may ask for no pack.
+    let proxy = Proxy::before(&place.address());
+    proxy.meddle(|request| {
+        let of_version = request.query.contains("versionId=");
+        match request.operation().as_str() {
+            "GET Object retention" | "GET Object legal-hold" | "PUT Object legal-hold"
+                if !of_version =>
+            {
+                Act::error(405, "MethodNotAllowed")
+            }
+            "HeadObject" | "GetObject" => Act::error(403, "AccessDenied"),
+            _ => Act::Pass,
+        }
+    });
+    let settings = S3Settings { endpoint: Some(proxy.url()), ..place.settings("admin") };
+    let store = open_with(&place.url(), "cold", Some(&settings)).unwrap();
+    for key in [pack, NOTE] {
+        assert_eq!(store.lock(&key).unwrap(), None);
+        assert_eq!(store.is_held(&key).unwrap_err().code(), Code::ObjectMissing);
+        assert_eq!(store.set_held(&key, true).unwrap_err().code(), Code::ObjectMissing);
+        let versions = Versions::new(Arc::clone(&store));
+        versions.list_all(key.folder()).unwrap();
+        let locked = versions.locked_until(key).unwrap().unwrap();
+        assert!(locked >= until, "{key}: {locked}");
+    }
+}
+
+/// F-41
+#[test]
+fn nothing_is_under_a_legal_hold_in_a_bucket_of_s3_that_has_none() {
+    let Some(place) = Place::on(Server::SeaweedFs, Keeping::Versions) else { return };
+    let proxy = Proxy::before(&place.address());
+    proxy.meddle(|request| match request.operation().as_str() {
+        // So says AWS.
+        "GET Object legal-hold" => Act::error(400, "InvalidRequest"),
+        _ => Act::Pass,
+    });
+    let settings = S3Settings { endpoint: Some(proxy.url()), ..place.settings("admin") };
+    let store = open_with(&place.url(), "cold", Some(&settings)).unwrap();
+    put(&*store, &NOTE, b"note").unwrap();
+    assert!(!store.is_held(&NOTE).unwrap());
 }
 
 /// G-10

@@ -22,13 +22,15 @@ use crate::support_s3::proxy::Proxy;
 
 /// What is tried on an object, and which roles may do it: in the order of `ROLES`, on an object of
 /// `packs/` and on one of `generations/`.
-const DEEDS: [(&str, [[bool; 6]; 2]); 14] = [
+const DEEDS: [(&str, [[bool; 6]; 2]); 16] = [
     ("put a new one", [HOSTS_AND_OPERATOR, HOSTS_AND_OPERATOR]),
     ("put one over it", [NOBODY, NOBODY]),
     ("put a new one, locked as a vault does", [HOSTS_AND_OPERATOR, HOSTS_AND_OPERATOR]),
+    ("put a new one, locked for all", [HOSTS_AND_OPERATOR, OPERATOR]),
     ("put a new one, locked beyond the bound", [NOBODY, NOBODY]),
     ("put a new one, held", [OPERATOR, OPERATOR]),
     ("lock it for longer", [ALL_BUT_AUDITOR, ALL_BUT_AUDITOR]),
+    ("lock one without a lock, for all", [ALL_BUT_AUDITOR, OPERATOR]),
     ("lock it beyond the bound", [NOBODY, NOBODY]),
     ("lock it for less", [NOBODY, NOBODY]),
     ("lock it for less, past the lock", [NOBODY, WHO_SHREDS]),
@@ -81,18 +83,18 @@ impl Gated {
             let new = client.put_object().bucket(bucket).key(format!("{key}.new"));
             new.if_none_match("*").body(ByteStream::from_static(b"new"))
         };
-        let locked = |days| {
-            let new = new().object_lock_mode(ObjectLockMode::Compliance);
+        let locked = |mode, days| {
+            let new = new().object_lock_mode(mode);
             is_allowed(wait(new.object_lock_retain_until_date(in_days(days)).send()))
         };
-        let lock = |days, bypass: bool| {
-            let retention = ObjectLockRetention::builder();
-            let retention = retention.mode(ObjectLockRetentionMode::Governance);
+        let lock_as = |mode, days, bypass: bool| {
+            let retention = ObjectLockRetention::builder().mode(mode);
             let retention = retention.retain_until_date(in_days(days)).build();
             let lock = client.put_object_retention().bucket(bucket).key(key).version_id(&version);
             let lock = lock.set_bypass_governance_retention(bypass.then_some(true));
             is_allowed(wait(lock.retention(retention).send()))
         };
+        let lock = |days, bypass| lock_as(ObjectLockRetentionMode::Governance, days, bypass);
         let delete = |bypass: bool| {
             let delete = client.delete_object().bucket(bucket).key(key).version_id(&version);
             is_allowed(wait(delete.set_bypass_governance_retention(bypass.then_some(true)).send()))
@@ -103,13 +105,22 @@ impl Gated {
                 let over = client.put_object().bucket(bucket).key(key);
                 is_allowed(wait(over.body(ByteStream::from_static(b"forged")).send()))
             }
-            "put a new one, locked as a vault does" => locked(365),
-            "put a new one, locked beyond the bound" => locked(DAYS_MAX + 2),
+            "put a new one, locked as a vault does" => match key.contains("/generations/") {
+                true => locked(ObjectLockMode::Governance, 365),
+                false => locked(ObjectLockMode::Compliance, 365),
+            },
+            "put a new one, locked for all" => locked(ObjectLockMode::Compliance, 365),
+            "put a new one, locked beyond the bound" => {
+                locked(ObjectLockMode::Governance, DAYS_MAX + 2)
+            }
             "put a new one, held" => {
                 let hold = ObjectLockLegalHoldStatus::On;
                 is_allowed(wait(new().object_lock_legal_hold_status(hold).send()))
             }
             "lock it for longer" => lock(60, false),
+            "lock one without a lock, for all" => {
+                lock_as(ObjectLockRetentionMode::Compliance, 60, false)
+            }
             "lock it beyond the bound" => lock(DAYS_MAX + 2, false),
             "lock it for less" => lock(1, false),
             "lock it for less, past the lock" => lock(1, true),
@@ -272,6 +283,9 @@ fn s3_documents_are_judged_as_iam_does() {
         ("{\"NumericLessThanEquals\": {\"k\": \"9\"}}", Some("9"), true),
         ("{\"NumericLessThanEquals\": {\"k\": \"9\"}}", Some("10"), false),
         ("{\"NumericLessThanEquals\": {\"k\": \"9\"}}", None, false),
+        ("{\"StringEquals\": {\"k\": \"a*\"}}", Some("a*"), true),
+        ("{\"StringEquals\": {\"k\": \"a*\"}}", Some("ab"), false),
+        ("{\"StringEquals\": {\"k\": \"a*\"}}", None, false),
         ("{\"StringLike\": {\"k\": [\"a/*\", \"b/*c\"]}}", Some("b/xc"), true),
         ("{\"StringLike\": {\"k\": [\"a/*\", \"b/*c\"]}}", Some("a/"), true),
         ("{\"StringLike\": {\"k\": [\"a/*\", \"b/*c\"]}}", Some("b/x"), false),

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use idswyft_vault::base::{Clock, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::store::{
-    Content, Error, Listed, Listing, Lock, LockMode, Prolonged, Readiness, Receipt, Remains,
-    STAGING_PREFIX, Stat, StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
+    Content, Error, Listing, Lock, LockMode, Prolonged, Readiness, Receipt, Remains, Stat,
+    StorageClass, Store, ThawAnswer, ThawTier, VersionListing,
 };
 use jiff::Timestamp;
 
@@ -211,6 +211,11 @@ impl Bucket {
     }
 }
 
+/// Tells whether all of a folder's versions are listed at once.
+fn is_small(folder: Folder) -> bool {
+    !matches!(folder, Folder::Packs | Folder::Trees)
+}
+
 impl Store for Bucket {
     fn name(&self) -> &str {
         &self.inner.name
@@ -301,24 +306,7 @@ impl Store for Bucket {
     }
 
     fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
-        let contents = self.call(Call::List(folder), self.rights.list)?;
-        let prefix = format!("{}/", folder.name());
-        let mut listed = Vec::new();
-        for (name, versions) in contents.names.iter().rev() {
-            let Some(version) = versions.last().filter(|_| name.starts_with(&prefix)) else {
-                continue;
-            };
-            let Some(bytes) = &version.bytes else { continue };
-            if name.rsplit('/').next().is_some_and(|last| last.starts_with(STAGING_PREFIX)) {
-                continue;
-            }
-            let stat = self.stat_of(version, bytes);
-            listed.push(Ok(match name.parse() {
-                Ok(key) => Listed::Object(key, Stat { checksum: None, lock: None, ..stat }),
-                Err(_) => Listed::Foreign(name.clone()),
-            }));
-        }
-        Ok(Box::new(listed.into_iter()))
+        self.names_in(folder)
     }
 
     fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
@@ -361,7 +349,11 @@ impl Store for Bucket {
     }
 
     fn list_versions(&self, folder: Folder) -> Result<Option<VersionListing<'_>>, Error> {
-        self.versions_in(folder).map(Some)
+        // As in S3, of what is small the plain listing tells all, and `versions` what is unusual.
+        match is_small(folder) {
+            true => Ok(None),
+            false => self.versions_in(folder).map(Some),
+        }
     }
 
     fn remains(&self, key: &ObjectKey) -> Result<Remains, Error> {

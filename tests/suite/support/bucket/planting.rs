@@ -36,6 +36,13 @@ impl Bucket {
         self.lock().names.remove(name);
     }
 
+    /// Takes the locks off every version of a name, as no server does.
+    pub fn unlock(&self, name: &str) {
+        for version in self.lock().names.get_mut(name).into_iter().flatten() {
+            version.lock = None;
+        }
+    }
+
     /// Moves every version of a name to another class, as a rule of the bucket does.
     pub fn move_to(&self, name: &str, class: StorageClass) {
         for version in self.lock().names.get_mut(name).into_iter().flatten() {
