@@ -301,7 +301,7 @@ codes! {
         "nothing was changed; change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
-        "what is signed stays in force; set the config back, or use `policy set`, `recipients`";
+        "set the config back, or use `policy set`, `recipients`; what `init` fixed stays as it is";
     /// Forgetting stops before something that looks wrong.
     RetentionGuarded = "retention-guarded", Refused, 1,
         "nothing was changed; look at `retain`, and if it is right give the flag that is named";
