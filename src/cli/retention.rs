@@ -269,7 +269,7 @@ impl Site {
         }
         match found {
             Some(key) => {
-                let kept = KeptFile::new(&self.state_dir, key.signer_id());
+                let kept = KeptFile::take(&self.state_dir, key.signer_id())?;
                 Ok(Some((key, Box::new(kept))))
             }
             None if args.signer.is_empty() => Ok(None),

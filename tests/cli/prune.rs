@@ -39,6 +39,24 @@ fn a_prune_tells_why_everything_stays_and_changes_nothing() {
 }
 
 #[test]
+fn two_runs_of_a_janitor_are_kept_apart() {
+    let (install, _) = install("keep_last = 2", 2);
+    let janitor = janitor(&install);
+    install.run(with(&["prune", "--apply"], &janitor)).exits(0);
+    let is_lock = |path: &std::path::PathBuf| path.extension().is_some_and(|ext| ext == "lock");
+    let files = walkdir::WalkDir::new(install.path("janitor")).into_iter();
+    let lock = files.map(|file| file.unwrap().into_path()).find(is_lock).unwrap();
+    let other = File::options().write(true).open(&lock).unwrap();
+    other.try_lock().unwrap();
+    for command in ["prune", "retain"] {
+        let refused = install.run(with(&[command, "--apply"], &janitor));
+        refused.fails(5, "locked", &["signer-", "another run holds it"]);
+    }
+    drop(other);
+    install.run(with(&["prune", "--apply"], &janitor)).exits(0);
+}
+
+#[test]
 fn a_janitor_deletes_what_a_crashed_run_left_long_ago_and_records_it() {
     let (install, ids) = install("keep_last = 2", 2);
     // What is older than the vault is of no run that goes on.
