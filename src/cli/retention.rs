@@ -117,6 +117,36 @@ fn own_state() -> Result<PathBuf, Failure> {
     })
 }
 
+/// Does something with each vault, and returns what came of them: what stops one is no reason to
+/// leave the others.
+///
+/// # Errors
+/// The first of any vault. What was done in the others is told then, for nobody else will.
+pub fn each_site<T>(
+    sites: &[Site],
+    session: &Session,
+    work: impl Fn(&Site) -> Result<T, Failure>,
+    words: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Failure> {
+    let (mut outcomes, mut failed) = (Vec::new(), None);
+    for site in sites {
+        match work(site) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(failure) if sites.len() == 1 => return Err(failure),
+            Err(failure) => {
+                let why = failure.chain().join(": ");
+                session.report.note(&format!("vault {}: failed to {why}", site.name()));
+                failed.get_or_insert(failure);
+            }
+        }
+    }
+    let Some(failure) = failed else { return Ok(outcomes) };
+    for outcome in &outcomes {
+        words(outcome).lines().for_each(|line| session.report.note(line));
+    }
+    Err(failure)
+}
+
 impl Site {
     /// Returns the vault's name in the config, else its id.
     pub fn name(&self) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::retention::{install, janitor, with};
-use crate::support::{Install, fields, tree_of};
+use crate::support::{Install, KYC, NIGHTLY, fields, tree_of};
 
 /// Puts a pack that nothing names into the store, so many days ago.
 pub fn orphan(install: &Install, days: u64) -> std::path::PathBuf {
@@ -36,6 +36,18 @@ fn a_prune_tells_why_everything_stays_and_changes_nothing() {
     assert_eq!(store["goes"]["object_count"], 0);
     assert!(store["stays"]["needed"]["object_count"].as_u64().unwrap() > 0, "{store}");
     assert_eq!(tree_of(&install.path("store")), before);
+}
+
+#[test]
+fn what_stops_one_vault_hides_nothing_of_what_came_of_the_others() {
+    let install = Install::with_vaults(&[NIGHTLY, KYC].concat());
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.run(["snapshot"]).exits(0);
+    fs::remove_dir_all(install.path("archive")).unwrap();
+    let told = install.run(["prune"]).exits(1);
+    for said in ["vault nightly\n", "nothing was changed\n", "vault kyc: failed to"] {
+        assert!(told.err.contains(said), "{said:?}: {told}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
 use crate::cli::pruning::{PruneOutcome, Terms, prune};
 use crate::cli::report::{Ending, Failure, words};
-use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
+use crate::cli::retention::{Open, Outcome, Site, each_site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
 use crate::ops::prolong;
@@ -20,24 +20,8 @@ use crate::ops::snapshot::SnapshotReport;
 /// # Errors
 /// If a store does not answer, or a guard strikes; then nothing was deleted.
 pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
-    let (mut outcomes, mut failed) = (Vec::new(), None);
-    let sites = sites(session, &args.site)?;
-    for site in &sites {
-        match each(site, args, session) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(failure) if sites.len() == 1 => return Err(failure),
-            // What stops one vault is no reason to leave the others.
-            Err(failure) => {
-                let why = failure.chain().join(": ");
-                session.report.note(&format!("vault {}: failed to {why}", site.name()));
-                failed.get_or_insert(failure);
-            }
-        }
-    }
-    if let Some(failure) = failed {
-        outcomes.iter().for_each(|outcome| session.report.note(outcome.to_text().trim_end()));
-        return Err(failure);
-    }
+    let (sites, work) = (sites(session, &args.site)?, |site: &Site| each(site, args, session));
+    let outcomes = each_site(&sites, session, work, Outcome::to_text)?;
     let vaults: Vec<Value> = outcomes.iter().map(Outcome::to_json).collect();
     let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
     let words = || outcomes.iter().map(Outcome::to_text).collect::<String>();
