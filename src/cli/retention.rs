@@ -35,6 +35,8 @@ type Signer = (SigningKey, Box<dyn Kept>);
 pub struct Site {
     name: Option<String>,
     stores: Vec<Arc<dyn Store>>,
+    /// The same, for those who look at the vault more than once.
+    seen: Vec<Arc<dyn Store>>,
     key: VerificationKey,
     state_dir: PathBuf,
     host: Option<StateDir>,
@@ -63,7 +65,8 @@ pub fn sites(session: &Session, args: &SiteArgs) -> Result<Vec<Site>, Failure> {
         }
         let (key, state_dir) = (access::read_key(key)?, own_state()?);
         let (name, host, recipients) = (None, None, Vec::new());
-        return Ok(vec![Site { name, stores, key, state_dir, host, recipients }]);
+        let seen = access::remembering(&stores);
+        return Ok(vec![Site { name, stores, seen, key, state_dir, host, recipients }]);
     }
     let config = session.config()?;
     let vaults = config.select(session.global.vault.as_deref())?;
@@ -95,9 +98,11 @@ pub fn site_of(config: &Config, vault: &VaultConfig, args: &SiteArgs) -> Result<
         None => access::anchor(config, vault)?.root_key.parse()?,
     };
     let state = StateDir::new(&config.state_dir, &vault.name);
+    let stores = access::stores(vault)?;
     Ok(Site {
         name: Some(vault.name.clone()),
-        stores: access::stores(vault)?,
+        seen: access::remembering(&stores),
+        stores,
         key,
         state_dir: config.state_dir.clone(),
         host: Some(state).filter(StateDir::exists),
@@ -193,7 +198,7 @@ impl Site {
             let mut survey = self.survey(session)?;
             let (note, now) = (survey.note(), session.clock.now());
             check_delegated(note, key.signer_id(), kind)?;
-            let (stores, until) = (survey.stores(), survey.event_locked_until(now)?);
+            let (stores, until) = (self.stores.clone(), survey.event_locked_until(now)?);
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
@@ -273,7 +278,7 @@ impl Site {
 
     fn survey_told(&self, observer: &dyn Observer) -> Result<Survey, ops::Error> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
-        let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let auditors = self.seen.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         Survey::read(auditors, observer)
     }
 
