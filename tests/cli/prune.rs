@@ -76,7 +76,7 @@ fn a_janitor_deletes_what_a_crashed_run_left_long_ago_and_records_it() {
     let plan = install.run(["prune", "--json"]).json(0);
     assert_eq!(plan["vaults"][0]["stores"][0]["goes"]["object_count"], 1);
     let refused = install.run(["prune", "--apply"]);
-    refused.warns("retention-elsewhere", &["packs go", "--signer FILE"]);
+    refused.exits(2).warned("retention-elsewhere", &["packs go", "--signer FILE"]);
     assert!(old.exists());
     let janitor = janitor(&install);
     let pruned = install.run(with(&["prune", "--apply"], &janitor)).exits(0);

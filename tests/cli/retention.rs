@@ -102,9 +102,9 @@ fn a_host_that_may_not_forget_says_who_can() {
     let (install, ids) = install("keep_last = 2", 3);
     let before = tree_of(&install.path("store"));
     let refused = install.run(["retain", "--apply"]);
-    let refused = refused.warns("retention-elsewhere", &["nightly", "--signer FILE"]);
+    let refused = refused.exits(2).warned("retention-elsewhere", &["nightly", "--signer FILE"]);
     assert!(refused.out.contains("goes"), "{refused}");
-    install.run(["forget", &ids[2]]).warns("retention-elsewhere", &[]);
+    install.run(["forget", &ids[2]]).exits(2).warned("retention-elsewhere", &[]);
     assert_eq!(tree_of(&install.path("store")), before);
     // Where nothing goes there is nothing to warn of.
     install.write_config(

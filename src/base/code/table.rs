@@ -320,7 +320,7 @@ codes! {
     PruneWaiting = "prune-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `prune --apply` goes on";
     /// Nobody here may forget what goes.
-    RetentionElsewhere = "retention-elsewhere", Refused, 4,
+    RetentionElsewhere = "retention-elsewhere", Misuse, 2,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
     /// A generation is open, or something of it must stay readable.
     GenerationNeeded = "generation-needed", Refused, 1,

@@ -26,7 +26,12 @@ pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
     let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
     let words = || outcomes.iter().map(Outcome::to_text).collect::<String>();
     match args.apply {
-        true => session.report.deed(object, &warnings, Ending::Done, words),
+        true => {
+            let is_done = outcomes.iter().any(|outcome| outcome.applied.is_some());
+            let goes = outcomes.iter().any(Outcome::goes);
+            let ending = if goes && !is_done { Ending::Elsewhere } else { Ending::Done };
+            session.report.deed(object, &warnings, ending, words)
+        }
         false => session.report.result(object, &warnings, words).map(|()| Ending::Done),
     }
 }
