@@ -188,6 +188,19 @@ fn cached(store: Arc<dyn Store>, key: &VerificationKey, args: &AccessArgs) -> Ar
     }
 }
 
+/// Returns stores that remember for this run what was read of them, where that is worth it.
+///
+/// Nothing of another run counts: what goes is decided by what each store has today.
+pub fn remembering(stores: &[Arc<dyn Store>]) -> Vec<Arc<dyn Store>> {
+    let remember = |store: &Arc<dyn Store>| -> Arc<dyn Store> {
+        match store::directory(store.url()) {
+            Some(_) => Arc::clone(store),
+            None => Arc::new(CachedStore::in_memory(Arc::clone(store))),
+        }
+    };
+    stores.iter().map(remember).collect()
+}
+
 /// Returns where this user keeps caches, by the rules of XDG.
 fn cache_directory() -> Option<PathBuf> {
     let named = |variable| std::env::var_os(variable).map(PathBuf::from);

@@ -9,6 +9,7 @@ mod commands;
 pub mod config;
 pub mod demo_install;
 pub mod desk;
+pub mod differing;
 pub mod mirrors;
 pub mod night;
 pub mod passphrase;

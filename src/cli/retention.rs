@@ -35,6 +35,8 @@ type Signer = (SigningKey, Box<dyn Kept>);
 pub struct Site {
     name: Option<String>,
     stores: Vec<Arc<dyn Store>>,
+    /// The same, for those who look at the vault more than once.
+    seen: Vec<Arc<dyn Store>>,
     key: VerificationKey,
     state_dir: PathBuf,
     host: Option<StateDir>,
@@ -66,7 +68,8 @@ pub fn sites(session: &Session, args: &SiteArgs) -> Result<Vec<Site>, Failure> {
         }
         let (key, state_dir) = (access::read_key(key)?, own_state()?);
         let (name, host, recipients) = (None, None, Vec::new());
-        return Ok(vec![Site { name, stores, key, state_dir, host, recipients }]);
+        let seen = access::remembering(&stores);
+        return Ok(vec![Site { name, stores, seen, key, state_dir, host, recipients }]);
     }
     let config = session.config()?;
     let vaults = config.select(session.global.vault.as_deref())?;
@@ -98,9 +101,11 @@ pub fn site_of(config: &Config, vault: &VaultConfig, args: &SiteArgs) -> Result<
         None => access::anchor(config, vault)?.root_key.parse()?,
     };
     let state = StateDir::new(&config.state_dir, &vault.name);
+    let stores = access::stores(vault)?;
     Ok(Site {
         name: Some(vault.name.clone()),
-        stores: access::stores(vault)?,
+        seen: access::remembering(&stores),
+        stores,
         key,
         state_dir: config.state_dir.clone(),
         host: Some(state).filter(StateDir::exists),
@@ -118,6 +123,36 @@ fn own_state() -> Result<PathBuf, Failure> {
         let reason = "neither HOME nor XDG_STATE_HOME says where a signer's state goes";
         UsageError::new("keep the state of a signer", reason).into()
     })
+}
+
+/// Does something with each vault, and returns what came of them: what stops one is no reason to
+/// leave the others.
+///
+/// # Errors
+/// The first of any vault. What was done in the others is told then, for nobody else will.
+pub fn each_site<T>(
+    sites: &[Site],
+    session: &Session,
+    work: impl Fn(&Site) -> Result<T, Failure>,
+    words: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Failure> {
+    let (mut outcomes, mut failed) = (Vec::new(), None);
+    for site in sites {
+        match work(site) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(failure) if sites.len() == 1 => return Err(failure),
+            Err(failure) => {
+                let why = failure.chain().join(": ");
+                session.report.note(&format!("vault {}: failed to {why}", site.name()));
+                failed.get_or_insert(failure);
+            }
+        }
+    }
+    let Some(failure) = failed else { return Ok(outcomes) };
+    for outcome in &outcomes {
+        words(outcome).lines().for_each(|line| session.report.note(line));
+    }
+    Err(failure)
 }
 
 impl Site {
@@ -166,7 +201,7 @@ impl Site {
             let mut survey = self.survey(session)?;
             let (note, now) = (survey.note(), session.clock.now());
             check_delegated(note, key.signer_id(), kind)?;
-            let (stores, until) = (survey.stores(), survey.event_locked_until(now)?);
+            let (stores, until) = (self.stores.clone(), survey.event_locked_until(now)?);
             let outside = session.outside();
             let (recorder, completed) =
                 Recorder::open(key, stores, &survey.logs, until, kept, &outside)?;
@@ -246,7 +281,7 @@ impl Site {
 
     fn survey_told(&self, observer: &dyn Observer) -> Result<Survey, ops::Error> {
         let open = |store: &Arc<dyn Store>| Auditor::open(Arc::clone(store), self.key.clone());
-        let auditors = self.stores.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let auditors = self.seen.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         Survey::read(auditors, observer)
     }
 
@@ -272,7 +307,7 @@ impl Site {
         }
         match found {
             Some(key) => {
-                let kept = KeptFile::new(&self.state_dir, key.signer_id());
+                let kept = KeptFile::take(&self.state_dir, key.signer_id())?;
                 Ok(Some((key, Box::new(kept))))
             }
             None if args.signer.is_empty() => Ok(None),

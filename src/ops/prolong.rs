@@ -15,6 +15,10 @@ use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{self, Prolonged};
 use crate::vault::Auditor;
+use crate::vault::at_once::map_at_once;
+
+/// Objects whose locks are extended before what came of them is told.
+const PAGE_COUNT: usize = 1000;
 
 /// What became of the locks of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,16 +101,20 @@ fn prolong_in(
     observer: &dyn Observer,
 ) -> StoreProlonged {
     let (mut extended_count, mut short_count) = (0, 0);
-    for (key, until) in wanted {
-        match prolong_one(auditor, key, *until) {
-            Ok(Prolonged::Extended(_)) => extended_count += 1,
-            Ok(Prolonged::Stood(_)) => {}
-            Ok(Prolonged::Never) => short_count += 1,
-            // It is damage, and nothing that a lock mends: `verify` tells it.
-            Err(error) if error.code() == Code::ObjectMissing => {}
-            Err(error) => {
-                warn(observer, auditor, *key, &error);
-                short_count += 1;
+    let (all, at_once): (Vec<_>, _) = (wanted.iter().collect(), auditor.store().calls_at_once());
+    for page in all.chunks(PAGE_COUNT) {
+        let answers = map_at_once(at_once, page, |(key, until)| prolong_one(auditor, key, **until));
+        for ((key, _), answer) in page.iter().zip(answers) {
+            match answer {
+                Ok(Prolonged::Extended(_)) => extended_count += 1,
+                Ok(Prolonged::Stood(_)) => {}
+                Ok(Prolonged::Never) => short_count += 1,
+                // It is damage, and nothing that a lock mends: `verify` tells it.
+                Err(error) if error.code() == Code::ObjectMissing => {}
+                Err(error) => {
+                    warn(observer, auditor, **key, &error);
+                    short_count += 1;
+                }
             }
         }
     }

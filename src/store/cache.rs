@@ -1,5 +1,5 @@
-//! Small immutable objects of a store that is far away, kept on this machine. Spec: `vault-v1.md`
-//! §12.4.
+//! Small immutable objects of a store that is far away, kept on this machine, or for one run. Spec:
+//! `vault-v1.md` §12.4.
 //!
 //! - Listing, `stat` and every range go to the store, and so does everything that is put.
 //! - What the cache returns is verified like what a store returns. If it is wrong, `versions` is
@@ -7,13 +7,13 @@
 //! - Packs and tree objects are never kept, as they are large; generation files are not, as erasing
 //!   them has to make packs unreadable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,10 +33,21 @@ const HEAD_LEN: usize = 32;
 /// Makes the names of staged files differ within this process.
 static STAGED_COUNT: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes that are kept in memory at most.
+const MEMORY_LEN_MAX: u64 = CACHED_LEN_MAX;
+
+/// Where a cache is.
+enum Place {
+    /// In a directory of the user's own: for every run.
+    Directory(PathBuf),
+    /// In memory: for this run, and only what is small.
+    Memory(Mutex<BTreeMap<ObjectKey, Vec<u8>>>),
+}
+
 /// A store, with a cache in front of `get`.
 pub struct CachedStore {
     inner: Arc<dyn Store>,
-    directory: PathBuf,
+    place: Place,
     /// Bytes that still fit.
     room: AtomicU64,
     /// What the cache answered since it was opened.
@@ -52,30 +63,46 @@ impl CachedStore {
         make_own(&directory)?;
         let used = shrink(&directory)?;
         let room = AtomicU64::new(CACHE_LEN_MAX.saturating_sub(used));
-        Ok(Self { inner, directory, room, served: Mutex::default() })
+        Ok(Self { inner, place: Place::Directory(directory), room, served: Mutex::default() })
     }
 
-    fn path(&self, key: &ObjectKey) -> PathBuf {
-        self.directory.join(key.to_string().replace('/', "_"))
+    /// Puts a cache in front of a store that remembers notes and the ledger for as long as it is
+    /// there: whoever looks several times reads from the store what is new.
+    pub fn in_memory(inner: Arc<dyn Store>) -> Self {
+        let (place, room) = (Place::Memory(Mutex::default()), AtomicU64::new(MEMORY_LEN_MAX));
+        Self { inner, place, room, served: Mutex::default() }
     }
 
-    /// Returns what the cache has of an object; what is not whole is as good as nothing.
+    /// Tells whether objects of a kind are kept.
+    const fn keeps(&self, key: &ObjectKey) -> bool {
+        match self.place {
+            Place::Directory(_) => is_kept(key),
+            Place::Memory(_) => {
+                is_kept(key) && !matches!(key, ObjectKey::Body(_) | ObjectKey::List(_))
+            }
+        }
+    }
+
+    /// Returns what the cache has of an object.
     fn kept(&self, key: &ObjectKey, len_max: u64) -> Option<Vec<u8>> {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).ok()?;
-        let mut options = File::options();
-        let file = options.read(true).custom_flags(flags).open(self.path(key)).ok()?;
-        if !file.metadata().ok()?.is_file() {
-            return None;
+        match &self.place {
+            Place::Directory(directory) => read_kept(&path_of(directory, key), key, len_max),
+            Place::Memory(objects) => {
+                let object = locked(objects).get(key).cloned();
+                object.filter(|bytes| bytes.len() as u64 <= len_max)
+            }
         }
-        let most = len_max.min(CACHED_LEN_MAX) + HEAD_LEN as u64;
-        let mut bytes = Vec::new();
-        file.take(most + 1).read_to_end(&mut bytes).ok()?;
-        if bytes.len() as u64 > most || bytes.len() < HEAD_LEN {
-            return None;
+    }
+
+    /// Drops what the cache has of an object; tells whether it had answered with it.
+    fn forget(&self, key: &ObjectKey) -> bool {
+        if self.keeps(key) {
+            match &self.place {
+                Place::Directory(directory) => drop(fs::remove_file(path_of(directory, key))),
+                Place::Memory(objects) => drop(locked(objects).remove(key)),
+            }
         }
-        let object = bytes.split_off(HEAD_LEN);
-        (bytes == head_of(key, &object)).then_some(object)
+        locked(&self.served).remove(key)
     }
 
     /// Keeps an object; that it cannot be kept costs a read the next time and nothing else.
@@ -87,20 +114,54 @@ impl CachedStore {
         {
             return;
         }
+        let directory = match &self.place {
+            Place::Directory(directory) => directory,
+            Place::Memory(objects) => {
+                locked(objects).insert(*key, bytes.to_vec());
+                return;
+            }
+        };
         let number = STAGED_COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{STAGING_PREFIX}{}-{number}", process_tag());
-        let staged = self.directory.join(name);
+        let staged = directory.join(name);
         let write = || -> io::Result<()> {
             let mut options = File::options();
             let mut file = options.write(true).create_new(true).mode(0o600).open(&staged)?;
             file.write_all(&head_of(key, bytes))?;
             file.write_all(bytes)?;
-            fs::rename(&staged, self.path(key))
+            fs::rename(&staged, path_of(directory, key))
         };
         if write().is_err() {
             drop(fs::remove_file(&staged));
         }
     }
+}
+
+fn path_of(directory: &Path, key: &ObjectKey) -> PathBuf {
+    directory.join(key.to_string().replace('/', "_"))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns what a file has of an object; what is not whole is as good as nothing.
+fn read_kept(path: &Path, key: &ObjectKey, len_max: u64) -> Option<Vec<u8>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).ok()?;
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(flags).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let most = len_max.min(CACHED_LEN_MAX) + HEAD_LEN as u64;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > most || bytes.len() < HEAD_LEN {
+        return None;
+    }
+    let object = bytes.split_off(HEAD_LEN);
+    (bytes == head_of(key, &object)).then_some(object)
 }
 
 /// Tells whether objects of a kind are kept.
@@ -184,11 +245,11 @@ impl Store for CachedStore {
     }
 
     fn get(&self, key: &ObjectKey, len_max: u64) -> Result<Vec<u8>, Error> {
-        if !is_kept(key) {
+        if !self.keeps(key) {
             return self.inner.get(key, len_max);
         }
         if let Some(bytes) = self.kept(key, len_max) {
-            self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(*key);
+            locked(&self.served).insert(*key);
             return Ok(bytes);
         }
         let bytes = self.inner.get(key, len_max)?;
@@ -213,6 +274,7 @@ impl Store for CachedStore {
     }
 
     fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
+        self.forget(key);
         self.inner.delete(key)
     }
 
@@ -241,13 +303,8 @@ impl Store for CachedStore {
     }
 
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
-        let mut served = self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let was_served = served.remove(key);
-        drop(served);
-        if was_served && is_kept(key) {
-            // Who asks was not content with what is kept.
-            drop(fs::remove_file(self.path(key)));
-        }
+        // Who asks was not content with what is kept.
+        let was_served = locked(&self.served).contains(key) && self.forget(key);
         let views = self.inner.versions(key)?;
         match views.is_empty() && was_served {
             true => Ok(vec![Arc::clone(&self.inner)]),
@@ -264,6 +321,7 @@ impl Store for CachedStore {
     }
 
     fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
+        self.forget(key);
         self.inner.erase(key)
     }
 

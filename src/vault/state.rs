@@ -12,6 +12,8 @@
 //!
 //! No file here opens a pack. The dedup secret is erased when its generation closes.
 
+mod lock;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
+pub use lock::StateLock;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -44,30 +46,6 @@ const UNFINISHED: [&str; 11] = [
     "manifest.sqlite-shm",
     ".vault.json.new",
 ];
-
-/// The lock on a state directory, held until dropped.
-pub struct StateLock {
-    _file: File,
-}
-
-impl StateLock {
-    /// Takes the lock, making the directory if need be.
-    ///
-    /// # Errors
-    /// If another run holds it.
-    pub fn take(state_dir: &Path) -> Result<Self, Error> {
-        let made = make_dir(state_dir, &OpenGate::shared());
-        made.map_err(|cause| Error::state("create", state_dir, cause))?;
-        let path = state_dir.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(|cause| Error::state("open", &path, cause))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
-            Err(cause) => Err(Error::state("lock", &path, cause.into())),
-        }
-    }
-}
 
 /// The directory of one vault's state.
 #[derive(Debug, Clone)]

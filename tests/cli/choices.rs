@@ -121,6 +121,25 @@ fn one_pass_over_the_sources_feeds_every_vault_that_is_due() {
 }
 
 #[test]
+fn a_parameter_that_the_config_leaves_to_its_default_does_not_differ() {
+    let (install, _) = Install::with_snapshot();
+    // A vault of months made today begins with 45 days; this one has had 30 since it was made.
+    install.write_config(
+        "[[vault]]\nname = \"nightly\"\nkeep_monthly = 24\nevery = \"month\"\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://DIR/store\"\n",
+    );
+    install.unlock(["policy", "set", "--kit", "kit"]).exits(0);
+    install.run(["snapshot"]).exits(0);
+    install.write_config(
+        "[[vault]]\nname = \"nightly\"\nkeep_monthly = 24\nevery = \"month\"\nreuse = \"45d\"\n\
+         [[vault.store]]\nname = \"local\"\nurl = \"file://DIR/store\"\n",
+    );
+    install.run(["snapshot"]).warns("policy-differs", &["reuse_days: 45 in the config, 30 signed"]);
+    let shown = install.run(["policy", "show"]).exits(0);
+    assert!(shown.out.contains("differs: reuse_days: 45 in the config, 30 signed"), "{shown}");
+}
+
+#[test]
 fn a_config_that_differs_from_what_is_signed_is_a_warning_that_names_what() {
     let (install, first) = Install::with_snapshot();
     with_lines(&install, "keep_daily = 7\nreuse = \"10d\"\n");
@@ -129,7 +148,7 @@ fn a_config_that_differs_from_what_is_signed_is_a_warning_that_names_what() {
         &[
             "vault nightly",
             "keep_daily: 7 in the config, 30 signed",
-            "reuse_days: 10 in the config, 30 signed",
+            "reuse_days: 10 in the config, 30 signed since `init`",
             "in force",
         ],
     );

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::retention::{install, janitor, with};
-use crate::support::{Install, fields, tree_of};
+use crate::support::{Install, KYC, NIGHTLY, fields, tree_of};
 
 /// Puts a pack that nothing names into the store, so many days ago.
 pub fn orphan(install: &Install, days: u64) -> std::path::PathBuf {
@@ -39,6 +39,36 @@ fn a_prune_tells_why_everything_stays_and_changes_nothing() {
 }
 
 #[test]
+fn what_stops_one_vault_hides_nothing_of_what_came_of_the_others() {
+    let install = Install::with_vaults(&[NIGHTLY, KYC].concat());
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.run(["snapshot"]).exits(0);
+    fs::remove_dir_all(install.path("archive")).unwrap();
+    let told = install.run(["prune"]).exits(1);
+    for said in ["vault nightly\n", "nothing was changed\n", "vault kyc: failed to"] {
+        assert!(told.err.contains(said), "{said:?}: {told}");
+    }
+}
+
+#[test]
+fn two_runs_of_a_janitor_are_kept_apart() {
+    let (install, _) = install("keep_last = 2", 2);
+    let janitor = janitor(&install);
+    install.run(with(&["prune", "--apply"], &janitor)).exits(0);
+    let is_lock = |path: &std::path::PathBuf| path.extension().is_some_and(|ext| ext == "lock");
+    let files = walkdir::WalkDir::new(install.path("janitor")).into_iter();
+    let lock = files.map(|file| file.unwrap().into_path()).find(is_lock).unwrap();
+    let other = File::options().write(true).open(&lock).unwrap();
+    other.try_lock().unwrap();
+    for command in ["prune", "retain"] {
+        let refused = install.run(with(&[command, "--apply"], &janitor));
+        refused.fails(5, "locked", &["signer-", "another run holds it"]);
+    }
+    drop(other);
+    install.run(with(&["prune", "--apply"], &janitor)).exits(0);
+}
+
+#[test]
 fn a_janitor_deletes_what_a_crashed_run_left_long_ago_and_records_it() {
     let (install, ids) = install("keep_last = 2", 2);
     // What is older than the vault is of no run that goes on.
@@ -46,7 +76,7 @@ fn a_janitor_deletes_what_a_crashed_run_left_long_ago_and_records_it() {
     let plan = install.run(["prune", "--json"]).json(0);
     assert_eq!(plan["vaults"][0]["stores"][0]["goes"]["object_count"], 1);
     let refused = install.run(["prune", "--apply"]);
-    refused.warns("retention-elsewhere", &["packs go", "--signer FILE"]);
+    refused.exits(2).warned("retention-elsewhere", &["packs go", "--signer FILE"]);
     assert!(old.exists());
     let janitor = janitor(&install);
     let pruned = install.run(with(&["prune", "--apply"], &janitor)).exits(0);

@@ -303,10 +303,15 @@ impl Outcome {
         self
     }
 
-    /// Asserts a warning and its hint.
+    /// Asserts a warning and its hint, of a command that does its work.
     #[track_caller]
     pub fn warns(self, code: &str, named: &[&str]) -> Self {
-        assert_eq!(self.exit, 4, "{self}");
+        self.exits(4).warned(code, named)
+    }
+
+    /// Asserts a warning and its hint.
+    #[track_caller]
+    pub fn warned(self, code: &str, named: &[&str]) -> Self {
         assert!(self.err.contains(&format!("warning[{code}]: ")), "{self}");
         assert!(self.err.contains("\nhint: "), "{self}");
         self.says(named);

@@ -301,7 +301,7 @@ codes! {
         "nothing was changed; change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
-        "what is signed stays in force; set the config back, or use `policy set`, `recipients`";
+        "set the config back, or use `policy set`, `recipients`; what `init` fixed stays as it is";
     /// Forgetting stops before something that looks wrong.
     RetentionGuarded = "retention-guarded", Refused, 1,
         "nothing was changed; look at `retain`, and if it is right give the flag that is named";
@@ -320,7 +320,7 @@ codes! {
     PruneWaiting = "prune-waiting", Unavailable, 4,
         "what was recorded stays so, and nothing is lost; the next `prune --apply` goes on";
     /// Nobody here may forget what goes.
-    RetentionElsewhere = "retention-elsewhere", Refused, 4,
+    RetentionElsewhere = "retention-elsewhere", Misuse, 2,
         "nothing was changed; run `retain --apply --signer FILE` where the janitor's key is";
     /// A generation is open, or something of it must stay readable.
     GenerationNeeded = "generation-needed", Refused, 1,

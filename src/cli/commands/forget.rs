@@ -47,5 +47,7 @@ pub fn run(args: &ForgetArgs, session: &Session) -> Result<Ending, Failure> {
     }
     let object = json!({ "vaults": [outcome.to_json()] });
     let warnings = session.progress.warnings();
-    session.report.deed(object, &warnings, Ending::Done, || outcome.to_text())
+    let is_left = outcome.applied.is_none() && !args.dry_run;
+    let ending = if is_left { Ending::Elsewhere } else { Ending::Done };
+    session.report.deed(object, &warnings, ending, || outcome.to_text())
 }

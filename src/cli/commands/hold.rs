@@ -74,7 +74,8 @@ fn add(
     let placed = holds::place(&open.survey, recorder, &snapshots, wanted.until, &reason, &again);
     let is_late = placed.as_ref().is_err_and(|error| error.code() == Code::HoldLate);
     // One that came late keeps what is left all the same.
-    let stores = if placed.is_ok() || is_late { settled(&place, session)? } else { Vec::new() };
+    let stores =
+        if placed.is_ok() || is_late { fenced(&place, &open, session) } else { Vec::new() };
     placed?;
     let until = wanted.until.map(|until| until.to_string());
     let name = &open.survey.note().name;
@@ -90,6 +91,20 @@ fn add(
 fn settled(site: &Site, session: &Session) -> Result<Vec<StoreHeld>, Failure> {
     let survey = site.survey(session)?;
     Ok(legal_holds::settle(&survey, session.clock.now(), session.progress.as_ref())?)
+}
+
+/// Does that after what was recorded, which stands: what stops it is a warning.
+fn fenced(site: &Site, open: &Open, session: &Session) -> Vec<StoreHeld> {
+    let now = session.clock.now();
+    if open.survey.stores().iter().all(|store| store.locking(now).is_none()) {
+        return Vec::new();
+    }
+    settled(site, session).unwrap_or_else(|failure| {
+        let why = failure.chain().join(": ");
+        let detail = format!("vault {}: legal holds are not settled: failed to {why}", site.name());
+        session.progress.observe(Event::Warning { code: Code::LockShort, detail });
+        Vec::new()
+    })
 }
 
 fn settle(session: &Session, args: &SiteArgs) -> Result<Ending, Failure> {
@@ -128,7 +143,7 @@ fn release(
     let reason = reason_of(session, &recipients, reason);
     let recorder = recorder_of(&mut open.scribe)?;
     holds::release(&open.survey, recorder, &rows, &reason)?;
-    let stores = settled(&place, session)?;
+    let stores = fenced(&place, &open, session);
     let released = rows.iter().map(|row| object_of(&open.survey, row, now, None));
     let released: Vec<Value> = released.collect();
     let name = &open.survey.note().name;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::snapshot::differences;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::{PolicyArgs, PolicyCommand};
 use crate::cli::desk;
+use crate::cli::differing::{self, differences};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
 use crate::ops::policies;
@@ -34,9 +34,15 @@ fn show(session: &Session, access: &AccessArgs) -> Result<Ending, Failure> {
     for auditor in access::auditors(session, access)? {
         let note = auditor.note();
         let policy = Policy::from_json(&note.policy)?;
-        let vaults = config.iter().flat_map(|config| &config.vaults);
-        let own = vaults.clone().find(|vault| vault.name == note.name);
-        let differs = own.map(|vault| differences(&vault.policy.to_json(), &policy.to_json()));
+        let mut vaults = config.iter().flat_map(|config| &config.vaults);
+        let differs = match vaults.find(|vault| vault.name == note.name) {
+            Some(vault) => {
+                let mut differs = differing::of_policy(vault, note)?;
+                differs.extend(differing::of_parameters(vault, note));
+                Some(differs)
+            }
+            None => None,
+        };
         shown.push(json!({
             "vault": note.name,
             "number": note.number,

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::base::{Event, Observer};
+use crate::base::{Code, Coded, Event, Observer, SnapshotId, with_causes};
 use crate::cli::args::RetainArgs;
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
 use crate::cli::pruning::{PruneOutcome, Terms, prune};
 use crate::cli::report::{Ending, Failure, words};
-use crate::cli::retention::{Open, Outcome, Site, site_of, sites};
+use crate::cli::retention::{Open, Outcome, Site, each_site, site_of, sites};
 use crate::cli::session::Session;
 use crate::format::event::EventKind;
-use crate::ops::prolong;
-use crate::ops::retain::{self, Scribe, Wish};
+use crate::ops::prolong::{self, StoreProlonged};
+use crate::ops::retain::{self, Scribe, Survey, Wish};
 use crate::ops::snapshot::SnapshotReport;
 
 /// Plans, and with `--apply` does it.
@@ -20,29 +20,18 @@ use crate::ops::snapshot::SnapshotReport;
 /// # Errors
 /// If a store does not answer, or a guard strikes; then nothing was deleted.
 pub fn run(args: &RetainArgs, session: &Session) -> Result<Ending, Failure> {
-    let (mut outcomes, mut failed) = (Vec::new(), None);
-    let sites = sites(session, &args.site)?;
-    for site in &sites {
-        match each(site, args, session) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(failure) if sites.len() == 1 => return Err(failure),
-            // What stops one vault is no reason to leave the others.
-            Err(failure) => {
-                let why = failure.chain().join(": ");
-                session.report.note(&format!("vault {}: failed to {why}", site.name()));
-                failed.get_or_insert(failure);
-            }
-        }
-    }
-    if let Some(failure) = failed {
-        outcomes.iter().for_each(|outcome| session.report.note(outcome.to_text().trim_end()));
-        return Err(failure);
-    }
+    let (sites, work) = (sites(session, &args.site)?, |site: &Site| each(site, args, session));
+    let outcomes = each_site(&sites, session, work, Outcome::to_text)?;
     let vaults: Vec<Value> = outcomes.iter().map(Outcome::to_json).collect();
     let (object, warnings) = (json!({ "vaults": vaults }), session.progress.warnings());
     let words = || outcomes.iter().map(Outcome::to_text).collect::<String>();
     match args.apply {
-        true => session.report.deed(object, &warnings, Ending::Done, words),
+        true => {
+            let is_done = outcomes.iter().any(|outcome| outcome.applied.is_some());
+            let goes = outcomes.iter().any(Outcome::goes);
+            let ending = if goes && !is_done { Ending::Elsewhere } else { Ending::Done };
+            session.report.deed(object, &warnings, ending, words)
+        }
         false => session.report.result(object, &warnings, words).map(|()| Ending::Done),
     }
 }
@@ -122,12 +111,18 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
         Some(scribe) => {
             let (survey, observer) = (&open.survey, session.progress.as_ref());
             let (plan, wish, again) = (&outcome.plan, Wish::Policy, || site.survey_anew());
-            let applied = retain::apply(survey, plan, wish, scribe, &accepted, &again, observer)?;
-            let is_done = applied.waiting.is_empty();
-            if matches!(scribe, Scribe::Own(_)) {
-                let (gone, now) = (&applied.forgotten, session.clock.now());
-                outcome.prolonged = prolong::prolong(survey, gone, now, observer)?;
+            let applied = retain::apply(survey, plan, wish, scribe, &accepted, &again, observer);
+            let gone = match &applied {
+                Ok(applied) => Some(&applied.forgotten[..]),
+                // Nothing was changed, and no lock is to run out while somebody decides.
+                Err(error) if error.code() == Code::RetentionGuarded => Some(&[][..]),
+                Err(_) => None,
+            };
+            if let (Scribe::Own(_), Some(gone)) = (&*scribe, gone) {
+                outcome.prolonged = prolonged(survey, gone, session);
             }
+            let applied = applied.inspect_err(|_| outcome.note_locks(session))?;
+            let is_done = applied.waiting.is_empty();
             outcome.applied = Some(applied);
             if is_done {
                 outcome.pruned = prune_after(site, open, args, session);
@@ -136,4 +131,15 @@ fn each(site: &Site, args: &RetainArgs, session: &Session) -> Result<Outcome, Fa
         None => open.warn(&outcome.guards, args.apply && outcome.goes(), session),
     }
     Ok(outcome)
+}
+
+/// Lets locks go on; that it cannot be done undoes nothing, and is a warning.
+fn prolonged(survey: &Survey, gone: &[SnapshotId], session: &Session) -> Vec<StoreProlonged> {
+    let observer = session.progress.as_ref();
+    prolong::prolong(survey, gone, session.clock.now(), observer).unwrap_or_else(|error| {
+        let name = &survey.note().name;
+        let detail = format!("vault {name}: locks do not go on: failed to {}", with_causes(&error));
+        observer.observe(Event::Warning { code: Code::LockShort, detail });
+        Vec::new()
+    })
 }

@@ -1,25 +1,23 @@
 //! `snapshot`: every vault that is due, in one pass over the sources.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::retain;
 use crate::base::{Code, Digest, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::SnapshotArgs;
 use crate::cli::config::{Config, VaultConfig};
+use crate::cli::differing;
 use crate::cli::night::Night;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::secrets;
 use crate::cli::session::Session;
 use crate::cli::sources;
 use crate::crypto::recipient::DataRecipients;
-use crate::format::parameters::Parameters;
 use crate::format::vault_note::VaultNote;
 use crate::ops::snapshot::{self, RunReport, SnapshotReport, VaultJob};
-use crate::policy::Policy;
 use crate::vault::Writer;
 use crate::vault::state::StateDir;
 
@@ -121,9 +119,8 @@ fn warn_of_differences(
     note: &VaultNote,
     session: &Session,
 ) -> Result<(), Failure> {
-    let signed = Policy::from_json(&note.policy)?.to_json();
-    let mut found = differences(&vault.policy.to_json(), &signed);
-    found.extend(differences(&map_of(&vault.parameters), &map_of(&note.parameters)));
+    let mut found = differing::of_policy(vault, note)?;
+    found.extend(differing::of_parameters(vault, note));
     let missing = |some: &[Digest], others: &[Digest]| {
         some.iter().filter(|digest| !others.contains(digest)).count() as u64
     };
@@ -144,29 +141,6 @@ fn warn_of_differences(
         session.progress.observe(Event::Warning { code: Code::PolicyDiffers, detail });
     }
     Ok(())
-}
-
-/// Returns each setting that two maps do not agree on, with both values.
-pub(super) fn differences(config: &Map<String, Value>, signed: &Map<String, Value>) -> Vec<String> {
-    let text = |value: Option<&Value>| match value {
-        None | Some(Value::Null) => "not set".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    };
-    let names: BTreeSet<&String> = config.keys().chain(signed.keys()).collect();
-    let differing = names.into_iter().filter(|name| config.get(*name) != signed.get(*name));
-    let line = |name: &String| {
-        let (here, there) = (text(config.get(name)), text(signed.get(name)));
-        format!("{name}: {here} in the config, {there} signed")
-    };
-    differing.map(line).collect()
-}
-
-fn map_of(parameters: &Parameters) -> Map<String, Value> {
-    match json!(parameters) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }
 
 fn object_of(report: &SnapshotReport) -> Value {

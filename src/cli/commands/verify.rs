@@ -159,7 +159,7 @@ fn text_of(report: &VerifyReport) -> String {
         Ending::Done => "sound".to_owned(),
         Ending::LeftOver => format!("sound, with leftovers: {count}"),
         Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged | Ending::Stale | Ending::Unfit | Ending::Frozen => {
+        Ending::Damaged | Ending::Stale | Ending::Unfit | Ending::Elsewhere | Ending::Frozen => {
             format!("DAMAGED: {count}")
         }
     };

@@ -3,6 +3,8 @@
 //! Each table is one struct with every key in it, whichever `kind` or URL it belongs to, and not
 //! an enum: only so does an unknown key give the line on which it stands.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -77,6 +79,23 @@ impl VaultTable {
             ceiling: self.ceiling.clone(),
             time_zone: self.time_zone.clone(),
         }
+    }
+
+    /// Returns which parameters it sets, by their names in a vault note.
+    pub fn set_parameters(&self) -> BTreeSet<&'static str> {
+        let chunks = &self.chunks;
+        let all = [
+            ("stream", chunks.stream.is_some()),
+            ("file", chunks.file.is_some()),
+            ("meta", chunks.meta.is_some()),
+            ("pack_len", self.pack_len.is_some()),
+            ("block_len", self.block_len.is_some()),
+            ("retire_below_percent", self.retire_below.is_some()),
+            ("reuse_days", self.reuse.is_some()),
+            ("grace_days", self.grace.is_some()),
+            ("generation_max_age_days", self.generation_max_age.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect()
     }
 
     /// Tells whether a store of it locks what is put.

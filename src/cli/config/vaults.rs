@@ -29,8 +29,10 @@ pub struct VaultConfig {
     pub recipients: Vec<String>,
     /// Its retention policy.
     pub policy: Policy,
-    /// How it is written.
+    /// How it is written, if it is made with this config.
     pub parameters: Parameters,
+    /// The names of those parameters that the config itself sets; the others are defaults.
+    pub set_parameters: BTreeSet<&'static str>,
     /// Its stores, the primary one first; at least one.
     pub stores: Vec<StoreConfig>,
 }
@@ -129,7 +131,8 @@ fn check_vault<'a>(
         let max_age = parameters.fields().generation_max_age_days;
         policy.check_locked(max_age).map_err(refused)?;
     }
-    Ok(VaultConfig { name, recipients, policy, parameters, stores })
+    let set_parameters = vault.set_parameters();
+    Ok(VaultConfig { name, recipients, policy, parameters, set_parameters, stores })
 }
 
 fn check_name<'a>(

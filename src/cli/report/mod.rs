@@ -33,6 +33,8 @@ pub enum Ending {
     Frozen,
     /// `store check` found a store that cannot be used as it is configured; exit 1.
     Unfit,
+    /// Something goes, and nobody here may record it: nothing was done; exit 2.
+    Elsewhere,
     /// `status` found a vault without a snapshot that is new enough; exit 1.
     Stale,
 }
@@ -46,6 +48,7 @@ impl Ending {
             Self::LeftOver => 4,
             Self::Stale | Self::Unfit => 1,
             Self::Frozen => 8,
+            Self::Elsewhere => 2,
             Self::Done if warning_count > 0 => 4,
             Self::Done => 0,
         }

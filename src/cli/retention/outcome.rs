@@ -7,6 +7,7 @@ use crate::cli::pruning::PruneOutcome;
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Failure, words};
 use crate::cli::retention::Open;
+use crate::cli::session::Session;
 use crate::ops::prolong::StoreProlonged;
 use crate::ops::retain::{self, Applied, Leftover, Scribe};
 use crate::ops::space;
@@ -166,11 +167,21 @@ impl Outcome {
             }
             None => {}
         }
-        for store in self.prolonged.iter().filter(|store| store.extended_count > 0) {
-            let locks = words::count(store.extended_count, "lock");
-            text.push_str(&format!("extended {locks} in store {}\n", store.store));
-        }
+        self.locks().for_each(|line| text.push_str(&format!("{line}\n")));
         text
+    }
+
+    /// Tells what became of locks in a run that fails: they were extended all the same.
+    pub fn note_locks(&self, session: &Session) {
+        self.locks().for_each(|line| session.report.note(&line));
+    }
+
+    fn locks(&self) -> impl Iterator<Item = String> {
+        let extended = self.prolonged.iter().filter(|store| store.extended_count > 0);
+        extended.map(|store| {
+            let locks = words::count(store.extended_count, "lock");
+            format!("extended {locks} in store {}", store.store)
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::base::{Code, Coded, SnapshotId};
-use crate::policy::Guard;
+use crate::policy::{Acceptance, Guard};
 
 /// A prune that is not applied; nothing was changed.
 #[derive(Debug, Error)]
@@ -26,8 +26,16 @@ pub enum PruneError {
 }
 
 fn told(guards: &[Guard]) -> String {
-    let told = guards.iter().map(|guard| format!("{guard} ({})", guard.acceptance().flag()));
+    let told = guards.iter().map(|guard| format!("{guard} ({})", accepting(guard.acceptance())));
     told.collect::<Vec<_>>().join("; ")
+}
+
+/// Returns how a guard is accepted, also after `retain`, which has no flag for what is missing.
+const fn accepting(acceptance: Acceptance) -> &'static str {
+    match acceptance {
+        Acceptance::Missing => "`prune --apply --accept-missing`",
+        _ => acceptance.flag(),
+    }
 }
 
 impl Coded for PruneError {

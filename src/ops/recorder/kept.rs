@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::crypto::checkpoint::TreeHead;
 use crate::ops::Error;
 use crate::ops::kit::OpenKit;
 use crate::store::STAGING_PREFIX;
+use crate::vault::state::StateLock;
 
 /// Room for a head around the longest event, every byte of it escaped.
 const LEN_MAX: u64 = 8 * LEDGER_EVENT_LEN_MAX;
@@ -50,9 +52,11 @@ pub trait Kept {
 }
 
 /// A file of a janitor's machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeptFile {
     path: PathBuf,
+    /// Keeps other runs of this signer out, if they ask.
+    _lock: Option<Arc<StateLock>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,7 +70,16 @@ impl KeptFile {
     /// Names the file of a signer in a directory; nothing is read or made.
     pub fn new(directory: &Path, signer: SignerId) -> Self {
         // No vault's directory can have this name, for it holds a dot.
-        Self { path: directory.join(format!("signer-{signer}.json")) }
+        Self { path: directory.join(format!("signer-{signer}.json")), _lock: None }
+    }
+
+    /// Takes the file of a signer for one run: two at once would sign two events of one number.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub fn take(directory: &Path, signer: SignerId) -> Result<Self, Error> {
+        let lock = StateLock::take_named(directory, &format!("signer-{signer}.lock"))?;
+        Ok(Self { _lock: Some(Arc::new(lock)), ..Self::new(directory, signer) })
     }
 
     /// Returns the file.
@@ -149,6 +162,18 @@ impl Kept for OpenKit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Code, Coded};
+
+    #[test]
+    fn a_second_run_of_a_signer_waits_for_nobody_and_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let take = |number| KeptFile::take(scratch.path(), SignerId::from_bytes([number; 8]));
+        let first = take(7).unwrap();
+        assert_eq!(take(7).map(drop).unwrap_err().code(), Code::Locked);
+        assert!(take(8).is_ok(), "another signer has a file of its own");
+        drop(first);
+        assert!(take(7).is_ok());
+    }
 
     #[test]
     fn what_is_kept_outlives_its_reader_and_is_private() {

@@ -146,7 +146,10 @@ fn a_snapshot_that_vanished_with_its_list_stops_the_prune_until_that_is_accepted
     bench.vault.clock.pass_hours(LEAN_HOURS * 2);
     own_night(&bench, 3);
     let told = refused(&bench, &SLEPT);
-    assert!(told.contains("--accept-missing") && told.contains(&lost.to_string()), "{told}");
+    assert!(
+        told.contains("`prune --apply --accept-missing`") && told.contains(&lost.to_string()),
+        "{told}"
+    );
     assert!(bench.vault.stores.iter().all(|store| packs(store).is_superset(&content)));
     let accepted = [Acceptance::Clock, Acceptance::Missing];
     prune_in(&bench, &bench.vault.stores, &How { accepted: &accepted, is_early: false }).unwrap();

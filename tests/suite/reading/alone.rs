@@ -5,9 +5,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use idswyft_vault::base::Silent;
+use idswyft_vault::base::limits::NOTE_LEN_MAX;
 use idswyft_vault::crypto::identity::{DataIdentities, NoPassphrase};
+use idswyft_vault::crypto::signing::VerificationKey;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::read;
+use idswyft_vault::ops::retain::Survey;
 use idswyft_vault::store::{CachedStore, StorageClass, Store};
 use idswyft_vault::vault::{Auditor, Unlocked};
 use tempfile::TempDir;
@@ -152,6 +156,31 @@ fn what_somebody_planted_in_the_cache_is_dropped_and_read_again() {
     let calls = shelf.bucket.calls();
     let reads = |call: &&Call| matches!(call, Call::Get(_)) && **call != NEXT_NOTE;
     assert_eq!(calls.iter().find(reads), None);
+}
+
+#[test]
+fn who_looks_twice_in_one_run_reads_what_is_new() {
+    let (shelf, _dir) = shelf();
+    let key: VerificationKey = shelf.vault.report.root_key.parse().unwrap();
+    let store: Arc<dyn Store> = Arc::new(CachedStore::in_memory(Arc::new(shelf.bucket.clone())));
+    let look = || {
+        let auditor = Auditor::open(Arc::clone(&store), key.clone()).unwrap();
+        let survey = Survey::read(vec![auditor], &Silent).unwrap();
+        (survey.candidates.len(), survey.logs[0].iter().map(|log| log.head.size).sum::<u64>())
+    };
+    let first = look();
+    let is_get = |call: &Call| matches!(call, Call::Get(_)) && *call != NEXT_NOTE;
+    assert!(first.0 == 2 && shelf.bucket.calls().iter().any(is_get));
+    shelf.bucket.forget_calls();
+    assert_eq!(look(), first);
+    let calls = shelf.bucket.calls();
+    assert!(!calls.iter().any(is_get), "{calls:?}");
+    // What is deleted by way of it is gone from it as well.
+    let note = ObjectKey::Note(shelf.newest);
+    assert!(store.get(&note, NOTE_LEN_MAX).is_ok());
+    store.delete(&note).unwrap();
+    assert!(store.get(&note, NOTE_LEN_MAX).is_err());
+    assert_eq!(look().0, 1);
 }
 
 /// Puts bytes into a cache as the program would.
