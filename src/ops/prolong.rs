@@ -13,9 +13,9 @@ use super::retain::Survey;
 use crate::base::{Code, Coded, Event, Observer, SnapshotId, with_causes};
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
-use crate::store::{self, Prolonged};
-use crate::vault::Auditor;
+use crate::store::Prolonged;
 use crate::vault::at_once::map_at_once;
+use crate::vault::{self, Auditor};
 
 /// Objects whose locks are extended before what came of them is told.
 const PAGE_COUNT: usize = 1000;
@@ -127,17 +127,14 @@ fn prolong_one(
     auditor: &Auditor,
     key: &ObjectKey,
     until: Timestamp,
-) -> Result<Prolonged, store::Error> {
-    let views = match auditor.versions().is_rewritten(*key) {
-        true => auditor.store().versions(key)?,
-        false => Vec::new(),
-    };
+) -> Result<Prolonged, vault::Error> {
+    let views = auditor.versions().known_views(*key)?;
     // Which of several is the right one is known when they are read: all of them are locked.
     let mut answer = auditor.store().prolong(key, until);
     for view in views {
         answer = view.prolong(key, until);
     }
-    answer
+    Ok(answer?)
 }
 
 fn warn(
