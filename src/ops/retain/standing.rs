@@ -33,8 +33,8 @@ impl Survey {
         Ok(until)
     }
 
-    /// Returns the snapshots that a ledger says were taken, or of which a store has a note, and whose
-    /// notes verify in no store: rules do not see them, and only who names one lets it go (F-43).
+    /// Returns the snapshots that a ledger says were taken, or of which a store has a note, and
+    /// whose notes verify in no store: no rule sees them, and only who names one lets it go (F-43).
     pub fn lost(&self) -> BTreeSet<SnapshotId> {
         let taken = self.distinct_events().filter_map(|event| match &event.payload {
             EventPayload::SnapshotTaken(said) => Some(said.snapshot),

@@ -275,8 +275,8 @@ impl Survey {
         self.candidates = standing.map(|id| self.candidate(*id)).collect();
     }
 
-    /// Tells whether a verification passed that looked at every byte, of a signer that is no host: a
-    /// host cannot vouch for what it puts.
+    /// Tells whether a verification passed that looked at every byte, of a signer that is no host:
+    /// a host cannot vouch for what it puts.
     fn is_whole(&self, signer: SignerId, said: &Verified) -> bool {
         self.note().delegate(signer).is_some_and(|one| one.role != Role::Writer)
             && said.result.outcome == Outcome::Passed

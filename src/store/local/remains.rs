@@ -62,8 +62,8 @@ impl LocalStore {
         Ok(names)
     }
 
-    /// Returns the staged files that may be key files, of whatever generation: what a crash left has
-    /// no name that tells, and nobody needs it. What a process is storing now is not among them.
+    /// Returns the staged files that may be key files, of whatever generation: what a crash left
+    /// has no name that tells, and nobody needs it. What is being stored now is not among them.
     fn staged_keys(&self) -> Result<Vec<CString>, Error> {
         let staging = self.open_staging()?;
         let failed = |error: io::Error| self.failed("list", staging.path(), error);

@@ -50,7 +50,7 @@ pub fn quotes_of<'a>(
     quotes
 }
 
-/// Returns how long the log of each retired signer was when it was retired: 0 where that is not said.
+/// Returns how long the log of each retired signer was when it was retired; 0 if nothing says so.
 pub fn closed_logs<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
     ends(logs).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
 }
