@@ -31,6 +31,7 @@ pub mod recorder;
 pub mod rejoin;
 pub mod repair;
 pub mod replicate;
+pub mod report;
 pub mod restore;
 pub mod retain;
 pub mod rows;

@@ -39,9 +39,9 @@ pub struct VerifyArgs {
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,
-    /// Write the whole report to this file as well, as JSON
+    /// Write the whole report to this file as well, as JSON; may be given several times
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub report: Vec<PathBuf>,
     /// Tell the `ping` URL of the config if this fails or finds damage
     #[arg(long)]
     pub ping: bool,

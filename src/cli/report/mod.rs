@@ -6,6 +6,7 @@
 
 mod failure;
 pub mod table;
+pub mod verification;
 pub mod words;
 
 use std::io::{ErrorKind, IsTerminal, Write};

@@ -12,7 +12,6 @@
 mod barred;
 mod books;
 mod contents;
-mod counts;
 mod ledger;
 mod meanwhile;
 mod rewritten;
@@ -23,10 +22,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::{Mutex, MutexGuard};
 
-use serde::Serialize;
+use jiff::Timestamp;
 
 use super::Error;
-pub use counts::StoredCounts;
+pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
+use super::report::{RecordReport, Verdict};
 
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
@@ -37,82 +37,15 @@ use crate::manifest::Needed;
 use crate::store::Stat;
 use crate::vault::{self, Auditor, Unlocked};
 
-/// How much is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Histories are append-only and signed by whoever may.
-    Ledger,
-    /// Every object is there, at its signed size.
-    Stored,
-    /// Every object has its signed bytes.
-    Bytes,
-    /// Everything opens, and every digest matches.
-    Contents,
-}
-
-/// Something that is not as it must be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// What kind of thing.
-    #[serde(serialize_with = "code_text")]
-    pub code: Code,
-    /// The object.
-    pub object: String,
-    /// What is wrong.
-    pub detail: String,
-}
-
-fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(code.text())
-}
-
-/// Size and root of one ledger, to be kept and compared later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LedgerHead {
-    /// Whose.
-    pub signer: String,
-    /// Number of events.
-    pub size: u64,
-    /// RFC 6962 root.
-    pub root: String,
-}
-
-/// What was proven, and what was not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerifyReport {
-    /// The vault.
-    pub vault: String,
-    /// The store.
-    pub store: String,
-    /// The level.
+/// What is to be verified, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// How much is proven.
     pub level: Level,
-    /// Snapshots looked at.
-    pub snapshot_count: u64,
-    /// Objects looked at.
-    pub object_count: u64,
-    /// Bytes read to the end.
-    pub read_len: u64,
-    /// What the store says of the objects, from level `stored` on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stored: Option<StoredCounts>,
-    /// Every ledger as far as it verified.
-    pub ledgers: Vec<LedgerHead>,
-    /// What is not as it must be.
-    pub findings: Vec<Finding>,
-    /// What this level does not cover.
-    pub not_covered: Vec<String>,
-}
-
-impl VerifyReport {
-    /// Tells whether nothing is damaged; what interrupted runs and wrong clocks leave is no damage.
-    pub fn is_sound(&self) -> bool {
-        let is_leftover = |code| {
-            use Code::{ObjectUnreferenced, RecordBackdated, RecordPending};
-            matches!(code, ObjectUnreferenced | RecordPending | RecordBackdated)
-        };
-        self.findings.iter().all(|finding| is_leftover(finding.code))
-    }
+    /// Only these snapshots, if given.
+    pub only: Option<&'a [SnapshotId]>,
+    /// The time, where what is too old and what is missing until now is looked for.
+    pub now: Option<Timestamp>,
 }
 
 /// The findings, and of each code how many there are beside those that are named.
@@ -274,11 +207,10 @@ impl Scope {
     }
 }
 
-/// Verifies a store at a level; of `only` these snapshots, if given. Without identities, which
-/// `unlocked` holds, at most level `bytes` is reached, and the report says so.
+/// Verifies a store at a level; of `only` these snapshots, if given: as [`verify_as`], at no time.
 ///
 /// # Errors
-/// If the store cannot be read at all, or the identities open nothing. Damage is in the report.
+/// As [`verify_as`].
 pub fn verify(
     auditor: &Auditor,
     unlocked: Option<&Unlocked>,
@@ -286,6 +218,21 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
+    verify_as(auditor, unlocked, &Request { level, only, now: None }, observer)
+}
+
+/// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
+/// and the report says so.
+///
+/// # Errors
+/// If the store cannot be read at all, or the identities open nothing. Damage is in the report.
+pub fn verify_as(
+    auditor: &Auditor,
+    unlocked: Option<&Unlocked>,
+    request: &Request<'_>,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, Error> {
+    let Request { level, only, .. } = *request;
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
@@ -329,17 +276,22 @@ impl Collector<'_> {
         if level == Level::Stored {
             gaps.extend(counts.gap(auditor.store().url()));
         }
+        let findings: Vec<Finding> = findings.named.into_iter().collect();
+        let reached = Level::ALL.into_iter().filter(|one| *one <= level);
         VerifyReport {
             vault: auditor.vault().to_string(),
             store: auditor.store().name().to_owned(),
             level,
+            verdict: Verdict::of(&findings),
+            proves: reached.map(|one| one.proves().to_owned()).collect(),
             snapshot_count,
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
             ledgers,
-            findings: findings.named.into_iter().collect(),
+            findings,
             not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
+            record: RecordReport::default(),
         }
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::format::envelope;
 use crate::store::{self, Stat, StorageClass};
 
 /// How the objects of a vault are stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredCounts {
     /// Objects by storage class.
     pub classes: BTreeMap<StorageClass, u64>,
     /// Objects with a lock.
     pub locked_count: u64,
     /// Until when every one of them is locked at least.
-    #[serde(serialize_with = "time_text")]
+    #[serde(with = "envelope::optional_time")]
     pub locked_until: Option<Timestamp>,
     /// Objects without a lock, as far as the store tells of locks.
     pub not_locked_count: u64,
@@ -25,15 +26,8 @@ pub struct StoredCounts {
     pub not_attested_count: u64,
 }
 
-fn time_text<S: serde::Serializer>(
-    time: &Option<Timestamp>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.to_string()).serialize(serializer)
-}
-
 impl StoredCounts {
-    pub(super) fn count(&mut self, stat: &Stat) {
+    pub(in crate::ops) fn count(&mut self, stat: &Stat) {
         *self.classes.entry(stat.class).or_default() += 1;
         match stat.lock {
             Some(lock) => {
@@ -51,7 +45,7 @@ impl StoredCounts {
 
     /// Returns what the store did not attest. A directory attests nothing, and that bytes were not
     /// read is said anyway.
-    pub(super) fn gap(&self, url: &str) -> Option<String> {
+    pub(in crate::ops) fn gap(&self, url: &str) -> Option<String> {
         let count = self.not_attested_count;
         let is_worth_it = count > 0 && store::directory(url).is_none();
         is_worth_it.then(|| {
