@@ -62,6 +62,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Snapshots(args) => commands::snapshots::run(args, session),
         Command::Show(args) => commands::show::run(args, session),
         Command::Restore(args) => commands::restore::run(args, session),
+        Command::Diff(args) => commands::diff::run(args, session),
         Command::Drill(args) => commands::drill::run(args, session),
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Thaw(args) => commands::thaw::run(args, session),

@@ -6,6 +6,7 @@
 
 mod chunks;
 mod error;
+mod file_plan;
 mod files;
 mod inventory;
 mod needed;
@@ -24,6 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
 pub use error::Error;
+pub use file_plan::{Cause, FileCounts, FilePlan, PackPlace, PlannedFile};
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use inventory::Inventory;
 pub use needed::Needed;

@@ -4,6 +4,7 @@ pub mod apply;
 mod carrying;
 pub mod change;
 pub mod desk;
+pub mod diff;
 pub mod drill;
 pub mod erase;
 pub mod error;

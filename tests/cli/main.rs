@@ -9,6 +9,7 @@ mod access;
 mod changes;
 mod choices;
 mod damage;
+mod differing;
 mod drills;
 mod escrow;
 mod ledgers;

@@ -16,6 +16,7 @@ mod decade;
 mod escrow;
 mod faults;
 mod hard;
+mod isolation;
 mod leaning;
 mod mirrors;
 mod nights;

@@ -7,6 +7,7 @@ mod apply;
 mod archive;
 mod change;
 mod check;
+mod diff;
 mod drill;
 pub mod escrow;
 mod global;
@@ -32,6 +33,7 @@ pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LevelArg, VerifyArgs};
+pub use diff::DiffArgs;
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use global::GlobalArgs;
@@ -125,6 +127,10 @@ pub enum Command {
     /// one, the sources, the rows of each table, facts about the installation, and with --files
     /// every file.
     Show(ShowArgs),
+    /// Compare two snapshots
+    ///
+    /// Without an identity by packs and bytes; with one by files and tables.
+    Diff(DiffArgs),
     /// Restore a snapshot into a new directory
     ///
     /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
@@ -269,6 +275,7 @@ impl Command {
             Self::Snapshots(_) => "snapshots",
             Self::Show(_) => "show",
             Self::Restore(_) => "restore",
+            Self::Diff(_) => "diff",
             Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
             Self::Thaw(_) => "thaw",

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod diff;
 pub mod drill;
 pub mod escrow;
 pub mod forget;

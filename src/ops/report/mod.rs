@@ -6,6 +6,7 @@
 
 mod counts;
 mod record;
+mod touched;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub use record::{
     DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, SnapshotRow, SnapshotState,
     VerifiedRow,
 };
+
+pub use touched::{ContentsCounts, TouchedRow};
 
 use crate::base::{Code, Family};
 use crate::format::envelope::{self, FormatError};
@@ -164,10 +167,16 @@ pub struct VerifyReport {
     /// What the store says of the objects, from level `stored` on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredCounts>,
+    /// What was rebuilt, at level `contents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<ContentsCounts>,
     /// Every ledger as far as it verified.
     pub ledgers: Vec<LedgerHead>,
     /// What is not as it must be.
     pub findings: Vec<Finding>,
+    /// The snapshots that damage touches.
+    #[serde(default)]
+    pub touched: Vec<TouchedRow>,
     /// What this run does not cover.
     pub not_covered: Vec<String>,
     /// What the books say of every snapshot that ever was.

@@ -16,6 +16,7 @@ mod ledger;
 mod meanwhile;
 mod rewritten;
 mod stored;
+mod touched;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,15 +26,15 @@ use std::sync::{Mutex, MutexGuard};
 use jiff::Timestamp;
 
 use super::Error;
+use super::report::{ContentsCounts, RecordReport, TouchedRow, Verdict};
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
-use super::report::{RecordReport, Verdict};
 
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
-use crate::manifest::Needed;
+use crate::manifest::{FileCounts, Needed};
 use crate::store::Stat;
 use crate::vault::{self, Auditor, Unlocked};
 
@@ -47,6 +48,9 @@ pub struct Request<'a> {
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
 }
+
+/// What is said of an object that is missing.
+const NOT_THERE: &str = "it is named by a signed list, and not there";
 
 /// The findings, and of each code how many there are beside those that are named.
 #[derive(Default)]
@@ -81,6 +85,8 @@ struct Collector<'a> {
     level: Level,
     barred: Mutex<BTreeMap<barred::Kind, bool>>,
     counts: Mutex<StoredCounts>,
+    contents: Mutex<Option<ContentsCounts>>,
+    touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
@@ -95,6 +101,8 @@ impl<'a> Collector<'a> {
             level,
             barred: Mutex::default(),
             counts: Mutex::default(),
+            contents: Mutex::default(),
+            touched: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
         }
@@ -123,9 +131,7 @@ impl<'a> Collector<'a> {
                 false => Err(error.into()),
             };
         };
-        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-        self.add(code, object, format!("{error}{causes}"));
+        self.add(code, object, with_causes(&error));
         Ok(())
     }
 
@@ -164,12 +170,36 @@ impl<'a> Collector<'a> {
         held(&self.counts).count(stat);
     }
 
+    /// Takes note of what damage touches in a snapshot.
+    fn touch(&self, snapshot: SnapshotId, note: impl FnOnce(&mut TouchedRow)) {
+        let mut touched = held(&self.touched);
+        note(touched.entry(snapshot).or_insert_with(|| TouchedRow::new(snapshot)));
+    }
+
+    /// Takes note of what was rebuilt.
+    fn count_contents(&self, files: FileCounts, sound_dump_count: u64, failed_dump_count: u64) {
+        *held(&self.contents) = Some(ContentsCounts {
+            sound_file_count: files.sound,
+            failed_file_count: files.failed,
+            unseen_file_count: files.unseen,
+            sound_dump_count,
+            failed_dump_count,
+        });
+    }
+
     fn saw(&self, count: u64, read_len: u64) {
         use std::sync::atomic::Ordering::Relaxed;
         self.object_count.fetch_add(count, Relaxed);
         self.read_len.fetch_add(read_len, Relaxed);
         self.observer.observe(Event::Advanced { len: read_len });
     }
+}
+
+/// Returns an error with what caused it, on one line.
+fn with_causes(error: &vault::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    format!("{error}{causes}")
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -255,6 +285,7 @@ pub fn verify_as(
     }
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
+    touched::gather(auditor, &scope, &collector);
     observer.observe(Event::PhaseFinished { phase: "verify" });
     Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
 }
@@ -268,7 +299,6 @@ impl Collector<'_> {
         snapshot_count: u64,
         ledgers: Vec<LedgerHead>,
     ) -> VerifyReport {
-        let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let counts = held(&self.counts).clone();
         let findings = std::mem::take(&mut *held(&self.findings));
@@ -288,12 +318,18 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
+            contents: own(self.contents),
             ledgers,
             findings,
+            touched: own(self.touched).into_values().collect(),
             not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
             record: RecordReport::default(),
         }
     }
+}
+
+fn own<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rewritten::{self, Sound};
-use super::{Collector, Scope};
+use super::{Collector, Level, NOT_THERE, Scope};
 use crate::base::{Code, Digest, SnapshotId};
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -17,9 +17,6 @@ use crate::vault::at_once::map_at_once;
 use crate::vault::delivery::hash_stored;
 use crate::vault::list_reader::{read_list, read_unproven_list};
 use crate::vault::{self, Auditor};
-
-/// What is said of an object that is missing.
-const NOT_THERE: &str = "it is named by a signed list, and not there";
 
 /// Bytes of lists that are in memory at once; a longer one is read line by line.
 const LISTS_LEN: u64 = 4 * 1024 * 1024;
@@ -44,7 +41,7 @@ pub fn check_sizes(
 }
 
 /// Gives every object in scope, with what is signed of it, to `work`, some at a time.
-fn for_each_page(
+pub(super) fn for_each_page(
     scope: &Scope,
     mut work: impl FnMut(&[(ObjectKey, SignedObject)]) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -310,18 +307,23 @@ fn listing(
     Ok(Box::new(listing.map(move |listed| listed.map(single))))
 }
 
-/// Reads every object in scope and compares its SHA-256.
+/// Reads every object in scope and compares its SHA-256; packs and trees only where that is all,
+/// for level `contents` reads them once and does both.
 pub fn check_bytes(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
+    let is_meant = |key: &ObjectKey| collector.level < Level::Contents || key.pack().is_none();
     for_each_page(scope, |page| {
-        read_each(page, |(key, signed)| check_object(auditor, key, signed, collector))
+        read_each(page, |(key, signed)| match is_meant(key) {
+            true => check_object(auditor, key, signed, collector),
+            false => Ok(()),
+        })
     })
 }
 
-fn check_object(
+pub(super) fn check_object(
     auditor: &Auditor,
     key: &ObjectKey,
     signed: &SignedObject,
