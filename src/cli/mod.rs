@@ -12,6 +12,7 @@ pub mod desk;
 pub mod differing;
 pub mod mirrors;
 pub mod night;
+mod parts;
 pub mod passphrase;
 pub mod places;
 pub mod progress;

@@ -5,6 +5,8 @@
 //! What happens to the archive happens in one of its transactions first.
 
 mod chunks;
+mod coverage;
+mod drawn;
 mod error;
 mod files;
 mod inventory;
@@ -23,6 +25,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
+pub use coverage::{Coverage, Look, Shelf};
+pub use drawn::{Amount, Standing};
 pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use inventory::Inventory;

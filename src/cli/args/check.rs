@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ThawingArgs;
+use super::{PartArgs, ThawingArgs};
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -33,6 +33,9 @@ pub struct VerifyArgs {
     /// How much is read and proven
     #[arg(long, value_name = "LEVEL", default_value = "stored")]
     pub level: LevelArg,
+    /// What of all packs is looked at.
+    #[command(flatten)]
+    pub part: PartArgs,
     /// What to do about archived packs.
     #[command(flatten)]
     pub thawing: ThawingArgs,

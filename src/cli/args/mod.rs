@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod mirror;
 mod nights;
+mod part;
 mod prune;
 mod read;
 pub mod retain;
@@ -42,6 +43,7 @@ pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
+pub use part::PartArgs;
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};

@@ -6,6 +6,7 @@
 
 mod counts;
 mod record;
+mod sample;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,10 @@ pub use record::{
     VerifiedRow,
 };
 
-use crate::base::{Code, Family};
+pub(in crate::ops) use sample::grouped;
+pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
+
+use crate::base::{Code, Digest, Family};
 use crate::format::envelope::{self, FormatError};
 
 /// What a report is called in errors.
@@ -48,6 +52,11 @@ impl Level {
             Self::Bytes => "bytes",
             Self::Contents => "contents",
         }
+    }
+
+    /// Returns its place among the levels.
+    pub const fn number(self) -> u8 {
+        self as u8
     }
 
     /// Returns what it proves beyond the one before, for somebody who is not a programmer.
@@ -173,6 +182,24 @@ pub struct VerifyReport {
     /// What the books say of every snapshot that ever was.
     #[serde(default)]
     pub record: RecordReport,
+    /// The digest of what was in scope: the same for each part of one verification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_sha256: Option<Digest>,
+    /// The sample, if not every pack was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleReport>,
+    /// Which of several parts this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
+    /// Files and dumps, at level `contents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// When packs were last found sound, if somebody remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
+    /// Of how many parts it was joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<u32>,
 }
 
 impl VerifyReport {

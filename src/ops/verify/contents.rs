@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Places;
-use super::{Collector, Scope};
+use super::{Collector, Level, Scope};
 use crate::base::{Code, Coded, Digest, GenerationId, PackId, Profile};
 use crate::crypto::keys::ChunkIdKey;
-use crate::format::body::Body;
+use crate::format::body::{Body, DatabaseStream};
 use crate::format::recipe::Piece;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::tree::Lines;
@@ -16,6 +16,7 @@ use crate::ops::misread::Misread;
 use crate::ops::readers::read_each;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::stream::{PieceReader, read_stream};
+use crate::vault::writer::pack_key;
 use crate::vault::{self, Unlocked};
 
 /// Blocks of a pack that are in memory at once.
@@ -38,14 +39,19 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
             Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
         }
     }
-    let packs: Vec<(PackId, (GenerationId, Profile))> = packs.into_iter().collect();
-    read_each(&packs, |(id, (generation, profile))| {
-        check_pack(unlocked, *id, *generation, *profile, collector)
+    let mut chosen = Vec::new();
+    for (id, (generation, profile)) in packs {
+        if scope.is_chosen(&pack_key(profile, id))? {
+            chosen.push((id, generation, profile));
+        }
+    }
+    read_each(&chosen, |(id, generation, profile)| {
+        check_pack(unlocked, scope, *id, *generation, *profile, collector)
     })?;
     let mut proven = BTreeSet::new();
     for (note, kept) in opening {
         match kept.map_or_else(|| unlocked.body(note), Ok) {
-            Ok(body) => check_streams(unlocked, &body, &mut proven, collector)?,
+            Ok(body) => check_streams(unlocked, scope, &body, &mut proven, collector)?,
             Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
         }
     }
@@ -96,12 +102,13 @@ fn check_list(
 
 fn check_pack(
     unlocked: &Unlocked,
+    scope: &Scope,
     id: PackId,
     generation: GenerationId,
     profile: Profile,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    let key = crate::vault::writer::pack_key(profile, id);
+    let key = pack_key(profile, id);
     let check = || -> Result<(), vault::Error> {
         let secrets = unlocked.generation(generation)?;
         let ids = secrets.dedup_secret.as_ref().map(|secret| secret.chunk_id_key(profile));
@@ -113,7 +120,8 @@ fn check_pack(
             collector.leave_out(gap);
         }
         let pack = unlocked.pack(generation, profile, id)?;
-        check_chunks(&pack, &key, ids.as_ref(), collector)
+        check_chunks(&pack, &key, ids.as_ref(), collector)?;
+        if ids.is_some() { scope.prove(&key, Level::Contents) } else { Ok(()) }
     };
     match check() {
         Ok(()) => Ok(()),
@@ -158,12 +166,21 @@ fn check_chunks(
 /// Rebuilds every stream and file of a snapshot and compares its digest.
 fn check_streams(
     unlocked: &Unlocked,
+    scope: &Scope,
     body: &Body,
     proven: &mut BTreeSet<Vec<u8>>,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
     let key = ObjectKey::Body(body.snapshot);
-    if let Some(database) = &body.database {
+    let compared = |database: &&DatabaseStream| {
+        let pieces = database.stream.recipe.pieces().iter();
+        let is_compared = scope.is_compared(pieces.map(|piece| body.packs[piece.pack as usize]))?;
+        collector.count_dump(is_compared);
+        Ok::<_, Error>(is_compared)
+    };
+    if let Some(database) = &body.database
+        && compared(&database)?
+    {
         let mut reader = PieceReader::new(unlocked, body.generation, Profile::Stream, &body.packs);
         let read = read_stream::<vault::Error>(&mut reader, &database.stream, "db.sql", |_| Ok(()));
         if let Err(error) = read {
@@ -171,7 +188,7 @@ fn check_streams(
         }
     }
     let Some(uploads) = &body.uploads else { return Ok(()) };
-    let mut files = Files::new(unlocked, body);
+    let mut files = Files::new(unlocked, scope, body);
     let mut reader = PieceReader::new(unlocked, body.generation, Profile::Meta, &body.packs);
     let mut lines = Lines::new();
     let read = read_stream::<Error>(&mut reader, &uploads.tree, "the tree", |bytes| {
@@ -197,6 +214,7 @@ fn check_streams(
 /// Checks the files of one tree.
 struct Files<'a> {
     unlocked: &'a Unlocked,
+    scope: &'a Scope,
     body: &'a Body,
     index: BTreeMap<PackId, u32>,
     reader: PieceReader<'a>,
@@ -206,11 +224,12 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn new(unlocked: &'a Unlocked, body: &'a Body) -> Self {
+    fn new(unlocked: &'a Unlocked, scope: &'a Scope, body: &'a Body) -> Self {
         let index = (0..).zip(&body.packs).map(|(index, id)| (*id, index)).collect();
         let reader = PieceReader::new(unlocked, body.generation, Profile::File, &body.packs);
         Self {
             unlocked,
+            scope,
             body,
             index,
             reader,
@@ -242,6 +261,12 @@ impl<'a> Files<'a> {
             collector.add(Code::FormatInvalid, &object, wrong);
         }
         let Kind::File(content) = &entry.kind else { return Ok(()) };
+        let packs = content.extents.iter().map(|extent| extent.pack);
+        let is_compared = self.scope.is_compared(packs)?;
+        collector.count_file(is_compared);
+        if !is_compared {
+            return Ok(());
+        }
         let mut identity = content.b3.as_bytes().to_vec();
         for extent in &content.extents {
             identity.extend_from_slice(extent.pack.as_bytes());

@@ -14,7 +14,10 @@ mod books;
 mod contents;
 mod ledger;
 mod meanwhile;
+mod memory;
+mod part;
 mod rewritten;
+mod sample;
 mod stored;
 mod tree;
 
@@ -24,9 +27,12 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
+pub use part::{Method, Part, PartError, PublicValue, Reading, reading};
+pub use sample::rank;
+
 use super::Error;
+use super::report::{FileCounts, RecordReport, Verdict};
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
-use super::report::{RecordReport, Verdict};
 
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
@@ -46,6 +52,8 @@ pub struct Request<'a> {
     pub only: Option<&'a [SnapshotId]>,
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
+    /// Only this part, if given, and where what was looked at is remembered.
+    pub part: Option<&'a Part>,
 }
 
 /// The findings, and of each code how many there are beside those that are named.
@@ -81,6 +89,7 @@ struct Collector<'a> {
     level: Level,
     barred: Mutex<BTreeMap<barred::Kind, bool>>,
     counts: Mutex<StoredCounts>,
+    files: Mutex<FileCounts>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
@@ -95,6 +104,7 @@ impl<'a> Collector<'a> {
             level,
             barred: Mutex::default(),
             counts: Mutex::default(),
+            files: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
         }
@@ -164,6 +174,26 @@ impl<'a> Collector<'a> {
         held(&self.counts).count(stat);
     }
 
+    /// Counts a file, and whether it is compared with its digest.
+    fn count_file(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.file_count += 1;
+        files.checked_file_count += u64::from(is_compared);
+    }
+
+    /// Counts a dump, and whether it is compared with its digest.
+    fn count_dump(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.dump_count += 1;
+        files.checked_dump_count += u64::from(is_compared);
+    }
+
+    /// Returns how many objects were looked at so far, and how many bytes read.
+    fn seen(&self) -> (u64, u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        (self.object_count.load(Relaxed), self.read_len.load(Relaxed))
+    }
+
     fn saw(&self, count: u64, read_len: u64) {
         use std::sync::atomic::Ordering::Relaxed;
         self.object_count.fetch_add(count, Relaxed);
@@ -188,9 +218,22 @@ struct Scope {
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
+    /// What of all that is looked at.
+    chosen: part::Chosen,
 }
 
 impl Scope {
+    fn new(notes: BTreeMap<SnapshotId, SnapshotNote>, needed: Needed) -> Self {
+        Self {
+            notes,
+            shredded: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            needed,
+            lists: BTreeMap::new(),
+            chosen: part::Chosen::default(),
+        }
+    }
+
     /// Tells whether an object that is neither pack nor tree is one of what is looked at.
     fn names(&self, key: &ObjectKey) -> bool {
         match key {
@@ -218,7 +261,7 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    verify_as(auditor, unlocked, &Request { level, only, now: None }, observer)
+    verify_as(auditor, unlocked, &Request { level, only, now: None, part: None }, observer)
 }
 
 /// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
@@ -241,8 +284,9 @@ pub fn verify_as(
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
+    let mut scope = Scope { shredded, forgotten, ..Scope::new(notes, needed) };
     stored::read_lists(auditor, &mut scope, &collector)?;
+    let choice = part::choose(&mut scope, request, level, &heads, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
@@ -256,7 +300,9 @@ pub fn verify_as(
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
+    let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, heads);
+    choice.describe(&mut report, &scope, request, observer);
+    Ok(report)
 }
 
 impl Collector<'_> {
@@ -271,6 +317,7 @@ impl Collector<'_> {
         let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let counts = held(&self.counts).clone();
+        let files = *held(&self.files);
         let findings = std::mem::take(&mut *held(&self.findings));
         gaps.extend(findings.gaps());
         if level == Level::Stored {
@@ -292,6 +339,12 @@ impl Collector<'_> {
             findings,
             not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
             record: RecordReport::default(),
+            scope_sha256: None,
+            sample: None,
+            shard: None,
+            files: (level == Level::Contents).then_some(files),
+            coverage: None,
+            joined: None,
         }
     }
 }

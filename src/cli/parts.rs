@@ -1,0 +1,62 @@
+//! Which part of a vault a verification looks at, from its arguments. Spec: `sampling.md`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::args::PartArgs;
+use super::cold::Note;
+use super::report::{Failure, words};
+use super::session::Session;
+use crate::base::{Code, Coded, SnapshotId};
+use crate::ops::verify::{Method, Part, PublicValue};
+use crate::vault::Auditor;
+use crate::vault::state::StateDir;
+
+/// The memory of verifications, in a vault's state.
+const MEMORY_FILE: &str = "coverage.sqlite";
+
+/// Puts together what of a vault is looked at, and where that is remembered.
+///
+/// # Errors
+/// If there is a config and it is wrong.
+pub fn part_of(args: &PartArgs, session: &Session, auditor: &Auditor) -> Result<Part, Failure> {
+    let by_confidence = args.confidence.zip(args.loss);
+    let method = by_confidence
+        .map(|(confidence, loss)| Method::Confidence(confidence, loss))
+        .or_else(|| args.sample.map(Method::Share))
+        .or_else(|| args.rolling.map(Method::Rolling));
+    let memory = match &args.memory {
+        Some(path) => Some(path.clone()),
+        None => memory_of(session, auditor)?,
+    };
+    let public =
+        args.public.as_ref().map(|text| PublicValue { text: text.clone(), is_given: true });
+    Ok(Part { method, public, shard: args.shard, memory })
+}
+
+/// Returns where this host remembers what it verified of a vault, if this is the vault's host.
+fn memory_of(session: &Session, auditor: &Auditor) -> Result<Option<PathBuf>, Failure> {
+    let config = match session.config() {
+        Ok(config) => config,
+        Err(error) if error.code() == Code::ConfigMissing => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let state = StateDir::new(&config.state_dir, &auditor.note().name);
+    let is_host = state.anchor().is_ok_and(|anchor| anchor.vault == auditor.vault());
+    Ok(is_host.then(|| state.file(MEMORY_FILE)))
+}
+
+/// Returns what makes the same choice again, for whoever has to wait until packs are thawed: the
+/// next event of a ledger changes the value by which packs are chosen, and the next snapshot what
+/// they are chosen from.
+pub fn note_of(public: &PublicValue, until: Option<SnapshotId>) -> Note {
+    let text = words::printable(&public.text).replace('\'', r"'\''");
+    let until_words = until.map(|id| format!(" --until {id}")).unwrap_or_default();
+    Note {
+        words: format!(
+            "to go on with the same sample, run it again with --public '{text}'{until_words}\n"
+        ),
+        object: json!({ "public": public.text, "until": until }),
+    }
+}
