@@ -67,6 +67,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Thaw(args) => commands::thaw::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
+        Command::Report(args) => commands::report::run(args, session),
         Command::Replicate(args) => commands::replicate::run(args, session),
         Command::Repair(args) => commands::repair::run(args, session),
         Command::Store(args) => commands::store::run(args, session),
