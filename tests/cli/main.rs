@@ -21,6 +21,7 @@ mod retention;
 mod rooms;
 mod rows;
 mod s3;
+mod sampling;
 mod session;
 mod shred;
 mod sources;

@@ -34,6 +34,7 @@ mod review;
 mod rows;
 mod rules;
 mod s3;
+mod sampling;
 mod simulation;
 mod sources;
 mod standard_files;

@@ -25,6 +25,7 @@ pub enum LevelArg {
 #[command(after_help = "\
 Example:
   idswyft-vault verify
+  idswyft-vault verify --level bytes --confidence 99% --loss 0.1%
   idswyft-vault verify latest --level contents --identity operator.key --report report.json")]
 pub struct VerifyArgs {
     /// Snapshots, by id, unique prefix or `latest` [else all]

@@ -1,6 +1,6 @@
 //! `verify`: what a store holds, against what was signed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
@@ -50,7 +50,10 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
 }
 
 /// Writes the whole report to a file.
-fn write(path: &Path, report: &Report) -> Result<(), Failure> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write(path: &Path, report: &Report) -> Result<(), Failure> {
     let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
     let mut text = serde_json::to_vec_pretty(report).map_err(|error| wrap(error.into()))?;
     text.push(b'\n');
@@ -147,10 +150,7 @@ fn verify_all(
     jobs: Vec<Job>,
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
-    if let Some(path) = args.report.iter().find(|path| !is_json(path)) {
-        let reason = format!("{} must end with .json", path.display());
-        return Err(UsageError::new("write the report", reason).into());
-    }
+    check_paths(&args.report)?;
     let mut reports = Vec::new();
     for job in jobs {
         let Job { auditor, only, part } = job;
@@ -176,12 +176,26 @@ const fn level_of(level: LevelArg) -> Level {
     }
 }
 
+/// Accepts paths of reports that can be written.
+///
+/// # Errors
+/// If one does not end with what is known.
+pub fn check_paths(paths: &[PathBuf]) -> Result<(), Failure> {
+    match paths.iter().find(|path| !is_json(path)) {
+        Some(path) => {
+            let reason = format!("{} must end with .json", path.display());
+            Err(UsageError::new("write the report", reason).into())
+        }
+        None => Ok(()),
+    }
+}
+
 fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Returns how a verdict ends a run.
-const fn ending(verdict: Verdict) -> Ending {
+pub const fn ending(verdict: Verdict) -> Ending {
     match verdict {
         Verdict::Sound => Ending::Done,
         Verdict::Remarks => Ending::LeftOver,

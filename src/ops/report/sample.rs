@@ -99,7 +99,8 @@ impl FileCounts {
     pub fn gap(&self) -> Option<String> {
         let Self { file_count, checked_file_count, dump_count, checked_dump_count } = *self;
         let is_all = file_count == checked_file_count && dump_count == checked_dump_count;
-        let (files, dumps) = (file_count - checked_file_count, dump_count - checked_dump_count);
+        let files = file_count.saturating_sub(checked_file_count);
+        let dumps = dump_count.saturating_sub(checked_dump_count);
         (!is_all).then(|| {
             format!(
                 "the digests of {} of {} files and {} of {} database dumps: not all of their \
@@ -178,16 +179,16 @@ impl VerifyReport {
     pub(in crate::ops) fn sample_gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         if let Some(sample) = &self.sample {
-            let left = sample.pack_count - sample.sample_count;
+            let left = sample.pack_count.saturating_sub(sample.sample_count);
             let all = grouped(sample.pack_count);
             if left > 0 {
                 gaps.push(format!("{} of {all} packs: they are not in the sample", grouped(left)));
             }
             gaps.extend((!sample.not_said.is_empty()).then(|| sample.not_said.clone()));
         }
-        gaps.extend(
-            self.files.as_ref().filter(|_| self.sample.is_some()).and_then(FileCounts::gap),
-        );
+        // Of one part, the others compare the rest.
+        let files = self.files.as_ref().filter(|_| self.sample.is_some() && self.shard.is_none());
+        gaps.extend(files.and_then(FileCounts::gap));
         gaps
     }
 }
