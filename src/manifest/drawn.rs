@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(needed.packs().unwrap(), Amount { count: 10, len: 120 });
         let standing = |id: &PackId| -> Result<Standing, Error> {
             let byte = id.as_bytes()[0];
-            Ok(Standing { turn: i64::from(byte % 2 == 0), rank: [255 - byte; 32] })
+            Ok(Standing { turn: i64::from(byte.is_multiple_of(2)), rank: [255 - byte; 32] })
         };
         needed.draw(standing, || 6).unwrap();
         let drawn: Vec<u8> = (0..10).filter(|byte| needed.is_drawn(&id(*byte)).unwrap()).collect();

@@ -69,9 +69,13 @@ struct Job {
 
 impl Job {
     /// Gets the packs ready that are read, if they can be; else the command ends so.
-    fn readied(mut self, args: &VerifyArgs, session: &Session) -> Result<Readiness, Failure> {
+    fn readied(
+        mut self,
+        args: &VerifyArgs,
+        session: &Session,
+    ) -> Result<Result<Self, Ending>, Failure> {
         if args.level < LevelArg::Bytes {
-            return Ok(Readiness::Ready(self));
+            return Ok(Ok(self));
         }
         let is_part = self.part.method.is_some() || self.part.shard.is_some();
         let (mut chosen, mut note) = (None, None);
@@ -90,16 +94,16 @@ impl Job {
         let readied =
             cold::ready_noting(session, thawing, &self.auditor, begin, note.as_ref(), need)?;
         match readied {
-            Readied::Own => Ok(Readiness::Ready(self)),
+            Readied::Own => Ok(Ok(self)),
             Readied::Through(store) => {
                 self.auditor = self.auditor.through(store);
                 self.only = match until.flatten() {
                     Some(until) => up_to(&self.auditor, until)?.or(self.only),
                     None => self.only,
                 };
-                Ok(Readiness::Ready(self))
+                Ok(Ok(self))
             }
-            Readied::Ended(ending) => Ok(Readiness::Ended(ending)),
+            Readied::Ended(ending) => Ok(Err(ending)),
         }
     }
 }
@@ -112,12 +116,6 @@ fn request_of<'a>(
 ) -> Request<'a> {
     let (level, now) = (level_of(args.level), Some(session.clock.now()));
     Request { level, only: only.as_deref(), now, part: Some(part) }
-}
-
-/// Whether what is read can be read.
-enum Readiness {
-    Ready(Job),
-    Ended(Ending),
 }
 
 /// Returns the snapshots up to one, if there are newer ones: taken while packs were thawed, they
@@ -138,8 +136,8 @@ fn jobs(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Job>, Ending>
         part.check(level_of(args.level)).map_err(ops::Error::from)?;
         let only = chosen(args, &auditor)?;
         match (Job { auditor, only, part }).readied(args, session)? {
-            Readiness::Ready(job) => jobs.push(job),
-            Readiness::Ended(ending) => return Ok(Err(ending)),
+            Ok(job) => jobs.push(job),
+            Err(ending) => return Ok(Err(ending)),
         }
     }
     Ok(Ok(jobs))

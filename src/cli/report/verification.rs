@@ -25,6 +25,11 @@ pub fn text_of(report: &VerifyReport) -> String {
         Verdict::Unread => format!("NOT ALL READ, a newer program is needed: {count}"),
         Verdict::Damaged => format!("DAMAGED: {count}"),
     };
+    let part = report.looked_at().filter(|_| report.sample_percent() < 100);
+    let part = part.map(|(looked, all)| {
+        format!(" ({} of {} looked at)", words::number(looked), words::count(all, "pack"))
+    });
+    let verdict = format!("{verdict}{}", part.unwrap_or_default());
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
         report.vault,

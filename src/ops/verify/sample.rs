@@ -127,7 +127,7 @@ fn words(method: Method, packs: Amount, sample: Amount, is_given: bool) -> (Stri
             let says = format!(
                 "if {loss} or more of the {all} packs were damaged, a sample of {count} would \
                  have met one with {} probability",
-                percent(confidence)
+                confidence
             );
             (says, loss.of(packs.count))
         }
@@ -137,7 +137,7 @@ fn words(method: Method, packs: Amount, sample: Amount, is_given: bool) -> (Stri
                 "if {} or more of the {all} packs were damaged, a sample of {count} would have \
                  met one with {} probability",
                 grouped(damaged_count),
-                percent(Confidence::USUAL)
+                Confidence::USUAL
             );
             (says, damaged_count)
         }
@@ -149,15 +149,11 @@ fn words(method: Method, packs: Amount, sample: Amount, is_given: bool) -> (Stri
     );
     if !is_given {
         not_said.push_str(
-            "; and what somebody did who writes a ledger and tried events until the sample missed \
-             it: --public takes a value that nobody could know before",
+            "; nor what somebody damaged who writes a ledger and could add events until the sample \
+             missed it (--public takes a value that nobody knew before)",
         );
     }
     (says, not_said)
-}
-
-fn percent(confidence: Confidence) -> String {
-    confidence.to_string()
 }
 
 #[cfg(test)]
