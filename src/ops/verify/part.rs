@@ -5,12 +5,14 @@
 //!   what there should be.
 //! - A sample is drawn from all packs, and only then divided: so the parts of one sample join.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 use super::memory::{Memory, each_pack};
 use super::{Collector, LedgerHead, Level, Request, Scope, VerifyReport, ledger, sample, stored};
+use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Silent, SnapshotId};
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::ObjectKey;
@@ -256,7 +258,12 @@ impl Choice {
         observer: &dyn Observer,
     ) {
         report.scope_sha256 = Some(scope.digest(&report.vault));
-        if let Some(memory) = &self.memory {
+        let is_named = all_are_named(report);
+        if !is_named && self.memory.is_some() {
+            let gap = "what this run found sound is not remembered: not every finding is named";
+            report.not_covered.push(gap.to_owned());
+        }
+        if let Some(memory) = self.memory.as_ref().filter(|_| is_named) {
             let keys = report.findings.iter().filter_map(|one| one.object.parse().ok());
             let damaged = keys.collect();
             let is_whole = request.only.is_none();
@@ -272,6 +279,13 @@ impl Choice {
         gaps.extend(report.shard.as_ref().filter(|shard| shard.count > 1).map(ShardReport::gap));
         report.not_covered.splice(0..0, gaps);
     }
+}
+
+/// Tells whether every finding is named, so that it is known which packs have none.
+fn all_are_named(report: &VerifyReport) -> bool {
+    let mut counts: BTreeMap<Code, usize> = BTreeMap::new();
+    report.findings.iter().for_each(|one| *counts.entry(one.code).or_default() += 1);
+    counts.values().all(|count| *count < FINDINGS_MAX)
 }
 
 fn warn(observer: &dyn Observer, error: &Error) {

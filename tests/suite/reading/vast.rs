@@ -36,7 +36,7 @@ struct Vast {
     stored: Timestamp,
 }
 
-fn made_up(index: u32) -> PackId {
+pub fn made_up(index: u32) -> PackId {
     let mut bytes = [0xa5; 32];
     bytes[..4].copy_from_slice(&index.to_be_bytes());
     PackId::from_bytes(bytes)

@@ -3,13 +3,15 @@
 use std::fs;
 use std::time::Instant;
 
-use idswyft_vault::base::{Clock, Silent};
-use idswyft_vault::ops::verify::{self, Level, Method, Part, Request};
+use idswyft_vault::base::{Clock, PackId, Silent};
+use idswyft_vault::format::ObjectKey;
+use idswyft_vault::manifest::{self, Needed, Standing};
+use idswyft_vault::ops::verify::{self, Level, Method, Part, Request, rank};
 
 use super::bench::sample_of;
-use crate::reading::vast::{put_snapshot, size_kib, vast};
-use crate::support::is_long;
+use crate::reading::vast::{made_up, put_snapshot, size_kib, vast};
 use crate::support::vault::TestVault;
+use crate::support::{is_long, sha256};
 
 /// How much drawing and looking may need beyond what the process has: as much as looking at all.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
@@ -21,6 +23,17 @@ fn a_sample_of_very_many_packs_is_drawn_in_bounded_memory() {
     put_snapshot(&vault, pack_count);
     let auditor = vault.auditor(&vast(&vault, pack_count));
     let (confidence, loss) = ("99%".parse().unwrap(), "0.1%".parse().unwrap());
+    let needed = Needed::new().unwrap();
+    let fill = |needed: &Needed| {
+        let add = |index| needed.add(&ObjectKey::Pack(made_up(index)), 1);
+        (0..pack_count).try_for_each(add)
+    };
+    needed.attempt::<_, manifest::Error>(fill).unwrap();
+    let (seed, begun) = (sha256(b"seed"), Instant::now());
+    let standing = |id: &PackId| Ok(Standing { turn: 0, rank: rank(&seed, id) });
+    needed.draw::<manifest::Error>(standing, || 4593).unwrap();
+    println!("4593 of {pack_count} packs: drawn in {} ms", begun.elapsed().as_millis());
+    drop(needed);
     let run = |method: Method| {
         let part = Part { method: Some(method), ..Part::default() };
         let now = Some(vault.clock.now());
