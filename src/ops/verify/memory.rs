@@ -54,6 +54,8 @@ pub(super) struct Memory {
     coverage: Coverage,
     /// One for each level that is read, the one of this run last.
     shelves: Vec<(Level, Shelf)>,
+    /// How many rolling runs there were at its level, this one included if it is one.
+    this_run: u64,
     now: Timestamp,
 }
 
@@ -79,8 +81,9 @@ impl Memory {
         let levels = [Level::Bytes, Level::Contents].into_iter().filter(|one| *one <= level);
         let shelf = |level: Level| Ok((level, coverage.shelf(vault, store, level.name())?));
         let shelves: Result<Vec<_>, manifest::Error> = levels.map(shelf).collect();
-        let shelves = shelves?;
-        Ok(Self { coverage, shelves, now })
+        let mut memory = Self { coverage, shelves: shelves?, this_run: 0, now };
+        memory.this_run = memory.coverage.run(memory.shelf().1)? + 1;
+        Ok(memory)
     }
 
     /// Returns the shelf of this run's level.
@@ -94,7 +97,7 @@ impl Memory {
     /// Returns when the turn of a pack comes.
     pub fn turn(&self, id: &PackId, rolling: Rolling) -> Result<Turn, Error> {
         let (_, shelf) = self.shelf();
-        let this_run = self.coverage.run(shelf)? + 1;
+        let this_run = self.this_run;
         let look = self.coverage.look(shelf, id)?;
         let since = look.map_or(this_run - 1, |look| look.run);
         Ok(match look.and_then(|look| look.at) {
