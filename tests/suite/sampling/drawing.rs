@@ -1,6 +1,7 @@
 //! How many packs are looked at, which, and what that says.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use idswyft_vault::base::{Code, Coded, PackId, VaultId};
 use idswyft_vault::format::{Folder, ObjectKey};
@@ -65,6 +66,30 @@ fn whoever_has_the_report_chooses_the_same_packs_again() {
     }
     assert!(all_given.len() > 1, "who chooses the text chooses the sample");
     assert_eq!(look_at(&vault, Level::Bytes, &by_ledgers).sample, report.sample);
+}
+
+/// Y-4
+#[test]
+fn the_sample_is_chosen_again_with_coreutils_as_the_spec_says() {
+    let vault = vault_of(4);
+    let (report, chosen) = look_recorded(&vault, Level::Bytes, &share("50%", "drand: 17 = 8c1f"));
+    let spec = include_str!("../../../spec/sampling.md");
+    let (_, script) = spec.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    let sample = sample_of(&report);
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(vault.path("store"))
+        .env("VAULT", &report.vault)
+        .env("PUBLIC", &sample.public)
+        .env("COUNT", sample.sample_count.to_string())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let by_hand = String::from_utf8(output.stdout).unwrap();
+    let by_hand: BTreeSet<ObjectKey> =
+        by_hand.lines().map(|line| ObjectKey::Pack(line.parse().unwrap())).collect();
+    assert_eq!(by_hand, chosen);
 }
 
 /// Y-3, Y-14
