@@ -1,14 +1,13 @@
 //! `verify`: what a store holds, against what was signed.
 
-use std::path::Path;
-
 use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::args::{LevelArg, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::night;
 use crate::cli::report::{Ending, Failure, verification};
+use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
@@ -21,6 +20,9 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
+    reports::check_names(&args.report)?;
+    let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
+    let vouching = Vouching::prepare(&args.vouch, access, session)?;
     let auditors = match auditors(args, session) {
         Ok(Ok(auditors)) => Ok(auditors),
         Ok(Err(ending)) => return Ok(ending),
@@ -41,19 +43,14 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         night::tell_failure(&session.config()?, session, "verify", exit, &codes);
     }
     let report = verified?;
-    args.report.iter().try_for_each(|path| write(path, &report))?;
+    reports::write(&args.report, &report)?;
+    if let Some(vouching) = vouching {
+        vouching.vouch(&report, &args.report, &args.ids, session);
+    }
     let warnings = session.progress.warnings();
     session.report.deed(&report, &warnings, ending(report.verdict()), || {
         report.vaults.iter().map(verification::text_of).collect::<String>()
     })
-}
-
-/// Writes the whole report to a file.
-fn write(path: &Path, report: &Report) -> Result<(), Failure> {
-    let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
-    let mut text = serde_json::to_vec_pretty(report).map_err(|error| wrap(error.into()))?;
-    text.push(b'\n');
-    std::fs::write(path, text).map_err(wrap)
 }
 
 /// Opens every vault that is meant; where packs are read, only once they can be, else it ends so.
@@ -83,10 +80,6 @@ fn verify_all(
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
     let level = level_of(args.level);
-    if let Some(path) = args.report.iter().find(|path| !is_json(path)) {
-        let reason = format!("{} must end with .json", path.display());
-        return Err(UsageError::new("write the report", reason).into());
-    }
     let mut reports = Vec::new();
     for auditor in auditors {
         let only = chosen(args, &auditor)?;
@@ -112,10 +105,6 @@ const fn level_of(level: LevelArg) -> Level {
         LevelArg::Bytes => Level::Bytes,
         LevelArg::Contents => Level::Contents,
     }
-}
-
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Returns how a verdict ends a run.

@@ -6,6 +6,7 @@
 
 mod counts;
 mod record;
+pub mod signed;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
