@@ -177,3 +177,33 @@ fn only_snapshots_up_to_one_are_looked_at() {
     assert!(vault_of(&report)["not_covered"].as_array().unwrap().contains(&gap));
     install.run(["verify", "--until", "2020"]).fails(1, "snapshot-unknown", &["2020"]);
 }
+
+#[test]
+fn a_ledger_records_of_a_part_no_more_than_was_looked_at() {
+    let (install, ids) = with_snapshots(3);
+    let add = ["signer", "add", "--role", "auditor", "-o", "auditor.key", "--kit", "kit"];
+    install.unlock(add).exits(0);
+    let attest = |words: &[&str], exit| {
+        let vouch = ["verify", "--level", "bytes", "--attest", "--signer", "auditor.key"];
+        install.run([&vouch[..], words].concat()).exits(exit);
+    };
+    let scopes = || -> Vec<(Value, Value)> {
+        let events = install.objects("ledger").into_iter().filter(|name| name.ends_with(".json"));
+        let events = events.map(|name| fs::read(install.path("store").join(name)).unwrap());
+        let events = events.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+        let scopes = events.filter(|event| event["event"] == "verified").map(|event| {
+            let scope = &event["scope"];
+            (scope["snapshot"].clone(), scope["sample_percent"].clone())
+        });
+        scopes.collect()
+    };
+    attest(&["--sample", "40%"], 0);
+    assert_eq!(scopes(), [(Value::Null, 50.into())], "3 of 6 packs");
+    attest(&["--until", &ids[0]], 0);
+    assert_eq!(scopes()[1], (Value::from(ids[0].as_str()), 100.into()));
+    attest(&["--shard", "1/1"], 0);
+    attest(&["--shard", "1/2"], 0);
+    let last = scopes();
+    assert_eq!((last.len(), &last[2].1), (4, &100.into()));
+    assert!(last[3].1.as_u64() < Some(100), "{last:?}");
+}

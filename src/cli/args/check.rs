@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{PartArgs, ThawingArgs};
+use super::{PartArgs, ThawingArgs, VouchArgs};
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -26,7 +26,9 @@ pub enum LevelArg {
 Example:
   idswyft-vault verify
   idswyft-vault verify --level bytes --confidence 99% --loss 0.1%
-  idswyft-vault verify latest --level contents --identity operator.key --report report.json")]
+  idswyft-vault verify latest --level contents --identity operator.key --report report.html
+  idswyft-vault verify --store s3://bucket/x --vault-key vault.key --report r.json --report r.html \
+    --sign --attest --signer auditor.key")]
 pub struct VerifyArgs {
     /// Snapshots, by id, unique prefix or `latest` [else all]
     #[arg(value_name = "ID")]
@@ -43,9 +45,12 @@ pub struct VerifyArgs {
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,
-    /// Write the whole report to this file as well, as JSON; may be given several times
+    /// Write the whole report to this file as well, .json or .html; may be given several times
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
+    /// Who vouches for it.
+    #[command(flatten)]
+    pub vouch: VouchArgs,
     /// Tell the `ping` URL of the config if this fails or finds damage
     #[arg(long)]
     pub ping: bool,

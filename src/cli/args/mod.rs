@@ -47,7 +47,7 @@ pub use nights::{
 pub use part::PartArgs;
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
-pub use report::{ReportArgs, ReportCommand};
+pub use report::{ReportArgs, ReportCommand, VouchArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use shred::ShredArgs;
 pub use stack::StackArgs;

@@ -1,13 +1,12 @@
 //! `verify`: what a store holds, against what was signed.
 
-use std::path::{Path, PathBuf};
-
 use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::args::{LevelArg, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::report::{Ending, Failure, verification};
+use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
 use crate::cli::{night, parts};
 use crate::format::ObjectKey;
@@ -22,11 +21,17 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
+    reports::check_names(&args.report)?;
+    let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
+    let vouching = Vouching::prepare(&args.vouch, access, session)?;
     let jobs = match jobs(args, session) {
         Ok(Ok(jobs)) => Ok(jobs),
         Ok(Err(ending)) => return Ok(ending),
         Err(failure) => Err(failure),
     };
+    // Whoever vouches names the snapshots, if these were not all that there were.
+    let only = jobs.iter().flatten().flat_map(|job| job.only.iter().flatten());
+    let only: Vec<String> = only.map(ToString::to_string).collect();
     let began = session.clock.now();
     let verified = jobs.and_then(|jobs| verify_all(args, jobs, session));
     let verified = verified.map(|vaults| Report::new(began, session.clock.now(), vaults));
@@ -42,22 +47,14 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         night::tell_failure(&session.config()?, session, "verify", exit, &codes);
     }
     let report = verified?;
-    args.report.iter().try_for_each(|path| write(path, &report))?;
+    reports::write(&args.report, &report)?;
+    if let Some(vouching) = vouching {
+        vouching.vouch(&report, &args.report, &only, session);
+    }
     let warnings = session.progress.warnings();
     session.report.deed(&report, &warnings, ending(report.verdict()), || {
         report.vaults.iter().map(verification::text_of).collect::<String>()
     })
-}
-
-/// Writes the whole report to a file.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write(path: &Path, report: &Report) -> Result<(), Failure> {
-    let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
-    let mut text = serde_json::to_vec_pretty(report).map_err(|error| wrap(error.into()))?;
-    text.push(b'\n');
-    std::fs::write(path, text).map_err(wrap)
 }
 
 /// One vault, and what of it is verified.
@@ -148,7 +145,6 @@ fn verify_all(
     jobs: Vec<Job>,
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
-    check_paths(&args.report)?;
     let mut reports = Vec::new();
     for job in jobs {
         let Job { auditor, only, part } = job;
@@ -172,24 +168,6 @@ const fn level_of(level: LevelArg) -> Level {
         LevelArg::Bytes => Level::Bytes,
         LevelArg::Contents => Level::Contents,
     }
-}
-
-/// Accepts paths of reports that can be written.
-///
-/// # Errors
-/// If one does not end with what is known.
-pub fn check_paths(paths: &[PathBuf]) -> Result<(), Failure> {
-    match paths.iter().find(|path| !is_json(path)) {
-        Some(path) => {
-            let reason = format!("{} must end with .json", path.display());
-            Err(UsageError::new("write the report", reason).into())
-        }
-        None => Ok(()),
-    }
-}
-
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Returns how a verdict ends a run.

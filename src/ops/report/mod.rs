@@ -8,6 +8,7 @@ mod counts;
 pub mod merge;
 mod record;
 mod sample;
+pub mod signed;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
