@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::args::PartArgs;
+use super::args::{PartArgs, UsageError};
 use super::cold::Note;
 use super::report::{Failure, words};
 use super::session::Session;
 use crate::base::{Code, Coded, SnapshotId};
-use crate::ops::verify::{Method, Part, PublicValue};
+use crate::ops;
+use crate::ops::verify::{Level, Method, Part, PublicValue};
 use crate::vault::Auditor;
 use crate::vault::state::StateDir;
 
@@ -19,8 +20,17 @@ const MEMORY_FILE: &str = "coverage.sqlite";
 /// Puts together what of a vault is looked at, and where that is remembered.
 ///
 /// # Errors
-/// If there is a config and it is wrong.
-pub fn part_of(args: &PartArgs, session: &Session, auditor: &Auditor) -> Result<Part, Failure> {
+/// If there is a config and it is wrong, or such a part cannot be looked at.
+pub fn part_of(
+    args: &PartArgs,
+    level: Level,
+    session: &Session,
+    auditor: &Auditor,
+) -> Result<Part, Failure> {
+    if args.memory.is_some() && level < Level::Bytes {
+        let reason = "only what was read is remembered: --memory needs level bytes or contents";
+        return Err(UsageError::new("choose what to look at", reason).into());
+    }
     let by_confidence = args.confidence.zip(args.loss);
     let method = by_confidence
         .map(|(confidence, loss)| Method::Confidence(confidence, loss))
@@ -32,7 +42,9 @@ pub fn part_of(args: &PartArgs, session: &Session, auditor: &Auditor) -> Result<
     };
     let public =
         args.public.as_ref().map(|text| PublicValue { text: text.clone(), is_given: true });
-    Ok(Part { method, public, shard: args.shard, memory })
+    let part = Part { method, public, shard: args.shard, memory };
+    part.check(level).map_err(ops::Error::from)?;
+    Ok(part)
 }
 
 /// Returns where this host remembers what it verified of a vault, if this is the vault's host.

@@ -162,6 +162,7 @@ fn what_is_no_sample_turn_or_part_is_refused() {
         &["--shard", "1/2", "--level", "ledger"],
         &["--rolling", "1/2", "--level", "stored"],
         &["--rolling", "1/2", "--level", "bytes", "--shard", "1/2"],
+        &["--memory", "x"],
         &["--until", "latest", "latest"],
     ] {
         install.run([&["verify"], words].concat()).exits(2);

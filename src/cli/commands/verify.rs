@@ -10,7 +10,6 @@ use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
 use crate::cli::{night, parts};
 use crate::format::ObjectKey;
-use crate::ops;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
 use crate::ops::thaw::need;
 use crate::ops::verify::{self, Part, Request};
@@ -129,8 +128,7 @@ fn jobs(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Job>, Ending>
     // What is kept here proves nothing about the store.
     let access = AccessArgs { no_cache: true, ..args.access.clone() };
     for auditor in access::auditors(session, &access)? {
-        let part = parts::part_of(&args.part, session, &auditor)?;
-        part.check(level_of(args.level)).map_err(ops::Error::from)?;
+        let part = parts::part_of(&args.part, level_of(args.level), session, &auditor)?;
         let only = chosen(args, &auditor)?;
         match (Job { auditor, only, part }).readied(args, session)? {
             Ok(job) => jobs.push(job),

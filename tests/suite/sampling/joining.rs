@@ -131,6 +131,33 @@ fn parts_that_do_not_belong_together_are_refused() {
     refused(&replaced(of(Level::Bytes, shard("3/3"))), &["1/3 and other", "what was in scope"]);
 }
 
+#[test]
+fn numbers_that_somebody_made_up_break_nothing() {
+    let vault = vault_of(1);
+    let parts = parts_of(&vault, Level::Contents, 2, &share("50%", "x"));
+    for number in [0, 1, u64::from(u32::MAX), u64::MAX] {
+        let mut forged = parts.clone();
+        for (_, report) in &mut forged {
+            let one = &mut report.vaults[0];
+            (one.object_count, one.read_len) = (number, number);
+            let stored = one.stored.as_mut().unwrap();
+            (stored.locked_count, stored.attested_count) = (number, number);
+            let files = one.files.as_mut().unwrap();
+            (files.file_count, files.checked_dump_count) = (number, number);
+            let sample = one.sample.as_mut().unwrap();
+            (sample.pack_count, sample.pack_len) = (number, number);
+        }
+        let one = joined(&forged);
+        assert!(one.sample_percent() <= 100 && one.object_count >= number.min(1));
+        for (_, report) in &mut forged {
+            let shard = report.vaults[0].shard.as_mut().unwrap();
+            (shard.pack_count, shard.all_pack_count) = (number, number);
+            shard.count = u32::try_from(number).unwrap_or(u32::MAX);
+        }
+        merge(&forged).unwrap_err();
+    }
+}
+
 /// Y-17
 #[test]
 fn ledgers_that_went_on_between_parts_count_as_far_as_every_part_saw_them() {
