@@ -62,13 +62,30 @@ fn memory_of(session: &Session, auditor: &Auditor) -> Result<Option<PathBuf>, Fa
 /// Returns what makes the same choice again, for whoever has to wait until packs are thawed: the
 /// next event of a ledger changes the value by which packs are chosen, and the next snapshot what
 /// they are chosen from.
-pub fn note_of(public: &PublicValue, until: Option<SnapshotId>) -> Note {
-    let text = words::printable(&public.text).replace('\'', r"'\''");
-    let until_words = until.map(|id| format!(" --until {id}")).unwrap_or_default();
-    Note {
-        words: format!(
-            "to go on with the same sample, run it again with --public '{text}'{until_words}\n"
-        ),
-        object: json!({ "public": public.text, "until": until }),
+pub fn note_of(public: Option<&PublicValue>, until: Option<SnapshotId>) -> Option<Note> {
+    let text = |public: &PublicValue| words::printable(&public.text).replace('\'', r"'\''");
+    let public_words = public.map(|public| format!(" --public '{}'", text(public)));
+    let until_words = until.map(|id| format!(" --until {id}"));
+    let again = [public_words, until_words].into_iter().flatten().collect::<String>();
+    (!again.is_empty()).then(|| Note {
+        words: format!("to go on with the same packs, run it again with{again}\n"),
+        object: json!({ "public": public.map(|public| &public.text), "until": until }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_typed_again() {
+        let public = PublicValue { text: "the king's speech".to_owned(), is_given: true };
+        let until: SnapshotId = "20261122T023000Z-1a2b3c4d".parse().unwrap();
+        let note = note_of(Some(&public), Some(until)).unwrap();
+        let expected = "to go on with the same packs, run it again with \
+                        --public 'the king'\\''s speech' --until 20261122T023000Z-1a2b3c4d\n";
+        assert_eq!(note.words, expected);
+        assert_eq!(note.object["public"], "the king's speech");
+        assert!(note_of(None, None).is_none());
     }
 }

@@ -79,7 +79,7 @@ impl Job {
             let reading =
                 verify::reading(&self.auditor, &request_of(args, &self.only, &self.part, session))?;
             let until = reading.newest.filter(|_| args.ids.is_empty());
-            note = reading.public.as_ref().map(|public| parts::note_of(public, until));
+            note = parts::note_of(reading.public.as_ref(), until);
             self.part.public = reading.public;
             chosen = Some((reading.need, until));
         }

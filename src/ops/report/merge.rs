@@ -116,9 +116,9 @@ fn check(pieces: &[Piece<'_>]) -> Result<(), MergeError> {
         } else if report.level != first.level {
             "the level"
         } else if report.sample != first.sample {
-            "the sample"
+            "the sample, for which all take the same --public,"
         } else if report.scope_sha256.is_none() || report.scope_sha256 != first.scope_sha256 {
-            "what was in scope: which snapshots there are"
+            "what was in scope, for which all take the same --until,"
         } else if shard.all_pack_count != first_shard.all_pack_count {
             "the number of packs"
         } else {
