@@ -10,13 +10,16 @@ pub mod config;
 pub mod demo_install;
 pub mod desk;
 pub mod differing;
+pub mod html;
 pub mod mirrors;
 pub mod night;
+mod parts;
 pub mod passphrase;
 pub mod places;
 pub mod progress;
 pub mod pruning;
 pub mod report;
+mod reports;
 pub mod retention;
 pub mod secrets;
 pub mod session;
@@ -67,6 +70,7 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Thaw(args) => commands::thaw::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
+        Command::Report(args) => commands::report::run(args, session),
         Command::Replicate(args) => commands::replicate::run(args, session),
         Command::Repair(args) => commands::repair::run(args, session),
         Command::Store(args) => commands::store::run(args, session),

@@ -5,6 +5,8 @@
 //! What happens to the archive happens in one of its transactions first.
 
 mod chunks;
+mod coverage;
+mod drawn;
 mod error;
 mod file_plan;
 mod files;
@@ -24,6 +26,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
+pub use coverage::{Coverage, Look, Shelf};
+pub use drawn::{Amount, Standing};
 pub use error::Error;
 pub use file_plan::{Cause, FileCounts, FilePlan, PackPlace, PlannedFile};
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};

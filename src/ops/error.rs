@@ -37,6 +37,9 @@ pub enum Error {
     /// A generation is not shredded.
     #[error(transparent)]
     Shred(#[from] super::shred::ShredError),
+    /// A part cannot be looked at.
+    #[error(transparent)]
+    Part(#[from] super::verify::PartError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -186,6 +189,7 @@ impl Coded for Error {
             Self::Retain(error) => error.code(),
             Self::Prune(error) => error.code(),
             Self::Shred(error) => error.code(),
+            Self::Part(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

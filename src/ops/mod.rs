@@ -1,6 +1,7 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
 pub mod apply;
+pub mod attest;
 mod carrying;
 pub mod change;
 pub mod desk;

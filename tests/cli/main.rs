@@ -22,6 +22,7 @@ mod retention;
 mod rooms;
 mod rows;
 mod s3;
+mod sampling;
 mod session;
 mod shred;
 mod sources;

@@ -35,6 +35,7 @@ mod review;
 mod rows;
 mod rules;
 mod s3;
+mod sampling;
 mod simulation;
 mod sources;
 mod standard_files;

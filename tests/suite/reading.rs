@@ -7,4 +7,4 @@ mod far;
 mod hostile;
 mod shelf;
 mod stored;
-mod vast;
+pub mod vast;

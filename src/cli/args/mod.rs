@@ -16,8 +16,10 @@ mod keys;
 mod ledger;
 mod mirror;
 mod nights;
+mod part;
 mod prune;
 mod read;
+mod report;
 pub mod retain;
 pub mod selection;
 mod shred;
@@ -44,8 +46,10 @@ pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
+pub use part::PartArgs;
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use report::{ReportArgs, ReportCommand, VouchArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use shred::ShredArgs;
 pub use stack::StackArgs;
@@ -166,6 +170,10 @@ pub enum Command {
     /// Each level includes those before it. Damage is collected, not stopped at: the report names
     /// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
     Verify(VerifyArgs),
+    /// Work with the saved reports of verifications
+    ///
+    /// A report is the JSON that `verify --report` writes; a person is shown what is made of it.
+    Report(ReportArgs),
     /// Copy to one store of a vault what another has
     ///
     /// Objects go over in the order in which they were written, and only what is proven: packs by
@@ -280,6 +288,7 @@ impl Command {
             Self::Cat(_) => "cat",
             Self::Thaw(_) => "thaw",
             Self::Verify(_) => "verify",
+            Self::Report(_) => "report",
             Self::Replicate(_) => "replicate",
             Self::Repair(_) => "repair",
             Self::Store(_) => "store",
@@ -365,6 +374,7 @@ mod tests {
             &["cat", "latest", "db"],
             &["thaw", "latest", "--only", "database", "--thaw", "bulk", "--days", "3", "--wait"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
+            &["report", "show", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
             &["ledger", "checkpoint"],
             &["ledger", "prove", "latest", "--store", "local"],

@@ -20,6 +20,7 @@ pub mod recipients;
 mod rejoin;
 pub mod repair;
 pub mod replicate;
+pub mod report;
 pub mod restore;
 pub mod retain;
 pub mod schedule;

@@ -5,6 +5,7 @@
 //! - Colours only on a terminal, and not when `NO_COLOR` is set.
 
 mod failure;
+mod sampled;
 pub mod table;
 pub mod verification;
 pub mod words;

@@ -43,6 +43,22 @@ impl StoredCounts {
         }
     }
 
+    /// Adds what was counted of other objects.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (class, count) in &other.classes {
+            let own = self.classes.entry(*class).or_default();
+            *own = own.saturating_add(*count);
+        }
+        self.locked_count = self.locked_count.saturating_add(other.locked_count);
+        self.locked_until = match (self.locked_until, other.locked_until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.not_locked_count = self.not_locked_count.saturating_add(other.not_locked_count);
+        self.attested_count = self.attested_count.saturating_add(other.attested_count);
+        self.not_attested_count = self.not_attested_count.saturating_add(other.not_attested_count);
+    }
+
     /// Returns what the store did not attest. A directory attests nothing, and that bytes were not
     /// read is said anyway.
     pub(in crate::ops) fn gap(&self, url: &str) -> Option<String> {

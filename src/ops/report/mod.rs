@@ -1,11 +1,14 @@
 //! The report of a verification: what was proven, what was not, and what the books say of every
 //! snapshot that ever was. Spec: `report.md`.
 //!
-//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and everything that a
+//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and all that a
 //! person is shown is made of it and of nothing else.
 
 mod counts;
+pub mod merge;
 mod record;
+mod sample;
+pub mod signed;
 mod touched;
 
 use jiff::Timestamp;
@@ -17,9 +20,11 @@ pub use record::{
     VerifiedRow,
 };
 
-pub use touched::{ContentsCounts, TouchedRow};
+pub(in crate::ops) use sample::grouped;
+pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
+pub use touched::TouchedRow;
 
-use crate::base::{Code, Family};
+use crate::base::{Code, Digest, Family};
 use crate::format::envelope::{self, FormatError};
 
 /// What a report is called in errors.
@@ -53,12 +58,17 @@ impl Level {
         }
     }
 
+    /// Returns its place among the levels.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
     /// Returns what it proves beyond the one before, for somebody who is not a programmer.
     pub const fn proves(self) -> &'static str {
         match self {
             Self::Ledger => {
-                "The records are complete, unaltered and signed by those who were entitled to sign; \
-                 nothing was taken out or changed afterwards, and every deletion was allowed."
+                "The records are complete, unaltered and signed by those who were entitled to \
+                 sign; nothing was taken out or changed afterwards, and every deletion was allowed."
             }
             Self::Stored => {
                 "Everything that the records name is in the store, with its recorded size and, \
@@ -167,9 +177,6 @@ pub struct VerifyReport {
     /// What the store says of the objects, from level `stored` on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredCounts>,
-    /// What was rebuilt, at level `contents`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contents: Option<ContentsCounts>,
     /// Every ledger as far as it verified.
     pub ledgers: Vec<LedgerHead>,
     /// What is not as it must be.
@@ -182,6 +189,24 @@ pub struct VerifyReport {
     /// What the books say of every snapshot that ever was.
     #[serde(default)]
     pub record: RecordReport,
+    /// The digest of what was in scope: the same for each part of one verification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_sha256: Option<Digest>,
+    /// The sample, if not every pack was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleReport>,
+    /// Which of several parts this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
+    /// Files and dumps, at level `contents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// When packs were last found sound, if somebody remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
+    /// Of how many parts it was joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<u32>,
 }
 
 impl VerifyReport {

@@ -40,18 +40,3 @@ impl TouchedRow {
         }
     }
 }
-
-/// What level `contents` rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ContentsCounts {
-    /// Files that have the digest that was archived; one that several snapshots share is one.
-    pub sound_file_count: u64,
-    /// Files that do not.
-    pub failed_file_count: u64,
-    /// Files that were not looked at.
-    pub unseen_file_count: u64,
-    /// Dumps that have their digest.
-    pub sound_dump_count: u64,
-    /// Dumps that do not.
-    pub failed_dump_count: u64,
-}

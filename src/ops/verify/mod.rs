@@ -14,7 +14,10 @@ mod books;
 mod contents;
 mod ledger;
 mod meanwhile;
+mod memory;
+mod part;
 mod rewritten;
+mod sample;
 mod stored;
 mod touched;
 mod tree;
@@ -25,8 +28,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
+pub use part::{Method, Part, PartError, PublicValue, Reading, reading};
+pub use sample::rank;
+
 use super::Error;
-use super::report::{ContentsCounts, RecordReport, TouchedRow, Verdict};
+use super::report::{FileCounts, RecordReport, TouchedRow, Verdict};
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
 
 use crate::base::limits::FINDINGS_MAX;
@@ -34,7 +40,7 @@ use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
-use crate::manifest::{FileCounts, Needed};
+use crate::manifest::Needed;
 use crate::store::Stat;
 use crate::vault::{self, Auditor, Unlocked};
 
@@ -47,6 +53,8 @@ pub struct Request<'a> {
     pub only: Option<&'a [SnapshotId]>,
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
+    /// Only this part, if given, and where what was looked at is remembered.
+    pub part: Option<&'a Part>,
 }
 
 /// What is said of an object that is missing.
@@ -85,8 +93,8 @@ struct Collector<'a> {
     level: Level,
     barred: Mutex<BTreeMap<barred::Kind, bool>>,
     counts: Mutex<StoredCounts>,
-    contents: Mutex<Option<ContentsCounts>>,
     touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
+    files: Mutex<FileCounts>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
@@ -101,8 +109,8 @@ impl<'a> Collector<'a> {
             level,
             barred: Mutex::default(),
             counts: Mutex::default(),
-            contents: Mutex::default(),
             touched: Mutex::default(),
+            files: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
         }
@@ -176,15 +184,24 @@ impl<'a> Collector<'a> {
         note(touched.entry(snapshot).or_insert_with(|| TouchedRow::new(snapshot)));
     }
 
-    /// Takes note of what was rebuilt.
-    fn count_contents(&self, files: FileCounts, sound_dump_count: u64, failed_dump_count: u64) {
-        *held(&self.contents) = Some(ContentsCounts {
-            sound_file_count: files.sound,
-            failed_file_count: files.failed,
-            unseen_file_count: files.unseen,
-            sound_dump_count,
-            failed_dump_count,
-        });
+    /// Counts a file, and whether it is compared with its digest.
+    fn count_file(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.file_count += 1;
+        files.checked_file_count += u64::from(is_compared);
+    }
+
+    /// Counts a dump, and whether it is compared with its digest.
+    fn count_dump(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.dump_count += 1;
+        files.checked_dump_count += u64::from(is_compared);
+    }
+
+    /// Returns how many objects were looked at so far, and how many bytes read.
+    fn seen(&self) -> (u64, u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        (self.object_count.load(Relaxed), self.read_len.load(Relaxed))
     }
 
     fn saw(&self, count: u64, read_len: u64) {
@@ -218,9 +235,22 @@ struct Scope {
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
+    /// What of all that is looked at.
+    chosen: part::Chosen,
 }
 
 impl Scope {
+    fn new(notes: BTreeMap<SnapshotId, SnapshotNote>, needed: Needed) -> Self {
+        Self {
+            notes,
+            shredded: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            needed,
+            lists: BTreeMap::new(),
+            chosen: part::Chosen::default(),
+        }
+    }
+
     /// Tells whether an object that is neither pack nor tree is one of what is looked at.
     fn names(&self, key: &ObjectKey) -> bool {
         match key {
@@ -248,7 +278,7 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    verify_as(auditor, unlocked, &Request { level, only, now: None }, observer)
+    verify_as(auditor, unlocked, &Request { level, only, now: None, part: None }, observer)
 }
 
 /// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
@@ -271,8 +301,9 @@ pub fn verify_as(
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
+    let mut scope = Scope { shredded, forgotten, ..Scope::new(notes, needed) };
     stored::read_lists(auditor, &mut scope, &collector)?;
+    let choice = part::choose(&mut scope, request, level, &heads, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
@@ -287,7 +318,9 @@ pub fn verify_as(
     meanwhile::withdraw(auditor, &scope, &collector)?;
     touched::gather(auditor, &scope, &collector);
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
+    let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, heads);
+    choice.describe(&mut report, &scope, request, observer);
+    Ok(report)
 }
 
 impl Collector<'_> {
@@ -301,6 +334,7 @@ impl Collector<'_> {
     ) -> VerifyReport {
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let counts = held(&self.counts).clone();
+        let files = *held(&self.files);
         let findings = std::mem::take(&mut *held(&self.findings));
         gaps.extend(findings.gaps());
         if level == Level::Stored {
@@ -318,12 +352,17 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
-            contents: own(self.contents),
             ledgers,
             findings,
             touched: own(self.touched).into_values().collect(),
             not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
             record: RecordReport::default(),
+            scope_sha256: None,
+            sample: None,
+            shard: None,
+            files: (level == Level::Contents).then_some(files),
+            coverage: None,
+            joined: None,
         }
     }
 }

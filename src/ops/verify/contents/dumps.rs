@@ -25,19 +25,16 @@ const LINE_LEN_MAX: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Known(BTreeMap<[u8; 32], Option<Vec<String>>>);
 
-impl Known {
-    pub(super) fn sound_count(&self) -> u64 {
-        self.0.values().filter(|tables| tables.is_none()).count() as u64
-    }
-
-    pub(super) fn failed_count(&self) -> u64 {
-        self.0.values().filter(|tables| tables.is_some()).count() as u64
-    }
-}
-
 /// Checks the dump of a body, unless a snapshot before had the same one.
 pub(super) fn check(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
     let Some(database) = &body.database else { return Ok(()) };
+    let pieces = database.stream.recipe.pieces().iter();
+    let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
+    let is_compared = reading.scope.is_compared(packs)?;
+    reading.collector.count_dump(is_compared);
+    if !is_compared {
+        return Ok(());
+    }
     let identity = identity_of(database, body);
     let known = held(&reading.dumps).0.get(&identity).cloned();
     let tables = match known {

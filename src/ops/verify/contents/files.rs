@@ -128,6 +128,12 @@ impl<'a> Tree<'a> {
             wrong(Code::FormatInvalid, detail.to_owned());
         }
         let Kind::File(content) = &entry.kind else { return Ok(()) };
+        let packs = content.extents.iter().map(|extent| extent.pack);
+        let is_compared = self.reading.scope.is_compared(packs)?;
+        self.reading.collector.count_file(is_compared);
+        if !is_compared {
+            return Ok(());
+        }
         if !content.extents_fill() {
             wrong(Code::NoteMismatch, "its extents do not add up to its size".to_owned());
             return Ok(());

@@ -28,6 +28,7 @@ const BODIES_LEN: u64 = 16 * 1024 * 1024;
 /// What a run reads with, and what it knows so far.
 struct Reading<'a> {
     unlocked: &'a Unlocked,
+    scope: &'a Scope,
     collector: &'a Collector<'a>,
     plan: Mutex<FilePlan>,
     /// The generations, in the order of the plan's numbers.
@@ -51,6 +52,7 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
         scope.notes.values().map(|note| note.generation).collect();
     let reading = Reading {
         unlocked,
+        scope,
         collector,
         plan: Mutex::new(FilePlan::new().map_err(vault::Error::from)?),
         generations: generations.into_iter().collect(),
@@ -60,7 +62,7 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
     for note in scope.notes.values() {
         match unlocked.body(note) {
             Ok(body) => {
-                reading.check_list(scope, note, &body)?;
+                reading.check_list(note, &body)?;
                 kept_len += note.body.len;
                 let kept = (kept_len <= BODIES_LEN).then_some(body);
                 opened.push(Opened { note, kept });
@@ -68,9 +70,9 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
             Err(error) => collector.add_error(ObjectKey::Body(note.snapshot), error)?,
         }
     }
-    reading.check_packs(scope, |key| matches!(key, ObjectKey::Tree(_)))?;
+    reading.check_packs(|key| matches!(key, ObjectKey::Tree(_)))?;
     reading.each_body(&opened, |body| files::plan(&reading, body))?;
-    reading.check_packs(scope, |key| matches!(key, ObjectKey::Pack(_)))?;
+    reading.check_packs(|key| matches!(key, ObjectKey::Pack(_)))?;
     files::check_later(&reading)?;
     reading.each_body(&opened, |body| dumps::check(&reading, body))?;
     let counts = reading.plan().counts().map_err(vault::Error::from)?;
@@ -79,8 +81,6 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
             reading.with_body(body, |body| files::name_failed(&reading, body))?;
         }
     }
-    let dumps = held(&reading.dumps);
-    collector.count_contents(counts, dumps.sound_count(), dumps.failed_count());
     Ok(())
 }
 
@@ -91,9 +91,9 @@ impl Reading<'_> {
 
     /// Checks that the packs of a body are those of the signed list, and takes note of where each
     /// belongs.
-    fn check_list(&self, scope: &Scope, note: &SnapshotNote, body: &Body) -> Result<(), Error> {
+    fn check_list(&self, note: &SnapshotNote, body: &Body) -> Result<(), Error> {
         let read;
-        let list = match scope.lists.get(&note.snapshot) {
+        let list = match self.scope.lists.get(&note.snapshot) {
             Some(list) => list,
             None => match self.unlocked.auditor().list(note) {
                 Ok(list) => {
@@ -133,8 +133,8 @@ impl Reading<'_> {
     }
 
     /// Checks every needed pack or tree of a kind, a few at a time.
-    fn check_packs(&self, scope: &Scope, is_meant: fn(&ObjectKey) -> bool) -> Result<(), Error> {
-        stored::for_each_page(scope, |page| {
+    fn check_packs(&self, is_meant: fn(&ObjectKey) -> bool) -> Result<(), Error> {
+        stored::for_each_page(self.scope, |page| {
             let meant = page.iter().filter(|(key, _)| is_meant(key)).copied();
             let meant: Vec<(ObjectKey, SignedObject)> = meant.collect();
             read_each(&meant, |(key, signed)| packs::check(self, key, signed))

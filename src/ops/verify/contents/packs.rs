@@ -10,7 +10,7 @@ use crate::format::ObjectKey;
 use crate::format::snapshot_note::SignedObject;
 use crate::manifest::{Cause, PlannedFile};
 use crate::ops::Error;
-use crate::ops::verify::{NOT_THERE, stored};
+use crate::ops::verify::{Level, NOT_THERE, stored};
 use crate::store;
 use crate::vault;
 use crate::vault::delivery::hash_stored;
@@ -33,7 +33,7 @@ pub fn check(reading: &Reading<'_>, key: &ObjectKey, signed: &SignedObject) -> R
     let Some((generation, profile)) = known else {
         // No body that opened names it: its name is all that can be checked.
         let auditor = reading.unlocked.auditor();
-        return stored::check_object(auditor, key, signed, reading.collector);
+        return stored::check_object(auditor, reading.scope, key, signed, reading.collector);
     };
     let files = reading.plan().of_pack(id).map_err(vault::Error::from)?;
     let mut hashes = FileHashes::new(&files);
@@ -82,6 +82,7 @@ fn read(
         (Source::Shared(view), len)
     };
     collector.saw(0, len);
+    reading.scope.prove(&key, Level::Bytes)?;
     let secrets = unlocked.generation(generation)?;
     let ids = secrets.dedup_secret.as_ref().map(|secret| secret.chunk_id_key(profile));
     if ids.is_none() {
@@ -92,7 +93,8 @@ fn read(
         collector.leave_out(gap);
     }
     let pack = unlocked.pack_in(source, len, generation, profile, id)?;
-    check_chunks(&pack, &key, ids.as_ref(), hashes)
+    check_chunks(&pack, &key, ids.as_ref(), hashes)?;
+    if ids.is_some() { reading.scope.prove(&key, Level::Contents) } else { Ok(()) }
 }
 
 fn check_name(
