@@ -14,6 +14,7 @@ mod growth;
 mod history;
 mod parts;
 mod retention;
+mod sample;
 mod vault;
 mod verdict;
 
