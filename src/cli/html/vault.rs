@@ -137,9 +137,9 @@ fn heads(vault: &VerifyReport) -> Markup {
         section aria-label="What to keep" {
             h3 { "What to keep until the next verification" }
             p {
-                "Every signer has a ledger to which it can only add. Keep this report away from the \
-                archive: the size and the root of each ledger, below, prove next time that nothing \
-                before today was changed or taken out."
+                "Every signer has a ledger to which it can only add. Keep this report away from \
+                the archive: the size and the root of each ledger, below, prove next time that \
+                nothing before today was changed or taken out."
             }
             @if table.rows.is_empty() { p { "No ledger verified." } } @else { (table.whole()) }
         }
