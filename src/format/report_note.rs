@@ -86,7 +86,7 @@ mod tests {
         ReportNote { vault: VAULT, signer, time, files: vec![file] }
     }
 
-    ///
+    ///
     #[test]
     fn a_signature_is_a_note_of_two_lines_and_parses_back() {
         let note = named("2026.json");
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(error.code(), Code::FormatTooNew);
     }
 
-    ///
+    ///
     #[test]
     fn a_signature_names_files_of_its_own_directory_only() {
         for name in ["", ".", "..", "../a.json", "/etc/passwd", "a\nb"] {

@@ -18,6 +18,7 @@ mod mirrors;
 mod nights;
 mod pings;
 mod prune;
+mod reports;
 mod retention;
 mod rooms;
 mod rows;

@@ -30,6 +30,7 @@ mod rebuild;
 mod reference;
 mod repairs;
 mod replicas;
+mod reports;
 mod retention;
 mod review;
 mod rows;

@@ -85,9 +85,9 @@ Example:
     },
     /// Add the record of a verification whose signer may only read
     ///
-    /// FILE is what `verify --attestation` wrote. It is added to every store, once it is found to be
-    /// signed by whoever may and to be the next event of that signer's log in each. Adding it twice
-    /// is harmless.
+    /// FILE is what `verify --attestation` wrote. It is added to every store, once it is found to
+    /// be signed by whoever may and to be the next event of that signer's log in each. Adding it
+    /// twice is harmless.
     #[command(after_help = "\
 Example:
   idswyft-vault ledger add 2026-11.attestation")]

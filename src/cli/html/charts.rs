@@ -10,6 +10,8 @@ use crate::cli::report::words;
 
 /// Width and height of the plane on which lines are drawn; its picture is stretched.
 const PLANE: (u64, u64) = (1000, 300);
+/// Five level lines on it.
+const GRID: &str = "M0 0H1000M0 75H1000M0 150H1000M0 225H1000M0 300H1000";
 
 /// A value at a time.
 pub type Point = (Timestamp, u64);
@@ -89,7 +91,7 @@ impl Growth<'_> {
                     preserveAspectRatio="none" aria-labelledby={ (self.id) "-t " (self.id) "-d" } {
                     title id={ (self.id) "-t" } { "Bytes written and bytes needed over time" }
                     desc id={ (self.id) "-d" } { (self.told) }
-                    path class="grid" d={ "M0 0H1000M0 75H1000M0 150H1000M0 225H1000M0 300H1000" } {}
+                    path class="grid" d=(GRID) {}
                     path class="area" d={ (area) "V" (height) "H0z" } {}
                     path class="line written" d=(area) {}
                     path class="line needed" d=(steps(self.needed, span, top)) {}

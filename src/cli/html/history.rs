@@ -12,7 +12,9 @@ use super::charts::{marks, span};
 use super::parts::{Column, Foreign, Table, code, stamp};
 use crate::cli::report::words;
 use crate::format::event_fields::Outcome;
-use crate::ops::report::{GapRow, Level, Report, SnapshotRow, SnapshotState, VerifyReport};
+use crate::ops::report::{
+    GapRow, Level, Report, SnapshotRow, SnapshotState, VerifiedRow, VerifyReport,
+};
 
 /// Years that are drawn at most: a clock that was wrong must not fill the page.
 const YEAR_COUNT_MAX: usize = 30;
@@ -162,8 +164,7 @@ fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
         figure class="coverage" {
             @for level in Level::ALL {
                 @let of_level = rows.iter().filter(|row| row.level == level.name());
-                @let all: Vec<(Timestamp, bool)> =
-                    of_level.map(|row| (row.time, row.outcome == Outcome::Passed)).collect();
+                @let all: Vec<(Timestamp, bool)> = of_level.map(passed).collect();
                 @let told = told_of_level(&all, report.ended);
                 (marks(&format!("{id}-{}", level.name()), level.name(), &told, &all, span))
             }
@@ -172,18 +173,22 @@ fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
                 span { (super::parts::day(span.1)) }
             }
             figcaption {
-                "A mark above its line is a verification that passed, one below it one that failed. "
+                "A mark above its line is a verification that passed, one below it one that failed."
+                " "
                 ul {
                     @for level in Level::ALL {
                         @let of_level = rows.iter().filter(|row| row.level == level.name());
-                        @let all: Vec<(Timestamp, bool)> =
-                            of_level.map(|row| (row.time, row.outcome == Outcome::Passed)).collect();
+                        @let all: Vec<(Timestamp, bool)> = of_level.map(passed).collect();
                         li { (level.name()) ": " (told_of_level(&all, report.ended)) }
                     }
                 }
             }
         }
     }
+}
+
+fn passed(row: &VerifiedRow) -> (Timestamp, bool) {
+    (row.time, row.outcome == Outcome::Passed)
 }
 
 fn told_of_level(all: &[(Timestamp, bool)], now: Timestamp) -> String {

@@ -14,6 +14,7 @@ mod growth;
 mod history;
 mod parts;
 mod retention;
+mod sample;
 mod vault;
 mod verdict;
 
@@ -102,15 +103,16 @@ fn foot_of(report: &Report) -> Markup {
         footer {
             h2 { "About this report" }
             p {
-                "Made by " (Foreign(&report.program)) " of " (words::count(count, "vault")) ": begun "
-                (stamp(report.began)) ", ended " (stamp(report.ended)) ". Times are in UTC, by the \
-                clock of the machine that made the report; sizes are in powers of two."
+                "Made by " (Foreign(&report.program)) " of " (words::count(count, "vault"))
+                ": begun " (stamp(report.began)) ", ended " (stamp(report.ended))
+                ". Times are in UTC, by the clock of the machine that made the report; sizes \
+                are in powers of two."
             }
             p {
-                "This page is made of the report in JSON, which is complete where the page sums up; \
-                what its fields mean is in " code { "report.schema.json" } ". A signature is in a file \
-                of its own beside them, whose name ends with " code { ".sig" } ". It covers this page \
-                as well, and is checked with"
+                "This page is made of the report in JSON, which is complete where the page sums \
+                up; what its fields mean is in " code { "report.schema.json" } ". A signature is \
+                in a file of its own beside them, whose name ends with " code { ".sig" } ". It \
+                covers this page as well, and is checked with"
             }
             pre { code { "idswyft-vault report check FILE.json --store URL --vault-key KEY" } }
             @if report.verdict() != Verdict::Sound {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::parts::{Column, Foreign, Table, code, stamp};
-use super::{findings, growth, history, retention, verdict};
+use super::{findings, growth, history, retention, sample, verdict};
 use crate::cli::report::words;
 use crate::ops::report::{Level, Report, StoredCounts, VerifyReport};
 
@@ -17,11 +17,13 @@ pub fn section(at: usize, vault: &VerifyReport, report: &Report) -> Markup {
                 p class={ "lead verdict " (verdict::class(vault.verdict)) } {
                     strong { "Verdict: " (verdict::word(vault.verdict)) ". " }
                     (words::count(vault.snapshot_count, "snapshot")) " in store "
-                    q { (Foreign(&vault.store)) } " were checked, and " (verdict::found(vault)) "."
+                    q { (Foreign(&vault.store)) } " were checked" (verdict::sampled(vault)) ", and "
+                    (verdict::found(vault)) "."
                 }
             }
             (scope(vault))
             (facts(vault, report))
+            (sample::section(vault))
             (findings::section(&id, vault))
             (history::snapshots(&id, vault, report.ended))
             (growth::section(&id, vault))
@@ -135,9 +137,9 @@ fn heads(vault: &VerifyReport) -> Markup {
         section aria-label="What to keep" {
             h3 { "What to keep until the next verification" }
             p {
-                "Every signer has a ledger to which it can only add. Keep this report away from the \
-                archive: the size and the root of each ledger, below, prove next time that nothing \
-                before today was changed or taken out."
+                "Every signer has a ledger to which it can only add. Keep this report away from \
+                the archive: the size and the root of each ledger, below, prove next time that \
+                nothing before today was changed or taken out."
             }
             @if table.rows.is_empty() { p { "No ledger verified." } } @else { (table.whole()) }
         }

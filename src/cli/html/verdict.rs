@@ -60,7 +60,7 @@ pub fn sentence(report: &Report) -> Markup {
         @match &report.vaults[..] {
             [one] => {
                 "On " (on) ", " (words::count(snapshots, "snapshot")) " of the archive in store "
-                q { (Foreign(&one.store)) } " were checked, and " (found(one)) "."
+                q { (Foreign(&one.store)) } " were checked" (sampled(one)) ", and " (found(one)) "."
             }
             all => {
                 "On " (on) ", " (words::count(snapshots, "snapshot")) " of "
@@ -97,6 +97,14 @@ pub fn found(report: &VerifyReport) -> String {
             if count == 1 { "says" } else { "say" }
         ),
     }
+}
+
+/// Returns that only a part of the packs was looked at, if it was so.
+pub fn sampled(report: &VerifyReport) -> String {
+    let looked = report.looked_at().filter(|_| report.sample_percent() < 100);
+    looked.map_or_else(String::new, |(looked, all)| {
+        format!(", by {} of {}", words::number(looked), words::count(all, "pack"))
+    })
 }
 
 fn remarks(count: u64) -> String {
