@@ -15,6 +15,7 @@ pub mod prune;
 pub mod reason;
 pub mod retention;
 pub mod space;
+pub mod times;
 
 pub use age::Age;
 pub use error::PolicyError;
@@ -27,3 +28,4 @@ pub use plan::{Candidate, HoldRef, PolicyHistory, RetentionPlan};
 pub use prune::{ObjectFacts, StayReason};
 pub use reason::{DropReason, KeepReason, Verdict};
 pub use retention::Policy;
+pub use times::PolicyTimes;

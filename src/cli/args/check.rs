@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ThawingArgs;
+use super::{AuditArgs, ThawingArgs};
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -39,6 +39,9 @@ pub struct VerifyArgs {
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,
+    /// What the ledgers are compared with.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Write the whole report to this file as well, as JSON; may be given several times
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,

@@ -6,6 +6,7 @@ use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::auditing;
 use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::night;
 use crate::cli::report::{Ending, Failure, verification};
@@ -87,12 +88,14 @@ fn verify_all(
         let reason = format!("{} must end with .json", path.display());
         return Err(UsageError::new("write the report", reason).into());
     }
+    let (rpo, since) = (auditing::rpo(args, session)?, auditing::kept(args, auditors.len())?);
     let mut reports = Vec::new();
     for auditor in auditors {
         let only = chosen(args, &auditor)?;
         let observer = session.progress.as_ref();
         let now = Some(session.clock.now());
-        let request = Request { level, only: only.as_deref(), now };
+        let only = only.as_deref();
+        let request = Request { level, only, now, rpo, since: &since };
         reports.push(if level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::words;
+use super::{audited, words};
 use crate::ops::report::{StoredCounts, Verdict, VerifyReport};
 use crate::store::StorageClass;
 
@@ -36,6 +36,7 @@ pub fn text_of(report: &VerifyReport) -> String {
     if let Some(counts) = &report.stored {
         text.push_str(&counts_text(counts));
     }
+    text.push_str(&audited::text_of(report));
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }

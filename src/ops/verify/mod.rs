@@ -14,7 +14,9 @@ mod books;
 mod contents;
 mod ledger;
 mod meanwhile;
+mod record;
 mod rewritten;
+mod since;
 mod stored;
 mod tree;
 
@@ -25,8 +27,10 @@ use std::sync::{Mutex, MutexGuard};
 use jiff::Timestamp;
 
 use super::Error;
+pub use super::history::Kept;
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
-use super::report::{RecordReport, Verdict};
+use super::report::{SinceRow, Verdict};
+pub use record::Rpo;
 
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
@@ -46,6 +50,17 @@ pub struct Request<'a> {
     pub only: Option<&'a [SnapshotId]>,
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
+    /// How long the vault may go without a snapshot.
+    pub rpo: Rpo,
+    /// What somebody kept of the ledgers: they must extend it.
+    pub since: &'a [Kept],
+}
+
+impl Request<'_> {
+    /// Asks for a level of everything, at no time.
+    pub const fn of(level: Level) -> Self {
+        Self { level, only: None, now: None, rpo: Rpo::Derived, since: &[] }
+    }
 }
 
 /// The findings, and of each code how many there are beside those that are named.
@@ -218,7 +233,7 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    verify_as(auditor, unlocked, &Request { level, only, now: None }, observer)
+    verify_as(auditor, unlocked, &Request { only, ..Request::of(level) }, observer)
 }
 
 /// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
@@ -236,8 +251,8 @@ pub fn verify_as(
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
-    let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
+    let checked = ledger::check(auditor, request, &collector)?;
+    let ledger::Checked { heads, notes, shredded, deleted, forgotten, since, mut record } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
@@ -246,6 +261,9 @@ pub fn verify_as(
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
+        if held(&collector.counts).locked_count > 0 {
+            record.add_locks(auditor)?;
+        }
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -256,7 +274,15 @@ pub fn verify_as(
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
+    let told = Told { ledgers: heads, since, record };
+    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, told))
+}
+
+/// What the ledgers tell.
+struct Told {
+    ledgers: Vec<LedgerHead>,
+    since: Vec<SinceRow>,
+    record: record::Record,
 }
 
 impl Collector<'_> {
@@ -266,8 +292,9 @@ impl Collector<'_> {
         level: Level,
         is_partial: bool,
         snapshot_count: u64,
-        ledgers: Vec<LedgerHead>,
+        told: Told,
     ) -> VerifyReport {
+        let Told { ledgers, since, record } = told;
         let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let counts = held(&self.counts).clone();
@@ -288,10 +315,15 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
-            ledgers,
+            record: record.finish(findings.iter()),
             findings,
-            not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
-            record: RecordReport::default(),
+            not_covered: gaps
+                .into_iter()
+                .chain(not_covered(level, is_partial))
+                .chain(since::not_covered(&since, &ledgers))
+                .collect(),
+            ledgers,
+            since,
         }
     }
 }
@@ -310,8 +342,5 @@ fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
     if level < Level::Contents {
         gaps.push("whether contents open and match their digests");
     }
-    gaps.push(
-        "events after the newest checkpoint that you kept yourself, if a store was rolled back",
-    );
     gaps.into_iter().map(str::to_owned)
 }

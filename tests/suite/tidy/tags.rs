@@ -27,6 +27,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/retention.md", letter: 'F' },
     Spec { page: "spec/prune.md", letter: 'P' },
     Spec { page: "spec/generations.md", letter: 'G' },
+    Spec { page: "spec/compliance.md", letter: 'L' },
 ];
 
 /// A normative page.
