@@ -123,7 +123,7 @@ fn a_store_that_was_rolled_back_is_found_by_the_report_of_last_year() {
     let words = as_auditor(&install, &["--level", "ledger", "--since", "report.json"]);
     let found = install.run(words).exits(3);
     assert_eq!(found.out.matches("ledger-broken: ").count(), 1, "{found}");
-    assert!(found.out.contains("report.json has 3 events of this log"), "{found}");
+    assert!(found.out.contains("report.json has 4 events of this log"), "{found}");
     assert!(found.out.contains("does NOT extend report.json"), "{found}");
 }
 

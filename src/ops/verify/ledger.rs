@@ -6,7 +6,7 @@ use super::books::Books;
 use super::record::Record;
 use super::{Collector, LedgerHead, Request, books, since};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Code, Coded, Digest, GenerationId, SignerId, SnapshotId};
+use crate::base::{Code, Coded, Digest, Family, GenerationId, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
 use crate::format::event::{EventKind, EventName, EventPayload};
@@ -49,10 +49,14 @@ pub fn check(
         collector.add(error.code(), key, error);
     }
     let checked = auditor.snapshots()?;
-    let mut unread = BTreeSet::new();
+    let (mut unread, mut damaged) = (BTreeSet::new(), BTreeSet::new());
     for (key, error) in checked.problems {
         if let ObjectKey::Note(id) = key {
             unread.insert(id);
+            // One of a newer program may be another than was recorded all the same.
+            if error.code().family() != Family::Unsupported {
+                damaged.insert(id);
+            }
         }
         collector.add_error(key, error)?;
     }
@@ -60,12 +64,11 @@ pub fn check(
     let mut heads = Vec::new();
     let logs = ledger::read_all(auditor)?;
     let shredded = ledger::shredded_of(&logs);
-    let unread = unread.into_iter().filter(|id| !checked.sound.contains_key(id)).collect();
     let books = Books::of(auditor, &logs, &checked.sound, unread)?;
     books.check(collector);
     let record = Record::of(&books, request.rpo, request.now, collector)?;
     said.forgotten = books.forgotten().map(|(id, _)| *id).collect();
-    let (unread, broken) = (books.unread.clone(), Broken::of(auditor, &logs));
+    let broken = Broken::of(auditor, &logs);
     let since = since::check(auditor, &logs, request.since, collector)?;
     let deleted = books::Deleted::of(&logs);
     for log in logs {
@@ -86,7 +89,7 @@ pub fn check(
         log.events.into_iter().for_each(|event| said.take(event));
     }
     collector.saw(checked.sound.len() as u64, 0);
-    let untold = check_agreement(auditor, &said, &unread, &broken, collector)?;
+    let untold = check_agreement(auditor, &said, &damaged, &broken, collector)?;
     check_unrecorded(&checked.sound, &said, &broken, collector);
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
@@ -165,12 +168,12 @@ impl<'a> Broken<'a> {
 fn check_agreement(
     auditor: &Auditor,
     said: &Said,
-    unread: &BTreeSet<SnapshotId>,
+    damaged: &BTreeSet<SnapshotId>,
     broken: &Broken<'_>,
     collector: &Collector<'_>,
 ) -> Result<BTreeSet<SnapshotId>, Error> {
     // What is wrong with one that does not verify was found.
-    let is_open = |id: &SnapshotId| !said.forgotten.contains(id) && !unread.contains(id);
+    let is_open = |id: &SnapshotId| !said.forgotten.contains(id) && !damaged.contains(id);
     let standing = said.taken.iter().filter(|(id, _)| is_open(id));
     let standing: Vec<(&SnapshotId, &Digest)> = standing.collect();
     let read = map_at_once(auditor.store().calls_at_once(), &standing, |(id, signed)| {
