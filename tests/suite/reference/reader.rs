@@ -12,9 +12,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::records::{
-    Chunks, Entry, body, breaks_off, checkpoint, event, gather, generation, int, is_recipient,
-    items, list, may, may_have_forgotten, merkle_root, segment, snapshot_note, text, tree,
-    vault_note,
+    Chunks, Entry, body, checkpoint, event, gather, generation, int, is_recipient, items, list,
+    may, merkle_root, segment, snapshot_note, text, tree, vault_note,
 };
 use super::structures::{
     Checked, FOREIGN, Fields, LIMIT, MISMATCH, Pack, Refused, document, ensure, refused, sha, some,
@@ -179,24 +178,21 @@ impl Reference {
     /// §12.3: what is needed is what ledgers and notes say together.
     fn compare_notes_and_ledgers(&mut self) {
         let (mut findings, place) = (Vec::new(), |id: &str| format!("snapshots/{id}.note"));
-        let is_untold = may_have_forgotten(&self.signers, &self.findings);
         for taken in self.events("snapshot.taken") {
             let name = place(text(&taken["snapshot"]));
-            let gone = |gone: &Value| gone["snapshot"] == taken["snapshot"];
-            let may_be_gone = is_untold || self.events("snapshot.forgotten").any(gone);
+            let mut gone = self.events("snapshot.forgotten");
             match self.read(&name, 1_000_000) {
                 Ok(note) if taken["note_sha256"] != sha(&note) => {
-                    let sound = self.notes.get(text(&taken["snapshot"]));
-                    findings.extend(sound.map(|_| refused(MISMATCH, &name)));
+                    findings.push(refused(MISMATCH, &name));
                 }
-                Err(error) if !may_be_gone => findings.push(error),
+                Err(error) if !gone.any(|gone| gone["snapshot"] == taken["snapshot"]) => {
+                    findings.push(error);
+                }
                 _ => {}
             }
         }
         let taken = |id: &str| self.events("snapshot.taken").any(|taken| taken["snapshot"] == id);
-        let known =
-            self.notes.iter().filter(|(_, note)| !breaks_off(&self.findings, &note["signer"]));
-        for (id, note) in known.filter(|(id, _)| !taken(id)) {
+        for (id, note) in self.notes.iter().filter(|(id, _)| !taken(id)) {
             let is_own = |of: &Value| of["signer"] == note["signer"];
             let others = self.notes.iter().filter(|(id, note)| is_own(note) && !taken(id));
             let last = self.events("snapshot.taken").filter(|event| is_own(event)).last();

@@ -1,6 +1,6 @@
 //! What each structure owes its reader beyond its shape (§5.4, §7, §8, §9.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::structures::{
-    Checked, FOREIGN, Fields, INVALID, LIMIT, MISMATCH, Pack, Refused, SHAPES, TOO_NEW, ensure,
-    has_shape, is_stamp, key, note, object, refused, sha, some, structure, verified,
+    Checked, FOREIGN, Fields, INVALID, LIMIT, MISMATCH, Pack, SHAPES, TOO_NEW, ensure, has_shape,
+    is_stamp, key, note, object, refused, sha, some, structure, verified,
 };
 
 /// What a chunk and its length are in a directory.
@@ -35,19 +35,6 @@ pub fn may(signer: &Value, event: &Value, time: &Value) -> bool {
     let is_known = SHAPES["events"].get(text(event)).is_some();
     let is_delegated = items(&signer["events"]).any(|delegated| delegated == event);
     (is_delegated || !is_known) && !is_retired
-}
-
-/// §12.3: tells whether more of a log is there than can be believed.
-pub fn breaks_off(findings: &BTreeSet<Refused>, signer: &Value) -> bool {
-    let log = format!("ledger/{}/", text(signer));
-    let mut found = findings.iter().filter(|one| one.code != "record-pending");
-    found.any(|one| one.what.starts_with(&log))
-}
-
-/// §12.3: tells whether a log that breaks off may say that snapshots were forgotten.
-pub fn may_have_forgotten(signers: &[Value], findings: &BTreeSet<Refused>) -> bool {
-    let may_forget = |of: &Value| may(of, &"snapshot.forgotten".into(), &Value::Null);
-    signers.iter().any(|of| may_forget(of) && breaks_off(findings, &of["id"]))
 }
 
 /// §8.2
