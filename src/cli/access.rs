@@ -123,6 +123,14 @@ pub fn unlocked(
     Ok(Unlocked::new(auditor(session, args)?, identities)?)
 }
 
+/// Tells whether a store and a key are given, so that no config counts.
+///
+/// # Errors
+/// If the key does not parse.
+pub fn is_standalone(args: &AccessArgs) -> Result<bool, Failure> {
+    Ok(standalone(args)?.is_some())
+}
+
 /// Returns the store and the key, if both are given and no config is needed.
 fn standalone(args: &AccessArgs) -> Result<Option<(String, VerificationKey)>, Failure> {
     match (&args.store, &args.vault_key) {

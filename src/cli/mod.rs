@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod args;
+mod auditing;
 mod cold;
 mod commands;
 pub mod config;

@@ -17,6 +17,7 @@ pub mod retention;
 pub mod sampling;
 pub mod shard;
 pub mod space;
+pub mod times;
 
 pub use age::Age;
 pub use error::PolicyError;
@@ -31,3 +32,4 @@ pub use reason::{DropReason, KeepReason, Verdict};
 pub use retention::Policy;
 pub use sampling::{Confidence, Loss, Rolling, Share};
 pub use shard::Shard;
+pub use times::PolicyTimes;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod access;
+mod auditing;
 mod changes;
 mod choices;
 mod damage;

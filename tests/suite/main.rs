@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod archive;
+mod auditing;
 mod bombs;
 mod books;
 mod bounds;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{PartArgs, ThawingArgs, VouchArgs};
+use super::{AuditArgs, PartArgs, ThawingArgs, VouchArgs};
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -45,6 +45,9 @@ pub struct VerifyArgs {
     /// Which copy to verify.
     #[command(flatten)]
     pub access: AccessArgs,
+    /// What the ledgers are compared with.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Write the whole report to this file as well, .json or .html; may be given several times
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,

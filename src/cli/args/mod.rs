@@ -5,6 +5,7 @@
 
 mod apply;
 mod archive;
+mod audit;
 mod change;
 mod check;
 mod diff;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 pub use apply::ApplyArgs;
 pub use archive::{InitArgs, SnapshotArgs};
+pub use audit::AuditArgs;
 pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };

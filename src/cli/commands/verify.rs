@@ -8,7 +8,7 @@ use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::report::{Ending, Failure, verification};
 use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
-use crate::cli::{night, parts};
+use crate::cli::{auditing, night, parts};
 use crate::format::ObjectKey;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
 use crate::ops::thaw::need;
@@ -111,7 +111,7 @@ fn request_of<'a>(
     session: &Session,
 ) -> Request<'a> {
     let (level, now) = (level_of(args.level), Some(session.clock.now()));
-    Request { level, only: only.as_deref(), now, part: Some(part) }
+    Request { only: only.as_deref(), now, part: Some(part), ..Request::of(level) }
 }
 
 /// Returns the snapshots up to one, if there are newer ones: taken while packs were thawed, they
@@ -143,11 +143,13 @@ fn verify_all(
     jobs: Vec<Job>,
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
+    let (rpo, since) = (auditing::rpo(args, session)?, auditing::kept(args, jobs.len())?);
     let mut reports = Vec::new();
     for job in jobs {
         let Job { auditor, only, part } = job;
         let request = request_of(args, &only, &part, session);
         let observer = session.progress.as_ref();
+        let request = Request { rpo, since: &since, ..request };
         reports.push(if request.level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;

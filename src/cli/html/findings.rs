@@ -8,10 +8,12 @@ use super::parts::{Column, Foreign, Table, code};
 use crate::base::limits::LISTED_COUNT_MAX;
 use crate::base::{Code, Family};
 use crate::cli::report::words;
-use crate::ops::report::{Finding, VerifyReport};
+use crate::ops::report::{Finding, TouchedRow, VerifyReport};
 
 /// Rows of one code that are seen without unfolding.
 const OPEN_COUNT: usize = 10;
+/// Files that a row names.
+const NAMED_COUNT: usize = 20;
 
 /// Returns the findings.
 pub fn section(id: &str, vault: &VerifyReport) -> Markup {
@@ -28,7 +30,41 @@ pub fn section(id: &str, vault: &VerifyReport) -> Markup {
                 (overview(id, &by_code))
                 @for findings in by_code.values() { (of_code(id, findings)) }
             }
+            @if !vault.touched.is_empty() { (touched(vault)) }
         }
+    }
+}
+
+/// Returns which snapshots, files and tables do not come back whole from this store.
+fn touched(vault: &VerifyReport) -> Markup {
+    let row = |row: &TouchedRow| {
+        let tables: Vec<&str> = row.tables.iter().map(String::as_str).collect();
+        let named = row.files.iter().take(NAMED_COUNT).map(String::as_str);
+        let more = row.file_count.saturating_sub(NAMED_COUNT as u64);
+        vec![
+            html! { (row.snapshot.to_string()) },
+            html! { (words::number(row.object_count)) },
+            html! {
+                (Foreign(&named.collect::<Vec<_>>().join(", ")))
+                @if more > 0 { " and " (words::number(more)) " more" }
+                @if !row.files_known { " (not all of them could be told)" }
+            },
+            html! { (Foreign(&tables.join(", "))) },
+        ]
+    };
+    html! {
+        h4 { "What damage touches" }
+        (Table {
+            caption: "Snapshots that do not come back whole from this store".into(),
+            columns: &[
+                Column::Text("Snapshot"),
+                Column::Number("Objects"),
+                Column::Text("Files"),
+                Column::Text("Tables"),
+            ],
+            rows: vault.touched.iter().map(row).collect(),
+        }
+        .folded(OPEN_COUNT))
     }
 }
 

@@ -4,6 +4,7 @@
 //! - Text that comes from outside, such as a file's name, cannot drive the terminal.
 //! - Colours only on a terminal, and not when `NO_COLOR` is set.
 
+mod audited;
 mod failure;
 mod sampled;
 pub mod table;

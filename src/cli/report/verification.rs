@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{sampled, words};
-use crate::ops::report::{StoredCounts, Verdict, VerifyReport};
+use super::{audited, sampled, words};
+use crate::ops::report::{StoredCounts, TouchedRow, Verdict, VerifyReport};
 use crate::store::StorageClass;
+
+/// Files of a snapshot that a line names.
+const NAMED_COUNT: usize = 5;
 
 /// Returns what is said of one vault in one store.
 pub fn text_of(report: &VerifyReport) -> String {
@@ -18,6 +21,7 @@ pub fn text_of(report: &VerifyReport) -> String {
     for hint in hints {
         text.push_str(&format!("hint: {hint}\n"));
     }
+    report.touched.iter().for_each(|row| text.push_str(&touched_line(row)));
     let count = words::count(report.findings.len() as u64, "finding");
     let verdict = match report.verdict {
         Verdict::Sound => "sound".to_owned(),
@@ -42,6 +46,7 @@ pub fn text_of(report: &VerifyReport) -> String {
         text.push_str(&counts_text(counts));
     }
     text.push_str(&sampled::text_of(report));
+    text.push_str(&audited::text_of(report));
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }
@@ -51,6 +56,23 @@ pub fn text_of(report: &VerifyReport) -> String {
         text.push_str(&line);
     }
     text
+}
+
+/// Returns what damage touches in a snapshot; `--json` names every file that is known.
+fn touched_line(row: &TouchedRow) -> String {
+    let mut line =
+        format!("touched: {}: {}", row.snapshot, words::count(row.object_count, "object"));
+    if row.file_count > 0 {
+        let named = row.files.iter().take(NAMED_COUNT).map(String::as_str);
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = if row.file_count > NAMED_COUNT as u64 { ", …" } else { "" };
+        line.push_str(&format!("; {}: {named}{more}", words::count(row.file_count, "file")));
+    }
+    if !row.tables.is_empty() {
+        let tables = row.tables.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        line.push_str(&format!("; tables: {tables}"));
+    }
+    format!("{}\n", words::printable(&line))
 }
 
 /// Returns what the store says of the objects; nothing of one that has neither classes nor locks.

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use super::{FileCounts, Finding, LedgerHead, Report, ShardReport, Verdict, VerifyReport};
+use super::{
+    FileCounts, Finding, LedgerHead, Report, ShardReport, TouchedRow, Verdict, VerifyReport,
+};
 use crate::base::limits::SHARD_COUNT_MAX;
-use crate::base::{Code, Coded};
+use crate::base::{Code, Coded, SnapshotId};
 use crate::ops::report::StoredCounts;
 
 /// Parts that cannot be joined.
@@ -96,6 +98,7 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         findings,
         not_covered: Vec::new(),
         shard: None,
+        touched: join_touched(reports()),
         files: join_files(reports()),
         // Each part remembers for itself.
         coverage: None,
@@ -229,6 +232,21 @@ fn join_files<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Option<Fil
             checked_dump_count: sum.checked_dump_count.saturating_add(next.checked_dump_count),
         })
     })?
+}
+
+/// Unites what damage touches. Objects that every part looked at, as notes, count once for each.
+fn join_touched<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Vec<TouchedRow> {
+    let mut joined: BTreeMap<SnapshotId, TouchedRow> = BTreeMap::new();
+    for row in reports.flat_map(|report| &report.touched) {
+        let sum = joined.entry(row.snapshot).or_insert_with(|| TouchedRow::new(row.snapshot));
+        sum.object_count = sum.object_count.saturating_add(row.object_count);
+        row.files.iter().for_each(|name| sum.add_file(name.clone()));
+        let unnamed = row.file_count.saturating_sub(row.files.len() as u64);
+        sum.file_count = sum.file_count.saturating_add(unnamed);
+        sum.files_known &= row.files_known;
+        sum.tables.extend(row.tables.iter().cloned());
+    }
+    joined.into_values().collect()
 }
 
 /// Unites what the parts do not cover, without what they cover together.

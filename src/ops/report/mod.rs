@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use counts::StoredCounts;
 pub use record::{
-    DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, SnapshotRow, SnapshotState,
-    VerifiedRow,
+    DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, RpoRow, RpoSource, SinceRow,
+    SnapshotRow, SnapshotState, VerifiedRow,
 };
 
 pub(in crate::ops) use sample::grouped;
@@ -179,6 +179,9 @@ pub struct VerifyReport {
     pub stored: Option<StoredCounts>,
     /// Every ledger as far as it verified.
     pub ledgers: Vec<LedgerHead>,
+    /// What the ledgers were compared with, that somebody kept.
+    #[serde(default)]
+    pub since: Vec<SinceRow>,
     /// What is not as it must be.
     pub findings: Vec<Finding>,
     /// The snapshots that damage touches.

@@ -65,10 +65,10 @@ pub struct SnapshotRow {
     pub state: SnapshotState,
     /// The number of the vault note whose policy was in force when it was taken.
     pub policy: Option<u32>,
-    /// Until when it must stay.
+    /// Until when it must stay, or had to.
     #[serde(with = "envelope::optional_time")]
     pub floor: Option<Timestamp>,
-    /// When it must go.
+    /// When it must go, by the policy in force; of one that went, by the one in force then.
     #[serde(with = "envelope::optional_time")]
     pub ceiling: Option<Timestamp>,
     /// Until when the store locks its note, if it tells of a lock.
@@ -82,7 +82,8 @@ pub struct SnapshotRow {
     pub stored_len: Option<u64>,
     /// Stored bytes of what it was the first to name.
     pub new_len: Option<u64>,
-    /// Findings on it: whether it is kept and went as the policy said is told by their absence.
+    /// Findings on its note, body, list or segment, and on the event by which it went: whether it
+    /// is kept and went as the policy said is told by their absence.
     pub finding_count: u64,
 }
 
@@ -111,6 +112,44 @@ pub struct GapRow {
     pub hours: u64,
     /// How long it may be at most, in hours.
     pub allowed_hours: u64,
+}
+
+/// Who said how long a vault may go without a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RpoSource {
+    /// Whoever asked for the verification.
+    Given,
+    /// The config of the host.
+    Config,
+    /// The signed policy, which admits a snapshot a period.
+    Policy,
+    /// Nobody: a night and some slack.
+    Default,
+}
+
+/// How long a vault may go without a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RpoRow {
+    /// In hours.
+    pub hours: u64,
+    /// Who said so.
+    pub source: RpoSource,
+}
+
+/// What was kept of a ledger, and what that has become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinceRow {
+    /// The file that was kept.
+    pub file: String,
+    /// Whose ledger.
+    pub signer: SignerId,
+    /// Its events then.
+    pub size_then: u64,
+    /// Its events now.
+    pub size_now: u64,
+    /// What is wrong, if it does not extend what it was.
+    pub problem: Option<String>,
 }
 
 /// A restore that was rehearsed.
@@ -162,6 +201,12 @@ pub struct VerifiedRow {
 pub struct RecordReport {
     /// Every policy, the first one first.
     pub policies: Vec<PolicyRow>,
+    /// For which time what is too old and what is missing was looked for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "envelope::optional_time")]
+    pub judged: Option<Timestamp>,
+    /// How long the vault may go without a snapshot; none, where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo: Option<RpoRow>,
     /// Every snapshot, the oldest first.
     pub snapshots: Vec<SnapshotRow>,
     /// The times without a snapshot.

@@ -4,6 +4,7 @@
 //! - No log may be shorter than, or other than, what another one quotes of it.
 //! - No record may be dated before what it follows, unless a clock is known to have been wrong.
 //! - What was forgotten was past its floor and under no hold; what was deleted, nobody needs.
+//!   What a retired signer says too late lets nothing go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,25 +12,135 @@ use jiff::Timestamp;
 
 use super::ledger::Notes;
 use super::{Collector, Scope};
-use crate::base::{Code, SignerId, SnapshotId};
+use crate::base::{Code, SnapshotId};
 use crate::crypto::merkle::Log;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::ClockAnomaly;
 use crate::format::ledger::LedgerEvent;
+use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
-use crate::policy::Policy;
+use crate::ops::report::GoneRow;
 use crate::policy::plan::SKEW_MAX;
+use crate::policy::{Period, Policy, PolicyError, PolicyTimes};
 use crate::vault::ledger::SignerLog;
+use crate::vault::ledger::holds::{Hold, holds_of};
 use crate::vault::ledger::quotes::{closed_logs, quotes_of};
+use crate::vault::ledger::too_late::TooLate;
 use crate::vault::{self, Auditor};
 
-/// Compares the logs with one another, with the notes and with the policy.
-pub fn check(auditor: &Auditor, logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
-    check_quotes(auditor, logs, collector);
-    check_closed(auditor, logs, collector);
-    check_times(logs, notes, collector);
-    check_forgotten(auditor, logs, notes, collector);
+/// Notes and ledgers of a store, and what follows from them.
+pub struct Books<'a> {
+    /// Who reads the store.
+    pub auditor: &'a Auditor,
+    /// The ledgers.
+    pub logs: &'a [SignerLog],
+    /// The notes that verify.
+    pub notes: &'a Notes,
+    /// The snapshots whose notes are there and do not verify.
+    pub unread: BTreeSet<SnapshotId>,
+    too_late: TooLate,
+    /// None, where a newer program wrote one.
+    policies: Option<PolicyTimes>,
+    holds: BTreeMap<SnapshotId, Vec<Hold>>,
+    /// The events by which snapshots went, each the first that counts.
+    forgotten: BTreeMap<SnapshotId, (ObjectKey, GoneRow)>,
+}
+
+impl<'a> Books<'a> {
+    /// Derives what follows.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn of(
+        auditor: &'a Auditor,
+        logs: &'a [SignerLog],
+        notes: &'a Notes,
+        unread: BTreeSet<SnapshotId>,
+    ) -> Result<Self, Error> {
+        let too_late = TooLate::in_store(auditor, logs)?;
+        let links = auditor.chain().iter();
+        let dated = links.map(|link| Ok((link.note.time, Policy::from_json(&link.note.policy)?)));
+        let policies: Result<_, PolicyError> = dated.collect();
+        let events = logs.iter().flat_map(|log| &log.events);
+        let mut holds: BTreeMap<SnapshotId, Vec<Hold>> = BTreeMap::new();
+        for hold in holds_of(events.clone(), |event| too_late.counts(event)).into_values() {
+            holds.entry(hold.snapshot).or_default().push(hold);
+        }
+        let mut forgotten: BTreeMap<SnapshotId, (ObjectKey, GoneRow)> = BTreeMap::new();
+        for event in events.filter(|event| too_late.counts(event)) {
+            let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
+            let (time, signer) = (event.time, event.signer);
+            if forgotten.get(&said.snapshot).is_none_or(|(_, known)| time < known.time) {
+                let gone = GoneRow { time, rule: said.rule.clone(), by: said.by.clone(), signer };
+                let key = ObjectKey::LedgerEvent(signer, event.seq);
+                forgotten.insert(said.snapshot, (key, gone));
+            }
+        }
+        let policies = policies.ok().map(PolicyTimes::new);
+        Ok(Self { auditor, logs, notes, unread, too_late, policies, holds, forgotten })
+    }
+
+    /// Compares the logs with one another, with the notes and with the policy.
+    pub fn check(&self, collector: &Collector<'_>) {
+        let Self { auditor, logs, .. } = *self;
+        check_quotes(auditor, logs, collector);
+        check_closed(auditor, logs, collector);
+        check_times(logs, self.notes, collector);
+        self.check_forgotten(collector);
+    }
+
+    /// Returns every event.
+    pub fn events(&self) -> impl Iterator<Item = &'a LedgerEvent> + use<'a> {
+        self.logs.iter().flat_map(|log| &log.events)
+    }
+
+    /// Returns every snapshot that an event which counts says is forgotten, with that event.
+    pub fn forgotten(&self) -> impl Iterator<Item = (&SnapshotId, &ObjectKey)> {
+        self.forgotten.iter().map(|(id, (key, _))| (id, key))
+    }
+
+    /// Returns how a snapshot went, if it did.
+    pub fn gone(&self, id: SnapshotId) -> Option<GoneRow> {
+        self.forgotten.get(&id).map(|(_, gone)| gone.clone())
+    }
+
+    /// Returns the holds that there ever were on a snapshot.
+    pub fn holds(&self, id: SnapshotId) -> &[Hold] {
+        self.holds.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the policy that was in force at a time.
+    pub fn policy_at(&self, time: Timestamp) -> Option<&Policy> {
+        self.policies.as_ref()?.at(time)
+    }
+
+    /// Returns the period of which one snapshot was admitted at a time.
+    pub fn every_at(&self, time: Timestamp) -> Option<Period> {
+        self.policy_at(time).and_then(Policy::every)
+    }
+
+    /// Returns the floor of a snapshot as it was at a time.
+    pub fn floor_of(&self, id: SnapshotId, at: Timestamp) -> Option<Timestamp> {
+        let promised = self.notes.get(&id).map(|note| note.floor);
+        self.policies.as_ref()?.floor_of(id.time(), promised, at)
+    }
+
+    /// Returns since when a snapshot that stands is past its ceiling and nothing has kept it.
+    pub fn over_age_since(
+        &self,
+        note: &SnapshotNote,
+        begins: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let over = self.policies.as_ref()?.over_age_since(begins, now)?;
+        let floor = self.policies.as_ref()?.floor_of(begins, Some(note.floor), now);
+        let mut since = over.max(floor.unwrap_or(over));
+        for hold in self.holds(note.snapshot) {
+            since = since.max(hold.end()?);
+        }
+        Some(since)
+    }
 }
 
 /// Finds logs that were cut or rewritten since another signer saw them (V-211).
@@ -37,6 +148,10 @@ fn check_quotes(auditor: &Auditor, logs: &[SignerLog], collector: &Collector<'_>
     let mut broken = BTreeSet::new();
     for quote in quotes_of(auditor.note(), logs) {
         let log = logs.iter().find(|log| log.signer == quote.signer);
+        // Of one that breaks off it is found why.
+        if log.is_some_and(|log| !log.problems.is_empty()) {
+            continue;
+        }
         let empty = Log::empty();
         let hashes = log.map_or(&empty, |log| &log.hashes);
         let Err(error) = hashes.check_extends(&quote.head) else { continue };
@@ -115,115 +230,28 @@ fn follows(event: &LedgerEvent) -> Timestamp {
     }
 }
 
-/// A hold, and until when it stood.
-struct Hold {
-    signer: SignerId,
-    seq: u64,
-    from: Timestamp,
-    until: Option<Timestamp>,
-    released: Option<Release>,
-}
-
-/// Where and when a hold was released.
-#[derive(Clone, Copy)]
-struct Release {
-    signer: SignerId,
-    seq: u64,
-    at: Timestamp,
-}
-
-impl Hold {
-    /// Tells whether it stood when an event was recorded, by what that follows or quotes; else by
-    /// time, and then only where no clock that is a day off can have made it so.
-    fn stood_at(&self, event: &LedgerEvent) -> bool {
-        let follows = |signer: SignerId, seq: u64| match event.signer == signer {
-            true => seq < event.seq,
-            false => event.seen.iter().any(|seen| seen.signer == signer && seen.size > seq),
-        };
-        let is_long_after =
-            event.signer != self.signer && event.time.duration_since(self.from) >= SKEW_MAX;
-        let is_placed = follows(self.signer, self.seq) || is_long_after;
-        let is_released = self.released.is_some_and(|release| {
-            follows(release.signer, release.seq)
-                || event.signer != release.signer
-                    && release.at.duration_since(event.time) <= SKEW_MAX
-        });
-        is_placed && !is_released && self.until.is_none_or(|until| event.time < until)
-    }
-}
-
-/// Returns the holds of each snapshot.
-fn holds_of(logs: &[SignerLog]) -> BTreeMap<SnapshotId, Vec<Hold>> {
-    let events = || logs.iter().flat_map(|log| &log.events);
-    let mut released: BTreeMap<(SignerId, u64), Release> = BTreeMap::new();
-    for event in events() {
-        if let EventPayload::HoldReleased(said) = &event.payload {
-            let release = Release { signer: event.signer, seq: event.seq, at: event.time };
-            released.entry((said.placed_by, said.placed_seq)).or_insert(release);
+impl Books<'_> {
+    /// Finds snapshots that were forgotten before their floor, or under a hold (F-37).
+    fn check_forgotten(&self, collector: &Collector<'_>) {
+        if self.policies.is_none() {
+            let gap = "whether floors had passed when snapshots were forgotten, and which stand \
+                       past their ceiling: a newer program wrote the policy";
+            collector.leave_out(gap.to_owned());
+        }
+        for event in self.events().filter(|event| self.too_late.counts(event)) {
+            let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
+            let (id, key) = (said.snapshot, ObjectKey::LedgerEvent(event.signer, event.seq));
+            if let Some(hold) = self.holds(id).iter().find(|hold| hold.stood_at(event)) {
+                let placed = ObjectKey::LedgerEvent(hold.signer, hold.seq);
+                let detail = format!("it lets {id} go, which was under the hold of {placed}");
+                collector.add(Code::ForgottenEarly, key, detail);
+            }
+            if let Some(floor) = self.floor_of(id, event.time).filter(|floor| event.time < *floor) {
+                let detail = format!("it lets {id} go before its floor, {floor}");
+                collector.add(Code::ForgottenEarly, key, detail);
+            }
         }
     }
-    let mut holds: BTreeMap<SnapshotId, Vec<Hold>> = BTreeMap::new();
-    for event in events() {
-        let EventPayload::HoldPlaced(said) = &event.payload else { continue };
-        let (signer, seq, from) = (event.signer, event.seq, event.time);
-        let (until, released) = (said.until, released.get(&(signer, seq)).copied());
-        holds.entry(said.snapshot).or_default().push(Hold { signer, seq, from, until, released });
-    }
-    holds
-}
-
-/// Finds snapshots that were forgotten before their floor, or under a hold (F-37).
-fn check_forgotten(
-    auditor: &Auditor,
-    logs: &[SignerLog],
-    notes: &Notes,
-    collector: &Collector<'_>,
-) {
-    let holds = holds_of(logs);
-    let links = auditor.chain().iter();
-    let policies = links.map(|link| Ok((link.note.time, Policy::from_json(&link.note.policy)?)));
-    let policies: Result<Vec<(Timestamp, Policy)>, crate::policy::PolicyError> = policies.collect();
-    if policies.is_err() {
-        let gap = "whether floors had passed when snapshots were forgotten: a newer program wrote \
-                   the policy";
-        collector.leave_out(gap.to_owned());
-    }
-    let policies = policies.unwrap_or_default();
-    for event in logs.iter().flat_map(|log| &log.events) {
-        let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
-        let (id, key) = (said.snapshot, ObjectKey::LedgerEvent(event.signer, event.seq));
-        let held = holds.get(&id).into_iter().flatten().find(|hold| hold.stood_at(event));
-        if let Some(hold) = held {
-            let placed = ObjectKey::LedgerEvent(hold.signer, hold.seq);
-            let detail = format!("it lets {id} go, which was under the hold of {placed}");
-            collector.add(Code::ForgottenEarly, key, detail);
-        }
-        let promised = notes.get(&id).map(|note| note.floor);
-        if let Some(floor) = floor_of(&policies, id, promised, event.time)
-            && event.time < floor
-        {
-            let detail = format!("it lets {id} go before its floor, {floor}");
-            collector.add(Code::ForgottenEarly, key, detail);
-        }
-    }
-}
-
-/// Returns the floor of a snapshot at a time: what the policy in force gives, and what its note
-/// says, or where that is gone what the policy gave when it was taken.
-fn floor_of(
-    policies: &[(Timestamp, Policy)],
-    id: SnapshotId,
-    promised: Option<Option<Timestamp>>,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let (_, first) = policies.first()?;
-    let at = |time: Timestamp| {
-        let in_force = policies.iter().rev().find(|(since, _)| *since < time);
-        in_force.map_or(first, |(_, policy)| policy).floor_at(id.time())
-    };
-    let longest = policies.iter().filter_map(|(_, policy)| policy.floor_at(id.time())).max();
-    let promised = promised.unwrap_or_else(|| at(id.time()));
-    at(now).max(promised.zip(longest).map(|(floor, longest)| floor.min(longest)))
 }
 
 /// What ledgers say was deleted, and which event says it.
@@ -258,14 +286,22 @@ impl Deleted {
         if hits.is_empty() {
             return Ok(());
         }
+        let mut needing: BTreeMap<&ObjectKey, (&ObjectKey, SnapshotId, u64)> = BTreeMap::new();
         for (id, note) in scope.notes.iter().filter(|(id, _)| !scope.forgotten.contains(id)) {
             // A list that cannot be read is a finding already.
             let Ok(list) = auditor.list(note) else { continue };
             let needed: BTreeSet<ObjectKey> = list.into_iter().map(|entry| entry.key).collect();
             for (object, event) in hits.iter().filter(|(object, _)| needed.contains(object)) {
-                let detail = format!("{event} says that it was deleted, and {id} needs it");
-                collector.add(Code::NeededDeleted, object, detail);
+                needing.entry(object).or_insert((event, *id, 0)).2 += 1;
             }
+        }
+        for (object, (event, id, count)) in needing {
+            let whose = match count {
+                1 => format!("{id} needs it"),
+                _ => format!("{count} snapshots need it, {id} first"),
+            };
+            let detail = format!("{event} says that it was deleted, and {whose}");
+            collector.add(Code::NeededDeleted, object, detail);
         }
         Ok(())
     }

@@ -16,8 +16,10 @@ mod ledger;
 mod meanwhile;
 mod memory;
 mod part;
+mod record;
 mod rewritten;
 mod sample;
+mod since;
 mod stored;
 mod touched;
 mod tree;
@@ -32,8 +34,10 @@ pub use part::{Method, Part, PartError, PublicValue, Reading, reading};
 pub use sample::rank;
 
 use super::Error;
-use super::report::{FileCounts, RecordReport, TouchedRow, Verdict};
+pub use super::history::Kept;
+use super::report::{FileCounts, SinceRow, TouchedRow, Verdict};
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
+pub use record::Rpo;
 
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
@@ -55,6 +59,17 @@ pub struct Request<'a> {
     pub now: Option<Timestamp>,
     /// Only this part, if given, and where what was looked at is remembered.
     pub part: Option<&'a Part>,
+    /// How long the vault may go without a snapshot.
+    pub rpo: Rpo,
+    /// What somebody kept of the ledgers: they must extend it.
+    pub since: &'a [Kept],
+}
+
+impl Request<'_> {
+    /// Asks for a level of everything, at no time.
+    pub const fn of(level: Level) -> Self {
+        Self { level, only: None, now: None, rpo: Rpo::Derived, since: &[], part: None }
+    }
 }
 
 /// What is said of an object that is missing.
@@ -278,7 +293,7 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    verify_as(auditor, unlocked, &Request { level, only, now: None, part: None }, observer)
+    verify_as(auditor, unlocked, &Request { only, ..Request::of(level) }, observer)
 }
 
 /// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
@@ -296,8 +311,8 @@ pub fn verify_as(
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let collector = Collector::new(auditor, level, observer);
-    let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
+    let checked = ledger::check(auditor, request, &collector)?;
+    let ledger::Checked { heads, notes, shredded, deleted, forgotten, since, mut record } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
     let needed = Needed::new().map_err(vault::Error::from)?;
@@ -307,6 +322,9 @@ pub fn verify_as(
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
+        if held(&collector.counts).locked_count > 0 {
+            record.add_locks(auditor)?;
+        }
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -318,9 +336,17 @@ pub fn verify_as(
     meanwhile::withdraw(auditor, &scope, &collector)?;
     touched::gather(auditor, &scope, &collector);
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, heads);
+    let told = Told { ledgers: heads, since, record };
+    let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, told);
     choice.describe(&mut report, &scope, request, observer);
     Ok(report)
+}
+
+/// What the ledgers tell.
+struct Told {
+    ledgers: Vec<LedgerHead>,
+    since: Vec<SinceRow>,
+    record: record::Record,
 }
 
 impl Collector<'_> {
@@ -330,8 +356,9 @@ impl Collector<'_> {
         level: Level,
         is_partial: bool,
         snapshot_count: u64,
-        ledgers: Vec<LedgerHead>,
+        told: Told,
     ) -> VerifyReport {
+        let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let counts = held(&self.counts).clone();
         let files = *held(&self.files);
@@ -352,17 +379,22 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
-            ledgers,
+            record: record.finish(findings.iter()),
             findings,
             touched: own(self.touched).into_values().collect(),
-            not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
-            record: RecordReport::default(),
             scope_sha256: None,
             sample: None,
             shard: None,
             files: (level == Level::Contents).then_some(files),
             coverage: None,
             joined: None,
+            not_covered: gaps
+                .into_iter()
+                .chain(not_covered(level, is_partial))
+                .chain(since::not_covered(&since, &ledgers))
+                .collect(),
+            ledgers,
+            since,
         }
     }
 }
@@ -385,8 +417,5 @@ fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
     if level < Level::Contents {
         gaps.push("whether contents open and match their digests");
     }
-    gaps.push(
-        "events after the newest checkpoint that you kept yourself, if a store was rolled back",
-    );
     gaps.into_iter().map(str::to_owned)
 }

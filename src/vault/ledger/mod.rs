@@ -1,7 +1,9 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
 mod ahead;
+pub mod holds;
 pub mod quotes;
+pub mod too_late;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -52,19 +52,22 @@ pub fn quotes_of<'a>(
 
 /// Returns how long the log of each retired signer was when it was retired; 0 if nothing says so.
 pub fn closed_logs<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
-    ends(logs).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
+    let events = logs.into_iter().flat_map(|log| &log.events);
+    ends(events).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
 }
 
-/// As [`closed_logs`]; of a signer of which it is not said, nothing.
-pub fn quoted_ends<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
-    ends(logs).filter_map(|(signer, end)| Some((signer, end?))).collect()
+/// As [`closed_logs`], of events; of a signer of which it is not said, nothing.
+pub fn quoted_ends<'a>(
+    events: impl IntoIterator<Item = &'a LedgerEvent>,
+) -> BTreeMap<SignerId, u64> {
+    ends(events).filter_map(|(signer, end)| Some((signer, end?))).collect()
 }
 
 /// Returns each signer that was retired, and how long its log was then, if that is said.
 fn ends<'a>(
-    logs: impl IntoIterator<Item = &'a SignerLog>,
+    events: impl IntoIterator<Item = &'a LedgerEvent>,
 ) -> impl Iterator<Item = (SignerId, Option<u64>)> {
-    logs.into_iter().flat_map(|log| &log.events).filter_map(|event| {
+    events.into_iter().filter_map(|event| {
         let subject = closed_by(event)?;
         let quoted = event.seen.iter().find(|seen| seen.signer == subject);
         Some((subject, quoted.map(|seen| seen.size)))

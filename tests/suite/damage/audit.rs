@@ -51,7 +51,9 @@ impl Bench<'_> {
     }
 
     fn judge_report(&self, report: &VerifyReport, reached: Level, promise: &Promise) -> Wrong {
-        let covers = report.not_covered.len() == 4 - reached as usize;
+        // What a log that breaks off does not tell is said beside it.
+        let own = report.not_covered.iter().filter(|gap| !gap.contains("breaks off"));
+        let covers = own.count() == 4 - reached as usize;
         if report.level != reached || !covers {
             return Err(format!("says {:?} was reached: {:?}", report.level, report.not_covered));
         }

@@ -4,8 +4,8 @@ use idswyft_vault::base::{Code, Digest, SignerId, SnapshotId};
 use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
     CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow, LedgerHead, Level,
-    PolicyRow, RecordReport, Report, SampleMethod, SampleReport, ShardReport, SnapshotRow,
-    SnapshotState, StoredCounts, Verdict, VerifiedRow, VerifyReport,
+    PolicyRow, RecordReport, Report, RpoRow, RpoSource, SampleMethod, SampleReport, ShardReport,
+    SnapshotRow, SnapshotState, StoredCounts, TouchedRow, Verdict, VerifiedRow, VerifyReport,
 };
 use idswyft_vault::store::StorageClass;
 use jiff::Timestamp;
@@ -54,6 +54,8 @@ pub fn empty() -> VerifyReport {
         joined: None,
         ledgers: Vec::new(),
         findings: Vec::new(),
+        since: Vec::new(),
+        touched: Vec::new(),
         not_covered: vec![
             "whether stored bytes are what was signed".into(),
             "whether contents open and match their digests".into(),
@@ -117,6 +119,8 @@ fn record(days: i64) -> RecordReport {
         ],
         snapshots: (0..days).map(|day| row(first + day * DAY_S, day, days)).collect(),
         gaps: Vec::new(),
+        judged: Some(at(NOW_S)),
+        rpo: Some(RpoRow { hours: 26, source: RpoSource::Config }),
         drills: (1..=(days / 90).max(1))
             .map(|n| DrillRow {
                 time: at(first + n * 60 * DAY_S),
@@ -214,6 +218,14 @@ pub fn damaged() -> VerifyReport {
     rows[100].finding_count = 1;
     rows[390].finding_count = 2;
     rows.drain(380..384);
+    let touched = TouchedRow {
+        files: vec!["db.sql".to_owned(), format!("uploads/{hostile}")],
+        file_count: 1200,
+        tables: ["public.users".to_owned()].into(),
+        object_count: 3,
+        ..TouchedRow::new(rows[100].id)
+    };
+    vault.touched = vec![touched];
     vault.record.gaps = vec![
         GapRow { from: rows[379].time, to: Some(rows[380].time), hours: 120, allowed_hours: 26 },
         GapRow { from: rows.last().unwrap().time, to: None, hours: 27, allowed_hours: 26 },

@@ -14,7 +14,7 @@ use crate::thaw::bench::ColdVault;
 fn reading(cold: &ColdVault, level: Level, part: &Part) -> Reading {
     let auditor = cold.vault.auditor(&cold.vault.stores[0]);
     let now = Some(cold.clock.now());
-    verify::reading(&auditor, &Request { level, only: None, now, part: Some(part) }).unwrap()
+    verify::reading(&auditor, &Request { now, part: Some(part), ..Request::of(level) }).unwrap()
 }
 
 /// Y-18
@@ -68,6 +68,6 @@ fn what_was_printed_chooses_the_same_packs_after_another_night() {
     assert_eq!(until, ids[ids.len() - 2]);
     let only = Some(&ids[..ids.len() - 1]);
     let part = Part { public: planned.public.clone(), ..by_ledgers };
-    let request = Request { level: Level::Bytes, only, now: None, part: Some(&part) };
+    let request = Request { only, part: Some(&part), ..Request::of(Level::Bytes) };
     assert_eq!(verify::reading(&auditor, &request).unwrap(), planned);
 }

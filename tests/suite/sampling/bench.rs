@@ -45,7 +45,8 @@ pub fn look(
     only: Option<&[SnapshotId]>,
 ) -> Result<VerifyReport, ops::Error> {
     let (auditor, observer) = (vault.auditor(store), vault.events.as_ref());
-    let request = Request { level, only, now: Some(vault.clock.now()), part: Some(part) };
+    let request =
+        Request { only, now: Some(vault.clock.now()), part: Some(part), ..Request::of(level) };
     if level < Level::Contents {
         return verify::verify_as(&auditor, None, &request, observer);
     }

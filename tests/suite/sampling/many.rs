@@ -37,7 +37,7 @@ fn a_sample_of_very_many_packs_is_drawn_in_bounded_memory() {
     let run = |method: Method| {
         let part = Part { method: Some(method), ..Part::default() };
         let now = Some(vault.clock.now());
-        let request = Request { level: Level::Stored, only: None, now, part: Some(&part) };
+        let request = Request { now, part: Some(&part), ..Request::of(Level::Stored) };
         fs::write("/proc/self/clear_refs", "5").unwrap();
         let (before, begun) = (size_kib("VmRSS"), Instant::now());
         let report = verify::verify_as(&auditor, None, &request, &Silent).unwrap();

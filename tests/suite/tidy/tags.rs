@@ -29,6 +29,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/generations.md", letter: 'G' },
     Spec { page: "spec/sampling.md", letter: 'Y' },
     Spec { page: "spec/report.md", letter: 'Q' },
+    Spec { page: "spec/compliance.md", letter: 'L' },
 ];
 
 /// A normative page.
