@@ -1,7 +1,7 @@
 //! The report of a verification: what was proven, what was not, and what the books say of every
 //! snapshot that ever was. Spec: `report.md`.
 //!
-//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and everything that a
+//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and all that a
 //! person is shown is made of it and of nothing else.
 
 mod counts;
@@ -54,8 +54,8 @@ impl Level {
     pub const fn proves(self) -> &'static str {
         match self {
             Self::Ledger => {
-                "The records are complete, unaltered and signed by those who were entitled to sign; \
-                 nothing was taken out or changed afterwards, and every deletion was allowed."
+                "The records are complete, unaltered and signed by those who were entitled to \
+                 sign; nothing was taken out or changed afterwards, and every deletion was allowed."
             }
             Self::Stored => {
                 "Everything that the records name is in the store, with its recorded size and, \
