@@ -96,9 +96,9 @@ fn a_log_that_was_rolled_back_is_found_once_however_much_was_kept_of_it() {
     let last = compare(&bench, store, &[]).unwrap().ledgers;
     let size = last.iter().find(|head| head.signer == host.to_string()).unwrap().size;
     let logs = ledger::read_all(&bench.vault.auditor(store)).unwrap();
-    let events = logs.iter().flat_map(|log| &log.events).filter(|event| event.signer == host);
+    let mut events = logs.iter().flat_map(|log| &log.events).filter(|event| event.signer == host);
     let is_taken = |event: &&LedgerEvent| matches!(event.payload, EventPayload::SnapshotTaken(_));
-    let taken_seq = events.filter(is_taken).last().unwrap().seq;
+    let taken_seq = events.rfind(is_taken).unwrap().seq;
     let last_taken = bench.plan().planned()[2].candidate.id;
     // A store that was rolled back to the night before.
     for seq in taken_seq..size {
