@@ -5,8 +5,10 @@
 //! What happens to the archive happens in one of its transactions first.
 
 mod chunks;
+mod claims;
 mod error;
 mod files;
+mod floors;
 mod inventory;
 mod needed;
 mod outbox;
@@ -23,8 +25,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
+pub use claims::{Claim, Claims};
 pub use error::Error;
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
+pub use floors::Floor;
 pub use inventory::Inventory;
 pub use needed::Needed;
 pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};

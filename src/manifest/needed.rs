@@ -19,11 +19,18 @@ const SCHEMA: &str = "
         len INTEGER NOT NULL,
         PRIMARY KEY (tree, id, len)
     ) WITHOUT ROWID;
+    CREATE TABLE floor (
+        tree INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        old INTEGER,
+        young INTEGER,
+        PRIMARY KEY (tree, id)
+    ) WITHOUT ROWID;
 ";
 
 /// The packs and tree objects that lists name, each with its signed lengths.
 pub struct Needed {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Needed {
@@ -115,11 +122,11 @@ impl Needed {
     }
 }
 
-const fn is_tree(key: &ObjectKey) -> bool {
+pub(super) const fn is_tree(key: &ObjectKey) -> bool {
     matches!(key, ObjectKey::Tree(_))
 }
 
-fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
+pub(super) fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
     Error::new(Path::new("the list of needed objects"), action, cause)
 }
 

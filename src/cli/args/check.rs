@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::ThawingArgs;
+use super::evidence::EvidenceArgs;
 use crate::cli::access::AccessArgs;
 
 /// How much is read, and so how much is proven.
@@ -45,4 +46,7 @@ pub struct VerifyArgs {
     /// Tell the `ping` URL of the config if this fails or finds damage
     #[arg(long)]
     pub ping: bool,
+    /// What is known of the store from elsewhere.
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
 }

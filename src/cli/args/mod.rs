@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod drill;
 pub mod escrow;
+pub mod evidence;
 mod global;
 mod hold;
 mod keys;

@@ -7,6 +7,7 @@ use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
+use crate::cli::evidence;
 use crate::cli::night;
 use crate::cli::report::{Ending, Failure, verification};
 use crate::cli::session::Session;
@@ -87,12 +88,15 @@ fn verify_all(
         let reason = format!("{} must end with .json", path.display());
         return Err(UsageError::new("write the report", reason).into());
     }
+    evidence::check(&args.evidence, args.level, auditors.len())?;
     let mut reports = Vec::new();
     for auditor in auditors {
         let only = chosen(args, &auditor)?;
+        let manifest = evidence::own_manifest(session, &args.access, &auditor);
+        let evidence = evidence::of(&args.evidence, manifest.as_deref());
         let observer = session.progress.as_ref();
         let now = Some(session.clock.now());
-        let request = Request { level, only: only.as_deref(), now };
+        let request = Request { level, only: only.as_deref(), now, evidence };
         reports.push(if level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;

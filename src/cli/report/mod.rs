@@ -4,6 +4,7 @@
 //! - Text that comes from outside, such as a file's name, cannot drive the terminal.
 //! - Colours only on a terminal, and not when `NO_COLOR` is set.
 
+pub mod evidence;
 mod failure;
 pub mod table;
 pub mod verification;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::words;
+use super::{evidence, words};
 use crate::ops::report::{StoredCounts, Verdict, VerifyReport};
 use crate::store::StorageClass;
 
@@ -35,6 +35,7 @@ pub fn text_of(report: &VerifyReport) -> String {
     ));
     if let Some(counts) = &report.stored {
         text.push_str(&counts_text(counts));
+        text.push_str(&evidence::text_of(report, counts));
     }
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));

@@ -1,8 +1,8 @@
 //! The report of a verification: what was proven, what was not, and what the books say of every
 //! snapshot that ever was. Spec: `report.md`.
 //!
-//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and everything that a
-//! person is shown is made of it and of nothing else.
+//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and everything that
+//! a person is shown is made of it and of nothing else.
 
 mod counts;
 mod record;
@@ -10,7 +10,7 @@ mod record;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use counts::StoredCounts;
+pub use counts::{ProviderCounts, ReceiptCounts, StoredCounts};
 pub use record::{
     DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, SnapshotRow, SnapshotState,
     VerifiedRow,
@@ -54,8 +54,8 @@ impl Level {
     pub const fn proves(self) -> &'static str {
         match self {
             Self::Ledger => {
-                "The records are complete, unaltered and signed by those who were entitled to sign; \
-                 nothing was taken out or changed afterwards, and every deletion was allowed."
+                "The records are complete, unaltered and signed by those who were entitled to \
+                 sign; nothing was taken out or changed afterwards, and every deletion was allowed."
             }
             Self::Stored => {
                 "Everything that the records name is in the store, with its recorded size and, \
@@ -176,6 +176,17 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// Returns the level's name, and whether the provider computed every pack at rest.
+    pub fn level_text(&self) -> String {
+        let provider = self.stored.as_ref().and_then(|counts| counts.provider.as_ref());
+        match provider {
+            Some(provider) if self.level == Level::Stored && provider.is_whole() => {
+                format!("{} with provider digests", self.level.name())
+            }
+            _ => self.level.name().to_owned(),
+        }
+    }
+
     /// Tells whether nothing is damaged; what interrupted runs and wrong clocks leave is no damage.
     pub fn is_sound(&self) -> bool {
         self.verdict <= Verdict::Remarks

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::receipts::Completed;
 use super::{Collector, LedgerHead, books};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Digest, GenerationId, SignerId, SnapshotId};
@@ -29,6 +30,10 @@ pub struct Checked {
     pub deleted: books::Deleted,
     /// The snapshots that a ledger says are forgotten.
     pub forgotten: BTreeSet<SnapshotId>,
+    /// The generation files that were recorded and not shredded, each with its digest.
+    pub generation_files: BTreeMap<ObjectKey, Digest>,
+    /// The events that cover receipts.
+    pub completed: Completed,
 }
 
 /// Checks notes and ledgers.
@@ -69,8 +74,12 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, collector);
-    let forgotten = said.forgotten;
-    Ok(Checked { heads, notes: checked.sound, shredded, deleted, forgotten })
+    let files = said.files.iter().filter(|(_, generation, _)| !shredded.contains(generation));
+    let files = files.map(|(_, id, file)| (ObjectKey::Generation(*id, file.rev), file.sha256));
+    let generation_files = files.collect();
+    let Said { forgotten, completed, .. } = said;
+    let notes = checked.sound;
+    Ok(Checked { heads, notes, shredded, deleted, forgotten, generation_files, completed })
 }
 
 /// What the ledgers say that the notes must agree with.
@@ -84,6 +93,8 @@ struct Said {
     changes: Vec<EventPayload>,
     /// Every generation file that an event names, after the event.
     files: Vec<(ObjectKey, GenerationId, GenerationRev)>,
+    /// Every event that covers receipts.
+    completed: Completed,
 }
 
 impl Said {
@@ -109,6 +120,10 @@ impl Said {
             }
             EventPayload::SnapshotForgotten(forgotten) => {
                 self.forgotten.insert(forgotten.snapshot);
+            }
+            EventPayload::StoreCompleted(said) => {
+                let of = (said.store, said.snapshot);
+                self.completed.entry(of).or_default().push((key, said.receipts_sha256));
             }
             change if changes::note_of(&change).is_some() => self.changes.push(change),
             _ => {}

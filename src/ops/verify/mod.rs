@@ -10,10 +10,16 @@
 //! Damage is a finding, never an end: everything else is still looked at.
 
 mod barred;
+mod batch;
 mod books;
 mod contents;
+mod evidence;
+mod items;
+mod keeping;
 mod ledger;
 mod meanwhile;
+mod provider;
+mod receipts;
 mod rewritten;
 mod stored;
 mod tree;
@@ -26,14 +32,15 @@ use jiff::Timestamp;
 
 use super::Error;
 pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
-use super::report::{RecordReport, Verdict};
+use super::report::{ProviderCounts, RecordReport, Verdict};
+pub use evidence::{Evidence, EvidenceError, ReceiptsFrom};
 
 use crate::base::limits::FINDINGS_MAX;
-use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Coded, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
-use crate::manifest::Needed;
+use crate::manifest::{Claims, Floor, Needed};
 use crate::store::Stat;
 use crate::vault::{self, Auditor, Unlocked};
 
@@ -46,6 +53,8 @@ pub struct Request<'a> {
     pub only: Option<&'a [SnapshotId]>,
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
+    /// What is known of the store from elsewhere.
+    pub evidence: Evidence<'a>,
 }
 
 /// The findings, and of each code how many there are beside those that are named.
@@ -80,13 +89,20 @@ struct Collector<'a> {
     gaps: Mutex<BTreeSet<String>>,
     level: Level,
     barred: Mutex<BTreeMap<barred::Kind, bool>>,
+    tallies: Mutex<BTreeMap<barred::Kind, receipts::Tally>>,
+    keeping: keeping::Keeping,
     counts: Mutex<StoredCounts>,
     object_count: std::sync::atomic::AtomicU64,
     read_len: std::sync::atomic::AtomicU64,
 }
 
 impl<'a> Collector<'a> {
-    fn new(auditor: &'a Auditor, level: Level, observer: &'a dyn Observer) -> Self {
+    fn new(
+        auditor: &'a Auditor,
+        level: Level,
+        keeping: keeping::Keeping,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
             auditor,
             observer,
@@ -94,6 +110,8 @@ impl<'a> Collector<'a> {
             gaps: Mutex::default(),
             level,
             barred: Mutex::default(),
+            tallies: Mutex::default(),
+            keeping,
             counts: Mutex::default(),
             object_count: 0.into(),
             read_len: 0.into(),
@@ -141,12 +159,7 @@ impl<'a> Collector<'a> {
         }
         let mut barred = held(&self.barred);
         let store = self.auditor.store().as_ref();
-        let is_barred = *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store));
-        drop(barred);
-        if is_barred {
-            self.leave_out(kind.gap());
-        }
-        is_barred
+        *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store))
     }
 
     /// Tells whether it is known that objects like this one may not be looked at.
@@ -159,9 +172,19 @@ impl<'a> Collector<'a> {
         held(&self.gaps).insert(gap);
     }
 
+    /// Tells whether a finding names an object.
+    fn names(&self, object: &str) -> bool {
+        held(&self.findings).named.iter().any(|finding| finding.object == object)
+    }
+
     /// Counts what the store says of an object.
     fn count_stored(&self, stat: &Stat) {
         held(&self.counts).count(stat);
+    }
+
+    /// Counts the lock of an object that is read.
+    fn count_lock(&self, stat: &Stat) {
+        held(&self.counts).count_lock(stat);
     }
 
     fn saw(&self, count: u64, read_len: u64) {
@@ -188,6 +211,12 @@ struct Scope {
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
+    /// The floors of those that must stay for some time still.
+    floors: BTreeMap<SnapshotId, Floor>,
+    /// The files of generations, with their digests.
+    generation_files: BTreeMap<ObjectKey, Digest>,
+    /// What the store acknowledged, where that is known.
+    receipts: Option<Claims>,
 }
 
 impl Scope {
@@ -218,7 +247,12 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    verify_as(auditor, unlocked, &Request { level, only, now: None }, observer)
+    verify_as(
+        auditor,
+        unlocked,
+        &Request { level, only, now: None, evidence: Evidence::default() },
+        observer,
+    )
 }
 
 /// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
@@ -232,20 +266,38 @@ pub fn verify_as(
     request: &Request<'_>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
-    let Request { level, only, .. } = *request;
+    let Request { level, only, now, evidence } = *request;
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
-    let collector = Collector::new(auditor, level, observer);
+    let keeping = keeping::Keeping::new(auditor, &evidence, now)?;
+    let collector = Collector::new(auditor, level, keeping, observer);
     let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
+    let ledger::Checked { heads, notes, shredded, deleted, forgotten, .. } = checked;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
-    let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
-    let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
+    let notes: BTreeMap<SnapshotId, SnapshotNote> =
+        notes.into_iter().filter(|(id, _)| wanted(id)).collect();
+    let mut scope = Scope {
+        floors: collector.keeping.floors(auditor, &notes, |id| forgotten.contains(id)),
+        notes,
+        shredded,
+        forgotten,
+        needed: Needed::new().map_err(vault::Error::from)?,
+        lists: BTreeMap::new(),
+        generation_files: checked.generation_files,
+        receipts: receipts::read(auditor, evidence.receipts, &checked.completed, &collector)?,
+    };
     stored::read_lists(auditor, &mut scope, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
+    if let Some(path) = evidence.batch_manifest {
+        batch::write(auditor, &scope, path)?;
+    }
+    let provided = provider::read(auditor, evidence.provider_reports, &scope)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
+        keeping::report(auditor, &collector)?;
+    }
+    if let Some(provided) = provided {
+        provider::compare(auditor, provided, &scope, &collector)?;
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -270,12 +322,19 @@ impl Collector<'_> {
     ) -> VerifyReport {
         let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
-        let counts = held(&self.counts).clone();
+        let tallies = held(&self.tallies).clone();
+        for (kind, _) in held(&self.barred).iter().filter(|(_, is_barred)| **is_barred) {
+            gaps.insert(kind.gap(tallies.get(kind).and_then(receipts::Tally::text)));
+        }
+        let mut counts = held(&self.counts).clone();
+        counts.receipts = receipts::counts_of(&tallies);
         let findings = std::mem::take(&mut *held(&self.findings));
         gaps.extend(findings.gaps());
         if level == Level::Stored {
             gaps.extend(counts.gap(auditor.store().url()));
         }
+        let provider = counts.provider.clone();
+        gaps.extend(provider.as_ref().and_then(ProviderCounts::gap));
         let findings: Vec<Finding> = findings.named.into_iter().collect();
         let reached = Level::ALL.into_iter().filter(|one| *one <= level);
         VerifyReport {
@@ -283,20 +342,26 @@ impl Collector<'_> {
             store: auditor.store().name().to_owned(),
             level,
             verdict: Verdict::of(&findings),
-            proves: reached.map(|one| one.proves().to_owned()).collect(),
+            proves: reached
+                .map(|one| one.proves().to_owned())
+                .chain(provider.as_ref().map(ProviderCounts::proves))
+                .collect(),
             snapshot_count,
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
             ledgers,
             findings,
-            not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
+            not_covered: gaps
+                .into_iter()
+                .chain(not_covered(level, is_partial, provider.is_some()))
+                .collect(),
             record: RecordReport::default(),
         }
     }
 }
 
-fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
+fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<Item = String> {
     let mut gaps = Vec::new();
     if partial {
         gaps.push("snapshots that were not named");
@@ -305,7 +370,10 @@ fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
         gaps.push("whether the objects that the notes name exist");
     }
     if level < Level::Bytes {
-        gaps.push("whether stored bytes are what was signed");
+        gaps.push(match is_provided {
+            true => "whether stored bytes are what was signed, but for the provider's word on some",
+            false => "whether stored bytes are what was signed",
+        });
     }
     if level < Level::Contents {
         gaps.push("whether contents open and match their digests");

@@ -27,6 +27,7 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/retention.md", letter: 'F' },
     Spec { page: "spec/prune.md", letter: 'P' },
     Spec { page: "spec/generations.md", letter: 'G' },
+    Spec { page: "spec/evidence.md", letter: 'W' },
 ];
 
 /// A normative page.
