@@ -24,15 +24,8 @@ pub fn hand_out(store: &str, out: &Path, session: &Session) -> Result<Ending, Fa
     let vaults = config.select(session.global.vault.as_deref())?;
     let refuse = |reason: String| Failure::from(UsageError::new("choose a store", reason));
     let has = |vault: &&VaultConfig| vault.stores.iter().any(|one| one.name == store);
-    let having: Vec<&VaultConfig> = vaults.into_iter().filter(has).collect();
-    let vault = match having[..] {
-        [vault] => vault,
-        [] => return Err(refuse(format!("no vault has a store {store}"))),
-        [one, other, ..] => {
-            let (one, other) = (&one.name, &other.name);
-            let reason = "both have a store of this name: name the vault with --vault";
-            return Err(refuse(format!("{one} and {other}: {reason}")));
-        }
+    let Some(vault) = vaults.into_iter().find(has) else {
+        return Err(refuse(format!("no vault has a store {store}")));
     };
     let state = StateDir::new(&config.state_dir, &vault.name);
     let anchor = state.anchor()?;

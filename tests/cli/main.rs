@@ -11,6 +11,7 @@ mod choices;
 mod damage;
 mod drills;
 mod escrow;
+mod evidence;
 mod ledgers;
 mod lost;
 mod mirrors;

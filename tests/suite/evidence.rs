@@ -2,7 +2,7 @@
 //! computed. Spec: `evidence.md`.
 
 mod keeping;
-mod many;
+pub mod many;
 mod provider;
 mod receipts;
 

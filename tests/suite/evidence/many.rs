@@ -17,7 +17,7 @@ use idswyft_vault::store::{
     Content, Error, Listed, Listing, Lock, LockMode, Stat, StorageClass, Store, VersionListing,
     Versioned,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{found, verify};
 use crate::support::bucket::Bucket;
@@ -65,49 +65,59 @@ impl Many {
             checksum: Some(Digest::from_bytes(*id.as_bytes())),
             lock: self.lock,
             class: StorageClass::Standard,
-            ..Stat::plain(PACK_LEN, jiff::Timestamp::UNIX_EPOCH)
+            ..Stat::plain(PACK_LEN, Timestamp::UNIX_EPOCH)
         })
     }
 
     /// Puts a signed snapshot whose list names them.
     pub fn put_snapshot(&self, vault: &TestVault) -> SnapshotId {
         vault.clock.pass_hours(1);
-        let writer = vault.writer();
-        let id = SnapshotId::new(vault.clock.now(), [7; 4]);
-        let (mut composer, mut list) = ListComposer::new(writer.vault(), id);
-        let mut ids: Vec<PackId> = (0..self.count).map(made_up).collect();
-        ids.sort();
-        for pack in ids {
-            let entry = ListEntry { key: ObjectKey::Pack(pack), stored_len: PACK_LEN };
-            list.push_str(&composer.entry(&entry).unwrap());
-        }
-        let ListTotals { pack_count, tree_count, stored_len } = composer.finish();
-        let put = |key: ObjectKey, bytes: &[u8]| {
-            let signed = SignedObject { sha256: sha256(bytes), len: bytes.len() as u64 };
-            vault.stores[0].put_new(&key, Content::Bytes(bytes), &signed.sha256).unwrap();
-            signed
-        };
-        let note = SnapshotNote {
-            vault: writer.vault(),
-            snapshot: id,
-            generation: writer.generation().id,
-            time: id.time(),
-            signer: writer.key().signer_id(),
-            body: put(ObjectKey::Body(id), b"nobody reads it"),
-            list: put(ObjectKey::List(id), list.as_bytes()),
-            segment: put(ObjectKey::Segment(id), b"nobody reads it"),
-            pack_count,
-            tree_count,
-            stored_len,
-            new_len: stored_len,
-            floor: None,
-            tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
-            keep_tag: false,
-        };
-        let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
-        put(ObjectKey::Note(id), &signed);
-        id
+        let packs = (0..self.count).map(|index| (made_up(index), PACK_LEN)).collect();
+        put_snapshot(vault, &vault.stores[0], packs, None)
     }
+}
+
+/// Puts a signed snapshot into a store of a vault, whose list names packs.
+pub fn put_snapshot(
+    vault: &TestVault,
+    store: &Arc<dyn Store>,
+    mut packs: Vec<(PackId, u64)>,
+    floor: Option<Timestamp>,
+) -> SnapshotId {
+    let writer = vault.writer();
+    let id = SnapshotId::new(vault.clock.now(), [7; 4]);
+    let (mut composer, mut list) = ListComposer::new(writer.vault(), id);
+    packs.sort();
+    for (pack, stored_len) in packs {
+        let entry = ListEntry { key: ObjectKey::Pack(pack), stored_len };
+        list.push_str(&composer.entry(&entry).unwrap());
+    }
+    let ListTotals { pack_count, tree_count, stored_len } = composer.finish();
+    let put = |key: ObjectKey, bytes: &[u8]| {
+        let signed = SignedObject { sha256: sha256(bytes), len: bytes.len() as u64 };
+        store.put_new(&key, Content::Bytes(bytes), &signed.sha256).unwrap();
+        signed
+    };
+    let note = SnapshotNote {
+        vault: writer.vault(),
+        snapshot: id,
+        generation: writer.generation().id,
+        time: id.time(),
+        signer: writer.key().signer_id(),
+        body: put(ObjectKey::Body(id), b"nobody reads it"),
+        list: put(ObjectKey::List(id), list.as_bytes()),
+        segment: put(ObjectKey::Segment(id), b"nobody reads it"),
+        pack_count,
+        tree_count,
+        stored_len,
+        new_len: stored_len,
+        floor,
+        tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
+        keep_tag: false,
+    };
+    let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
+    put(ObjectKey::Note(id), &signed);
+    id
 }
 
 impl Store for Many {
