@@ -72,6 +72,8 @@ pub const READERS_MAX: usize = 4;
 pub const VERSIONS_READ_MAX: usize = 32;
 /// Findings that a report names; how many more there are is counted.
 pub const FINDINGS_MAX: usize = 10_000;
+/// Parts of one verification at most.
+pub const SHARD_COUNT_MAX: u32 = 1000;
 /// Largest object that a reader keeps in its cache.
 pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes that the cache of one vault may hold.

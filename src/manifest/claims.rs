@@ -4,6 +4,7 @@
 //! As the list of what is needed, it is a database without a name, which SQLite removes by itself.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -34,7 +35,7 @@ pub struct Claim {
 
 /// Claims, one for each object.
 pub struct Claims {
-    connection: Connection,
+    connection: Mutex<Connection>,
 }
 
 impl Claims {
@@ -46,7 +47,7 @@ impl Claims {
         let open = || {
             let connection = Connection::open("")?;
             connection.execute_batch(SCHEMA)?;
-            Ok(connection)
+            Ok(Mutex::new(connection))
         };
         Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
     }
@@ -59,7 +60,7 @@ impl Claims {
         &self,
         add: impl FnOnce(&Self) -> Result<bool, E>,
     ) -> Result<bool, E> {
-        let run = |sql| self.connection.execute_batch(sql).map_err(|cause| wrap("write", cause));
+        let run = |sql| self.held().execute_batch(sql).map_err(|cause| wrap("write", cause));
         run("SAVEPOINT attempt")?;
         let result = add(self);
         if !matches!(result, Ok(true)) {
@@ -77,7 +78,8 @@ impl Claims {
         let put = || {
             let sql = "INSERT OR REPLACE INTO claim VALUES (?1, ?2, ?3, ?4)";
             let digest = claim.digest.map(|digest| *digest.as_bytes());
-            let mut insert = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut insert = connection.prepare_cached(sql)?;
             insert.execute(params![key.to_string(), digest, claim.second, claim.version])
         };
         put().map(drop).map_err(|cause| wrap("write", cause))
@@ -90,7 +92,8 @@ impl Claims {
     pub fn get(&self, key: &ObjectKey) -> Result<Option<Claim>, Error> {
         let get = || {
             let sql = "SELECT key, digest, second, version FROM claim WHERE key = ?1";
-            let mut select = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
             select.query_row([key.to_string()], |row| Ok(row_to_claim(row)?.1)).optional()
         };
         get().map_err(|cause| wrap("read", cause))
@@ -109,12 +112,20 @@ impl Claims {
         let read = || {
             let sql = "SELECT key, digest, second, version FROM claim WHERE key > ?1
                        ORDER BY key LIMIT ?2";
-            let mut select = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
             let rows = select.query_map(params![after, count], row_to_claim)?;
             rows.collect::<Result<Vec<_>, _>>()
         };
         let rows = read().map_err(|cause| wrap("read", cause))?;
         Ok(rows.into_iter().filter_map(|(key, claim)| Some((key.parse().ok()?, claim))).collect())
+    }
+}
+
+impl Claims {
+    /// Returns the connection, for as long as one statement runs.
+    fn held(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

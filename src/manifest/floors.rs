@@ -32,7 +32,8 @@ impl Needed {
             let sql = "INSERT INTO floor VALUES (?1, ?2, ?3, ?4) ON CONFLICT (tree, id) DO UPDATE
                        SET old = max(ifnull(old, excluded.old), ifnull(excluded.old, old)),
                        young = min(ifnull(young, excluded.young), ifnull(excluded.young, young))";
-            let mut insert = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut insert = connection.prepare_cached(sql)?;
             insert.execute(params![is_tree(key), id.as_bytes(), old, young])
         };
         keep().map(drop).map_err(|cause| wrap("write", cause))
@@ -48,7 +49,8 @@ impl Needed {
         let Some(id) = key.pack() else { return Ok(None) };
         let find = || {
             let sql = "SELECT ifnull(old, young) FROM floor WHERE tree = ?1 AND id = ?2";
-            let mut select = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
             select.query_row(params![is_tree(key), id.as_bytes()], |row| row.get(0)).optional()
         };
         let second: Option<i64> = find().map_err(|cause| wrap("read", cause))?;

@@ -6,7 +6,10 @@
 
 mod chunks;
 mod claims;
+mod coverage;
+mod drawn;
 mod error;
+mod file_plan;
 mod files;
 mod floors;
 mod inventory;
@@ -26,7 +29,10 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
 pub use claims::{Claim, Claims};
+pub use coverage::{Coverage, Look, Shelf};
+pub use drawn::{Amount, Standing};
 pub use error::Error;
+pub use file_plan::{Cause, FileCounts, FilePlan, PackPlace, PlannedFile};
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
 pub use floors::Floor;
 pub use inventory::Inventory;

@@ -40,6 +40,9 @@ pub enum Error {
     /// Evidence for a verification cannot be used.
     #[error(transparent)]
     Evidence(#[from] super::verify::EvidenceError),
+    /// A part cannot be looked at.
+    #[error(transparent)]
+    Part(#[from] super::verify::PartError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -190,6 +193,7 @@ impl Coded for Error {
             Self::Prune(error) => error.code(),
             Self::Shred(error) => error.code(),
             Self::Evidence(error) => error.code(),
+            Self::Part(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

@@ -1,9 +1,11 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
 pub mod apply;
+pub mod attest;
 mod carrying;
 pub mod change;
 pub mod desk;
+pub mod diff;
 pub mod drill;
 pub mod erase;
 pub mod error;

@@ -14,6 +14,8 @@ pub mod plan;
 pub mod prune;
 pub mod reason;
 pub mod retention;
+pub mod sampling;
+pub mod shard;
 pub mod space;
 
 pub use age::Age;
@@ -27,3 +29,5 @@ pub use plan::{Candidate, HoldRef, PolicyHistory, RetentionPlan};
 pub use prune::{ObjectFacts, StayReason};
 pub use reason::{DropReason, KeepReason, Verdict};
 pub use retention::Policy;
+pub use sampling::{Confidence, Loss, Rolling, Share};
+pub use shard::Shard;

@@ -28,6 +28,8 @@ pub enum Source<'a> {
     Shared(Arc<dyn Store>),
     /// A copy of the pack on this machine.
     Copied(File),
+    /// All of its bytes.
+    Whole(Vec<u8>),
 }
 
 impl Source<'_> {
@@ -40,6 +42,14 @@ impl Source<'_> {
                 let read = file.read_exact_at(&mut bytes, offset);
                 read.map_err(|cause| Error::state("read the copy of", key.to_string(), cause))?;
                 Ok(bytes)
+            }
+            Self::Whole(bytes) => {
+                let part = usize::try_from(offset).ok().and_then(|at| {
+                    let end = at.checked_add(len)?;
+                    bytes.get(at..end)
+                });
+                let (have, need) = (bytes.len() as u64, offset.saturating_add(len as u64));
+                part.map(<[u8]>::to_vec).ok_or(Error::Len { key: *key, len: have, need })
             }
         }
     }

@@ -23,7 +23,7 @@ fn try_verify(
     evidence: Evidence<'_>,
 ) -> Result<VerifyReport, ops::Error> {
     let now = Some(vault.clock.now());
-    let request = Request { level: Level::Stored, only: None, now, evidence };
+    let request = Request { level: Level::Stored, only: None, now, part: None, evidence };
     verify::verify_as(&vault.auditor(store), None, &request, vault.events.as_ref())
 }
 

@@ -7,4 +7,4 @@ mod far;
 mod hostile;
 pub mod shelf;
 mod stored;
-mod vast;
+pub mod vast;

@@ -1,12 +1,11 @@
-//! The command line, as clap reads it.
-//!
-//! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
-//! Every help text ends with an example.
+//! The command line, as clap reads it: what can be said, and every help text with an example. What
+//! is done with it is in `cli::commands`, one file a command.
 
 mod apply;
 mod archive;
 mod change;
 mod check;
+mod diff;
 mod drill;
 pub mod escrow;
 pub mod evidence;
@@ -16,8 +15,10 @@ mod keys;
 mod ledger;
 mod mirror;
 mod nights;
+mod part;
 mod prune;
 mod read;
+mod report;
 pub mod retain;
 pub mod selection;
 mod shred;
@@ -33,6 +34,7 @@ pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LevelArg, VerifyArgs};
+pub use diff::DiffArgs;
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use global::GlobalArgs;
@@ -43,8 +45,10 @@ pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
+pub use part::PartArgs;
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use report::{ReportArgs, ReportCommand, VouchArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use shred::ShredArgs;
 pub use stack::StackArgs;
@@ -126,6 +130,10 @@ pub enum Command {
     /// one, the sources, the rows of each table, facts about the installation, and with --files
     /// every file.
     Show(ShowArgs),
+    /// Compare two snapshots
+    ///
+    /// Without an identity by packs and bytes; with one by files and tables.
+    Diff(DiffArgs),
     /// Restore a snapshot into a new directory
     ///
     /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
@@ -161,6 +169,10 @@ pub enum Command {
     /// Each level includes those before it. Damage is collected, not stopped at: the report names
     /// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
     Verify(VerifyArgs),
+    /// Work with the saved reports of verifications
+    ///
+    /// A report is the JSON that `verify --report` writes; a person is shown what is made of it.
+    Report(ReportArgs),
     /// Copy to one store of a vault what another has
     ///
     /// Objects go over in the order in which they were written, and only what is proven: packs by
@@ -270,10 +282,12 @@ impl Command {
             Self::Snapshots(_) => "snapshots",
             Self::Show(_) => "show",
             Self::Restore(_) => "restore",
+            Self::Diff(_) => "diff",
             Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
             Self::Thaw(_) => "thaw",
             Self::Verify(_) => "verify",
+            Self::Report(_) => "report",
             Self::Replicate(_) => "replicate",
             Self::Repair(_) => "repair",
             Self::Store(_) => "store",
@@ -359,6 +373,7 @@ mod tests {
             &["cat", "latest", "db"],
             &["thaw", "latest", "--only", "database", "--thaw", "bulk", "--days", "3", "--wait"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
+            &["report", "show", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
             &["ledger", "checkpoint"],
             &["ledger", "prove", "latest", "--store", "local"],

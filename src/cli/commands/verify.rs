@@ -1,20 +1,20 @@
 //! `verify`: what a store holds, against what was signed.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::args::{LevelArg, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
-use crate::cli::evidence;
-use crate::cli::night;
 use crate::cli::report::{Ending, Failure, verification};
+use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
+use crate::cli::{evidence, night, parts};
 use crate::format::ObjectKey;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
 use crate::ops::thaw::need;
-use crate::ops::verify::{self, Request};
+use crate::ops::verify::{self, Part, Request};
 use crate::vault::{Auditor, Unlocked};
 
 /// Verifies every vault that is meant, at a level; with --ping the watchdog learns of damage.
@@ -22,13 +22,19 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
-    let auditors = match auditors(args, session) {
-        Ok(Ok(auditors)) => Ok(auditors),
+    reports::check_names(&args.report)?;
+    let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
+    let vouching = Vouching::prepare(&args.vouch, access, session)?;
+    let jobs = match jobs(args, session) {
+        Ok(Ok(jobs)) => Ok(jobs),
         Ok(Err(ending)) => return Ok(ending),
         Err(failure) => Err(failure),
     };
+    // Whoever vouches names the snapshots, if these were not all that there were.
+    let only = jobs.iter().flatten().flat_map(|job| job.meant.only.iter().flatten());
+    let only: Vec<String> = only.map(ToString::to_string).collect();
     let began = session.clock.now();
-    let verified = auditors.and_then(|auditors| verify_all(args, auditors, session));
+    let verified = jobs.and_then(|jobs| verify_all(args, jobs, session));
     let verified = verified.map(|vaults| Report::new(began, session.clock.now(), vaults));
     let (exit, codes) = match &verified {
         Ok(report) => {
@@ -42,66 +48,119 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         night::tell_failure(&session.config()?, session, "verify", exit, &codes);
     }
     let report = verified?;
-    args.report.iter().try_for_each(|path| write(path, &report))?;
+    reports::write(&args.report, &report)?;
+    if let Some(vouching) = vouching {
+        vouching.vouch(&report, &args.report, &only, session);
+    }
     let warnings = session.progress.warnings();
     session.report.deed(&report, &warnings, ending(report.verdict()), || {
         report.vaults.iter().map(verification::text_of).collect::<String>()
     })
 }
 
-/// Writes the whole report to a file.
-fn write(path: &Path, report: &Report) -> Result<(), Failure> {
-    let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
-    let mut text = serde_json::to_vec_pretty(report).map_err(|error| wrap(error.into()))?;
-    text.push(b'\n');
-    std::fs::write(path, text).map_err(wrap)
+/// One vault, and what of it is verified.
+struct Job {
+    auditor: Auditor,
+    meant: Meant,
+}
+
+/// What of a vault is meant, and what this host knows of it.
+struct Meant {
+    only: Option<Vec<SnapshotId>>,
+    part: Part,
+    /// The manifest of this host, where it has one of the vault.
+    manifest: Option<PathBuf>,
+}
+
+impl Meant {
+    fn request<'a>(&'a self, args: &'a VerifyArgs, session: &Session) -> Request<'a> {
+        let (level, now) = (level_of(args.level), Some(session.clock.now()));
+        let evidence = evidence::of(&args.evidence, self.manifest.as_deref());
+        Request { level, only: self.only.as_deref(), now, part: Some(&self.part), evidence }
+    }
+}
+
+impl Job {
+    /// Gets the packs ready that are read, if they can be; else the command ends so.
+    fn readied(
+        mut self,
+        args: &VerifyArgs,
+        session: &Session,
+    ) -> Result<Result<Self, Ending>, Failure> {
+        if args.level < LevelArg::Bytes {
+            return Ok(Ok(self));
+        }
+        let is_part = self.meant.part.method.is_some() || self.meant.part.shard.is_some();
+        let (mut chosen, mut note) = (None, None);
+        if is_part && self.auditor.store().has_classes() {
+            let reading = verify::reading(&self.auditor, &self.meant.request(args, session))?;
+            let until = reading.newest.filter(|_| args.ids.is_empty());
+            note = parts::note_of(reading.public.as_ref(), until);
+            self.meant.part.public = reading.public;
+            chosen = Some((reading.need, until));
+        }
+        let (need, until) = chosen.unzip();
+        let of_lists = || need::of_lists(&self.auditor, self.meant.only.as_deref());
+        let need = || need.map_or_else(of_lists, Ok);
+        let (thawing, begin) = (&args.thawing, Begin::WithAll);
+        let readied =
+            cold::ready_noting(session, thawing, &self.auditor, begin, note.as_ref(), need)?;
+        match readied {
+            Readied::Own => Ok(Ok(self)),
+            Readied::Through(store) => {
+                self.auditor = self.auditor.through(store);
+                self.meant.only = match until.flatten() {
+                    Some(until) => up_to(&self.auditor, until)?.or(self.meant.only),
+                    None => self.meant.only,
+                };
+                Ok(Ok(self))
+            }
+            Readied::Ended(ending) => Ok(Err(ending)),
+        }
+    }
+}
+
+/// Returns the snapshots up to one, if there are newer ones: taken while packs were thawed, they
+/// would change the sample.
+fn up_to(auditor: &Auditor, until: SnapshotId) -> Result<Option<Vec<SnapshotId>>, Failure> {
+    let ids = snapshots(auditor)?;
+    let is_newer = |id: &&SnapshotId| **id > until;
+    Ok(ids.iter().find(is_newer).map(|_| ids.iter().copied().filter(|id| *id <= until).collect()))
 }
 
 /// Opens every vault that is meant; where packs are read, only once they can be, else it ends so.
-fn auditors(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Auditor>, Ending>, Failure> {
-    let mut auditors = Vec::new();
+fn jobs(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Job>, Ending>, Failure> {
+    let mut jobs = Vec::new();
     // What is kept here proves nothing about the store.
     let access = AccessArgs { no_cache: true, ..args.access.clone() };
     for auditor in access::auditors(session, &access)? {
-        if args.level < LevelArg::Bytes {
-            auditors.push(auditor);
-            continue;
-        }
+        let part = parts::part_of(&args.part, level_of(args.level), session, &auditor)?;
         let only = chosen(args, &auditor)?;
-        let need = || need::of_lists(&auditor, only.as_deref());
-        auditors.push(match cold::ready(session, &args.thawing, &auditor, Begin::WithAll, need)? {
-            Readied::Own => auditor,
-            Readied::Through(store) => auditor.through(store),
-            Readied::Ended(ending) => return Ok(Err(ending)),
-        });
+        let manifest = evidence::own_manifest(session, &args.access, &auditor);
+        let meant = Meant { only, part, manifest };
+        match (Job { auditor, meant }).readied(args, session)? {
+            Ok(job) => jobs.push(job),
+            Err(ending) => return Ok(Err(ending)),
+        }
     }
-    Ok(Ok(auditors))
+    Ok(Ok(jobs))
 }
 
 fn verify_all(
     args: &VerifyArgs,
-    auditors: Vec<Auditor>,
+    jobs: Vec<Job>,
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
-    let level = level_of(args.level);
-    if let Some(path) = args.report.iter().find(|path| !is_json(path)) {
-        let reason = format!("{} must end with .json", path.display());
-        return Err(UsageError::new("write the report", reason).into());
-    }
-    evidence::check(&args.evidence, args.level, auditors.len())?;
+    evidence::check(&args.evidence, args.level, jobs.len())?;
     let mut reports = Vec::new();
-    for auditor in auditors {
-        let only = chosen(args, &auditor)?;
-        let manifest = evidence::own_manifest(session, &args.access, &auditor);
-        let evidence = evidence::of(&args.evidence, manifest.as_deref());
+    for job in jobs {
         let observer = session.progress.as_ref();
-        let now = Some(session.clock.now());
-        let request = Request { level, only: only.as_deref(), now, evidence };
-        reports.push(if level == Level::Contents {
+        let Job { auditor, meant } = job;
+        let request = meant.request(args, session);
+        reports.push(if request.level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;
-            let auditor = unlocked.auditor();
-            verify::verify_as(auditor, Some(&unlocked), &request, observer)?
+            verify::verify_as(unlocked.auditor(), Some(&unlocked), &request, observer)?
         } else {
             verify::verify_as(&auditor, None, &request, observer)?
         });
@@ -118,12 +177,8 @@ const fn level_of(level: LevelArg) -> Level {
     }
 }
 
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
-}
-
 /// Returns how a verdict ends a run.
-const fn ending(verdict: Verdict) -> Ending {
+pub const fn ending(verdict: Verdict) -> Ending {
     match verdict {
         Verdict::Sound => Ending::Done,
         Verdict::Remarks => Ending::LeftOver,
@@ -133,17 +188,26 @@ const fn ending(verdict: Verdict) -> Ending {
 }
 
 fn chosen(args: &VerifyArgs, auditor: &Auditor) -> Result<Option<Vec<SnapshotId>>, Failure> {
-    if args.ids.is_empty() {
+    if args.ids.is_empty() && args.part.until.is_none() {
         return Ok(None);
     }
+    let ids = snapshots(auditor)?;
+    if let Some(text) = &args.part.until {
+        let until = Selector::parse(text)?.choose(&ids)?;
+        return Ok(Some(ids.into_iter().filter(|id| *id <= until).collect()));
+    }
+    let chosen: Result<Vec<SnapshotId>, Failure> =
+        args.ids.iter().map(|text| Ok(Selector::parse(text)?.choose(&ids)?)).collect();
+    chosen.map(Some)
+}
+
+/// Returns every snapshot. One whose note is damaged is among them: that is what its findings are
+/// for.
+fn snapshots(auditor: &Auditor) -> Result<Vec<SnapshotId>, Failure> {
     let checked = auditor.snapshots()?;
-    // One whose note is damaged is chosen as well: that is what its findings are for.
     let damaged = checked.problems.iter().filter_map(|(key, _)| match key {
         ObjectKey::Note(id) => Some(*id),
         _ => None,
     });
-    let ids: Vec<SnapshotId> = checked.sound.keys().copied().chain(damaged).collect();
-    let chosen: Result<Vec<SnapshotId>, Failure> =
-        args.ids.iter().map(|text| Ok(Selector::parse(text)?.choose(&ids)?)).collect();
-    chosen.map(Some)
+    Ok(checked.sound.keys().copied().chain(damaged).collect())
 }

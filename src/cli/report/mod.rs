@@ -6,6 +6,7 @@
 
 pub mod evidence;
 mod failure;
+mod sampled;
 pub mod table;
 pub mod verification;
 pub mod words;

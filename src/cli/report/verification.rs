@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{evidence, words};
+use super::{evidence, sampled, words};
 use crate::ops::report::{StoredCounts, Verdict, VerifyReport};
 use crate::store::StorageClass;
 
@@ -25,6 +25,11 @@ pub fn text_of(report: &VerifyReport) -> String {
         Verdict::Unread => format!("NOT ALL READ, a newer program is needed: {count}"),
         Verdict::Damaged => format!("DAMAGED: {count}"),
     };
+    let part = report.looked_at().filter(|_| report.sample_percent() < 100);
+    let part = part.map(|(looked, all)| {
+        format!(" ({} of {} looked at)", words::number(looked), words::count(all, "pack"))
+    });
+    let verdict = format!("{verdict}{}", part.unwrap_or_default());
     text.push_str(&format!(
         "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
         report.vault,
@@ -37,6 +42,7 @@ pub fn text_of(report: &VerifyReport) -> String {
         text.push_str(&counts_text(counts));
         text.push_str(&evidence::text_of(report, counts));
     }
+    text.push_str(&sampled::text_of(report));
     for gap in &report.not_covered {
         text.push_str(&format!("  not covered: {gap}\n"));
     }

@@ -69,7 +69,38 @@ pub struct ProviderCounts {
     pub reported: Option<Timestamp>,
 }
 
+impl ReceiptCounts {
+    fn join(self, other: Self) -> Self {
+        Self {
+            object_count: self.object_count.saturating_add(other.object_count),
+            without_count: self.without_count.saturating_add(other.without_count),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+}
+
+/// Joins what two parts know, where both know something.
+fn join<T>(one: Option<T>, other: Option<T>, both: fn(T, T) -> T) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(both(one, other)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl ProviderCounts {
+    fn join(self, other: Self) -> Self {
+        Self {
+            pack_count: self.pack_count.saturating_add(other.pack_count),
+            computed_pack_count: self.computed_pack_count.saturating_add(other.computed_pack_count),
+            other_count: self.other_count.saturating_add(other.other_count),
+            computed_other_count: self
+                .computed_other_count
+                .saturating_add(other.computed_other_count),
+            reported: self.reported.zip(other.reported).map(|(one, other)| one.min(other)),
+        }
+    }
+
     pub(in crate::ops) fn add(&mut self, is_pack: bool, is_computed: bool) {
         let (count, computed) = match is_pack {
             true => (&mut self.pack_count, &mut self.computed_pack_count),
@@ -101,9 +132,9 @@ impl ProviderCounts {
 
     /// Returns what was not computed.
     pub(in crate::ops) fn gap(&self) -> Option<String> {
-        let packs = self.pack_count - self.computed_pack_count;
-        let others = self.other_count - self.computed_other_count;
-        (packs + others > 0).then(|| {
+        let packs = self.pack_count.saturating_sub(self.computed_pack_count);
+        let others = self.other_count.saturating_sub(self.computed_other_count);
+        (packs > 0 || others > 0).then(|| {
             format!(
                 "{packs} of {} packs and {others} of {} smaller objects: in no provider report \
                  with their digest",
@@ -133,6 +164,30 @@ impl StoredCounts {
             }
             None => self.not_locked_count += 1,
         }
+    }
+
+    /// Adds what was counted of other objects.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (class, count) in &other.classes {
+            let own = self.classes.entry(*class).or_default();
+            *own = own.saturating_add(*count);
+        }
+        self.locked_count = self.locked_count.saturating_add(other.locked_count);
+        self.locked_until = match (self.locked_until, other.locked_until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.not_locked_count = self.not_locked_count.saturating_add(other.not_locked_count);
+        self.attested_count = self.attested_count.saturating_add(other.attested_count);
+        self.not_attested_count = self.not_attested_count.saturating_add(other.not_attested_count);
+        for (mode, count) in &other.locks {
+            let own = self.locks.entry(*mode).or_default();
+            *own = own.saturating_add(*count);
+        }
+        // Every part lists folders whole.
+        self.rewritten_count = self.rewritten_count.max(other.rewritten_count);
+        self.receipts = join(self.receipts.take(), other.receipts.clone(), ReceiptCounts::join);
+        self.provider = join(self.provider.take(), other.provider.clone(), ProviderCounts::join);
     }
 
     /// Returns what the store did not attest. A directory attests nothing, and that bytes were not

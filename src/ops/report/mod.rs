@@ -1,11 +1,15 @@
 //! The report of a verification: what was proven, what was not, and what the books say of every
 //! snapshot that ever was. Spec: `report.md`.
 //!
-//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and everything that
-//! a person is shown is made of it and of nothing else.
+//! One report covers the vaults of one run. It is JSON (`report.schema.json`), and all that a
+//! person is shown is made of it and of nothing else.
 
 mod counts;
+pub mod merge;
 mod record;
+mod sample;
+pub mod signed;
+mod touched;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +20,11 @@ pub use record::{
     VerifiedRow,
 };
 
-use crate::base::{Code, Family};
+pub(in crate::ops) use sample::grouped;
+pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
+pub use touched::TouchedRow;
+
+use crate::base::{Code, Digest, Family};
 use crate::format::envelope::{self, FormatError};
 
 /// What a report is called in errors.
@@ -48,6 +56,11 @@ impl Level {
             Self::Bytes => "bytes",
             Self::Contents => "contents",
         }
+    }
+
+    /// Returns its place among the levels.
+    pub const fn number(self) -> u8 {
+        self as u8
     }
 
     /// Returns what it proves beyond the one before, for somebody who is not a programmer.
@@ -168,11 +181,32 @@ pub struct VerifyReport {
     pub ledgers: Vec<LedgerHead>,
     /// What is not as it must be.
     pub findings: Vec<Finding>,
+    /// The snapshots that damage touches.
+    #[serde(default)]
+    pub touched: Vec<TouchedRow>,
     /// What this run does not cover.
     pub not_covered: Vec<String>,
     /// What the books say of every snapshot that ever was.
     #[serde(default)]
     pub record: RecordReport,
+    /// The digest of what was in scope: the same for each part of one verification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_sha256: Option<Digest>,
+    /// The sample, if not every pack was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleReport>,
+    /// Which of several parts this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
+    /// Files and dumps, at level `contents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// When packs were last found sound, if somebody remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
+    /// Of how many parts it was joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<u32>,
 }
 
 impl VerifyReport {

@@ -34,6 +34,7 @@ const YOUNG_SLACK: SignedDuration = SignedDuration::from_hours(3 * 24);
 const PAGE_COUNT: usize = 1000;
 
 /// How objects must be kept, and which are not.
+#[derive(Default)]
 pub struct Keeping {
     class: Option<StorageClass>,
     lock: Option<LockMode>,
@@ -207,8 +208,10 @@ pub fn check_records(
         BTreeMap::new();
     let mut records: Vec<(ObjectKey, Timestamp)> = Vec::new();
     for (id, floor) in &scope.floors {
-        records.extend([ObjectKey::Note(*id), ObjectKey::List(*id)].map(|key| (key, floor.until)));
         let Some(note) = scope.notes.get(id) else { continue };
+        let own = [(ObjectKey::Note(*id), note.body), (ObjectKey::List(*id), note.list)];
+        let here = own.into_iter().filter(|(_, one)| scope.is_here(one.sha256.as_bytes()));
+        records.extend(here.map(|(key, _)| (key, floor.until)));
         let (old, young) = generations.entry(note.generation).or_default();
         match floor.is_old {
             true => *old = (*old).max(Some(floor.until)),
@@ -219,7 +222,10 @@ pub fn check_records(
             }
         }
     }
-    for key in scope.generation_files.keys() {
+    for (key, sha256) in &scope.generation_files {
+        if !scope.is_here(sha256.as_bytes()) {
+            continue;
+        }
         let ObjectKey::Generation(id, _) = key else { continue };
         let until = generations.get(id).and_then(|(old, young)| old.or(*young));
         records.extend(until.map(|until| (*key, until)));

@@ -14,6 +14,7 @@ use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
 use crate::vault::at_once::map_at_once;
+use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Auditor, changes, ledger};
 
 pub(super) type Notes = BTreeMap<SnapshotId, SnapshotNote>;
@@ -47,19 +48,14 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
         collector.add_error(key, error)?;
     }
     let mut said = Said::default();
-    let mut heads = Vec::new();
     let logs = ledger::read_all(auditor)?;
+    let heads = heads_of(&logs);
     let shredded = ledger::shredded_of(&logs);
     books::check(auditor, &logs, &checked.sound, collector);
     let deleted = books::Deleted::of(&logs);
     for log in logs {
         let events = 2 * log.events.len() as u64;
         collector.saw(events, 0);
-        heads.push(LedgerHead {
-            signer: log.signer.to_string(),
-            size: log.head.size,
-            root: log.head.root.to_string(),
-        });
         for (key, error) in log.problems {
             collector.add_error(key, error)?;
         }
@@ -80,6 +76,16 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
     let Said { forgotten, completed, .. } = said;
     let notes = checked.sound;
     Ok(Checked { heads, notes, shredded, deleted, forgotten, generation_files, completed })
+}
+
+/// Returns the heads of logs.
+pub fn heads_of(logs: &[SignerLog]) -> Vec<LedgerHead> {
+    let head = |log: &SignerLog| LedgerHead {
+        signer: log.signer.to_string(),
+        size: log.head.size,
+        root: log.head.root.to_string(),
+    };
+    logs.iter().map(head).collect()
 }
 
 /// What the ledgers say that the notes must agree with.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::items::{Item, items};
 use super::rewritten::{self, Sound};
-use super::{Collector, Scope};
-use super::{keeping, receipts};
+use super::{Collector, Level, NOT_THERE, Scope, keeping, receipts};
 use crate::base::{Code, Digest, SnapshotId};
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -19,9 +18,6 @@ use crate::vault::at_once::map_at_once;
 use crate::vault::delivery::hash_stored;
 use crate::vault::list_reader::{read_list, read_unproven_list};
 use crate::vault::{self, Auditor};
-
-/// What is said of an object that is missing.
-const NOT_THERE: &str = "it is named by a signed list, and not there";
 
 /// Bytes of lists that are in memory at once; a longer one is read line by line.
 const LISTS_LEN: u64 = 4 * 1024 * 1024;
@@ -47,7 +43,8 @@ pub fn check_sizes(
     if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
 }
 
-/// Gives every object in scope, with what is signed of it, to `work`, some at a time.
+/// Gives every object in scope that is to be looked at, with what is signed of it, to `work`, some
+/// at a time.
 pub(super) fn for_each_page(
     scope: &Scope,
     mut work: impl FnMut(&[(ObjectKey, SignedObject)]) -> Result<(), Error>,
@@ -58,18 +55,24 @@ pub(super) fn for_each_page(
             let id = note.snapshot;
             [(ObjectKey::Body(id), note.body), (ObjectKey::Segment(id), note.segment)]
         };
-        work(&notes.iter().flat_map(own).collect::<Vec<_>>())?;
+        let own = notes.iter().flat_map(own);
+        let here = own.filter(|(_, signed)| scope.is_here(signed.sha256.as_bytes()));
+        work(&here.collect::<Vec<_>>())?;
     }
     let mut after = None;
     loop {
         let page = scope.needed.page(after.as_ref(), PAGE_COUNT).map_err(vault::Error::from)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(*last);
-        let signed = page.into_iter().filter_map(|(key, len)| {
-            let sha256 = Digest::from_bytes(*key.pack()?.as_bytes());
-            Some((key, SignedObject { sha256, len }))
-        });
-        work(&signed.collect::<Vec<_>>())?;
+        let mut signed = Vec::with_capacity(page.len());
+        for (key, len) in page {
+            let Some(id) = key.pack() else { continue };
+            if scope.is_chosen(&key)? {
+                let sha256 = Digest::from_bytes(*id.as_bytes());
+                signed.push((key, SignedObject { sha256, len }));
+            }
+        }
+        work(&signed)?;
     }
 }
 
@@ -340,19 +343,25 @@ fn listing(
     Ok(Box::new(listing.map(move |listed| listed.map(single))))
 }
 
-/// Reads every object in scope and compares its SHA-256.
+/// Reads every object in scope and compares its SHA-256; packs and trees only where that is all,
+/// for level `contents` reads them once and does both.
 pub fn check_bytes(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
+    let is_meant = |key: &ObjectKey| collector.level < Level::Contents || key.pack().is_none();
     for_each_page(scope, |page| {
-        read_each(page, |(key, signed)| check_object(auditor, key, signed, collector))
+        read_each(page, |(key, signed)| match is_meant(key) {
+            true => check_object(auditor, scope, key, signed, collector),
+            false => Ok(()),
+        })
     })
 }
 
-fn check_object(
+pub(super) fn check_object(
     auditor: &Auditor,
+    scope: &Scope,
     key: &ObjectKey,
     signed: &SignedObject,
     collector: &Collector<'_>,
@@ -373,7 +382,7 @@ fn check_object(
         None => versions.named(*key, check),
     };
     match read {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(scope.prove(key, Level::Bytes)?),
         // The words of the finding by its size, so that it is one; a store may say two things.
         Err(vault::Error::Store(store::Error::Missing { .. })) => {
             collector.add(Code::ObjectMissing, key, NOT_THERE);

@@ -36,7 +36,7 @@ struct Vast {
     stored: Timestamp,
 }
 
-fn made_up(index: u32) -> PackId {
+pub fn made_up(index: u32) -> PackId {
     let mut bytes = [0xa5; 32];
     bytes[..4].copy_from_slice(&index.to_be_bytes());
     PackId::from_bytes(bytes)
@@ -78,7 +78,7 @@ impl Store for Vast {
 }
 
 /// Puts a signed snapshot whose list names made-up packs.
-fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
+pub fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
     let writer = vault.writer();
     let id = SnapshotId::new(vault.clock.now(), [7; 4]);
     let path = vault.path("list");
@@ -119,14 +119,14 @@ fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
 }
 
 /// Returns a size of this process.
-fn size_kib(name: &str) -> u64 {
+pub fn size_kib(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_start_matches(':').trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
 }
 
 /// Returns the vault's store with so many packs more, which it got a hundred days ago.
-fn vast(vault: &TestVault, count: u32) -> Arc<dyn Store> {
+pub fn vast(vault: &TestVault, count: u32) -> Arc<dyn Store> {
     let stored = vault.clock.now() - SignedDuration::from_hours(24 * 100);
     Arc::new(Vast { inner: Arc::clone(&vault.stores[0]), count, stored })
 }

@@ -1,0 +1,147 @@
+//! The chapter of one vault.
+
+use maud::{Markup, html};
+
+use super::parts::{Column, Foreign, Table, code, stamp};
+use super::{findings, growth, history, retention, sample, verdict};
+use crate::cli::report::words;
+use crate::ops::report::{Level, Report, StoredCounts, VerifyReport};
+
+/// Returns the chapter of a vault, the `at`-th of the report.
+pub fn section(at: usize, vault: &VerifyReport, report: &Report) -> Markup {
+    let id = format!("vault-{}", at + 1);
+    html! {
+        section class="vault" id=(id) aria-labelledby={ (id) "-title" } {
+            h2 id={ (id) "-title" } { "Vault " code { (Foreign(&vault.vault)) } }
+            @if report.vaults.len() > 1 {
+                p class={ "lead verdict " (verdict::class(vault.verdict)) } {
+                    strong { "Verdict: " (verdict::word(vault.verdict)) ". " }
+                    (words::count(vault.snapshot_count, "snapshot")) " in store "
+                    q { (Foreign(&vault.store)) } " were checked" (verdict::sampled(vault)) ", and "
+                    (verdict::found(vault)) "."
+                }
+            }
+            (scope(vault))
+            (facts(vault, report))
+            (sample::section(vault))
+            (findings::section(&id, vault))
+            (history::snapshots(&id, vault, report.ended))
+            (growth::section(&id, vault))
+            (retention::section(vault))
+            (history::verifications(&id, vault, report))
+            (history::drills(vault))
+            (heads(vault))
+        }
+    }
+}
+
+/// Returns what was proven and what was not covered, side by side and of one size.
+fn scope(vault: &VerifyReport) -> Markup {
+    html! {
+        div class="scope" {
+            section class="proven" aria-label="What was looked at, and what that proves" {
+                h3 { "What was proven" }
+                p class="note" {
+                    @if vault.findings.is_empty() { "Of everything that was looked at:" }
+                    @else { "Of everything that was looked at, but for the findings below:" }
+                }
+                ul { @for text in &vault.proves { li { (Foreign(text)) } } }
+            }
+            section class="gaps" aria-label="What was not covered" {
+                h3 { "What was not covered" }
+                p class="note" { "Of this the report says nothing, neither good nor bad:" }
+                ul { @for text in &vault.not_covered { li { (Foreign(&sentence(text))) } } }
+            }
+        }
+    }
+}
+
+/// Returns a fragment as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
+fn facts(vault: &VerifyReport, report: &Report) -> Markup {
+    let level = Level::ALL.iter().position(|one| *one == vault.level).unwrap_or(0) + 1;
+    html! {
+        section aria-label="What was looked at" {
+            h3 { "What was looked at" }
+            dl class="facts" {
+                div { dt { "Store" } dd { (Foreign(&vault.store)) } }
+                div {
+                    dt { "Level" }
+                    dd { (vault.level.name()) ", " (level) " of " (Level::ALL.len()) }
+                }
+                div { dt { "Snapshots" } dd { (words::number(vault.snapshot_count)) } }
+                div { dt { "Objects" } dd { (words::number(vault.object_count)) } }
+                div { dt { "Read to the end" } dd { (words::bytes(vault.read_len)) } }
+                div { dt { "Begun" } dd { (stamp(report.began)) } }
+                div { dt { "Ended" } dd { (stamp(report.ended)) } }
+                div { dt { "Program" } dd { (Foreign(&report.program)) } }
+                @if let Some(counts) = &vault.stored { (stored(counts)) }
+            }
+        }
+    }
+}
+
+/// Returns what the store says of its objects.
+fn stored(counts: &StoredCounts) -> Markup {
+    let count = |text: String| html! { (text) };
+    let classes =
+        counts.classes.iter().map(|(class, n)| format!("{} in {class}", words::number(*n)));
+    let classes: Vec<String> = classes.collect();
+    let fingerprints = match (counts.attested_count, counts.not_attested_count) {
+        (0, _) => "the store tells none".to_owned(),
+        (some, 0) => format!("that of all {} is the signed one", words::number(some)),
+        (some, none) => format!(
+            "that of {} is the signed one, {} not told",
+            words::number(some),
+            words::number(none)
+        ),
+    };
+    html! {
+        @if !classes.is_empty() {
+            div { dt { "Storage classes" } dd { (count(classes.join(", "))) } }
+        }
+        div { dt { "Fingerprints in the store" } dd { (count(fingerprints)) } }
+        div {
+            dt { "Locks" }
+            dd {
+                @match counts.locked_until {
+                    Some(until) => {
+                        (words::number(counts.locked_count)) " locked until " (stamp(until))
+                        " or later, " (words::number(counts.not_locked_count)) " without a lock"
+                    }
+                    None => "the store tells of none",
+                }
+            }
+        }
+    }
+}
+
+/// Returns the heads of the ledgers: what proves next year that nothing was rewritten.
+fn heads(vault: &VerifyReport) -> Markup {
+    let rows = vault.ledgers.iter().filter(|head| head.size > 0);
+    let rows = rows.map(|head| {
+        vec![code(&head.signer), html! { (words::number(head.size)) }, code(&head.root)]
+    });
+    let table = Table {
+        caption: "Ledgers, as far as they verified".into(),
+        columns: &[Column::Text("Signer"), Column::Number("Events"), Column::Text("Root")],
+        rows: rows.collect(),
+    };
+    html! {
+        section aria-label="What to keep" {
+            h3 { "What to keep until the next verification" }
+            p {
+                "Every signer has a ledger to which it can only add. Keep this report away from \
+                the archive: the size and the root of each ledger, below, prove next time that \
+                nothing before today was changed or taken out."
+            }
+            @if table.rows.is_empty() { p { "No ledger verified." } } @else { (table.whole()) }
+        }
+    }
+}
