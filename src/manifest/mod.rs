@@ -5,11 +5,13 @@
 //! What happens to the archive happens in one of its transactions first.
 
 mod chunks;
+mod claims;
 mod coverage;
 mod drawn;
 mod error;
 mod file_plan;
 mod files;
+mod floors;
 mod inventory;
 mod needed;
 mod outbox;
@@ -26,11 +28,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
+pub use claims::{Claim, Claims};
 pub use coverage::{Coverage, Look, Shelf};
 pub use drawn::{Amount, Standing};
 pub use error::Error;
 pub use file_plan::{Cause, FileCounts, FilePlan, PackPlace, PlannedFile};
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
+pub use floors::Floor;
 pub use inventory::Inventory;
 pub use needed::Needed;
 pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};

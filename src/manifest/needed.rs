@@ -20,6 +20,13 @@ const SCHEMA: &str = "
         len INTEGER NOT NULL,
         PRIMARY KEY (tree, id, len)
     ) WITHOUT ROWID;
+    CREATE TABLE floor (
+        tree INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        old INTEGER,
+        young INTEGER,
+        PRIMARY KEY (tree, id)
+    ) WITHOUT ROWID;
 ";
 
 /// The packs and tree objects that lists name, each with its signed lengths.
@@ -125,7 +132,7 @@ impl Needed {
     }
 }
 
-const fn is_tree(key: &ObjectKey) -> bool {
+pub(super) const fn is_tree(key: &ObjectKey) -> bool {
     matches!(key, ObjectKey::Tree(_))
 }
 

@@ -28,6 +28,7 @@ pub mod prune;
 pub mod read;
 mod readers;
 pub mod rebuild;
+pub mod receipts;
 pub mod recipients;
 pub mod recorder;
 pub mod rejoin;

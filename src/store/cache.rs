@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store,
+    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store, Terms,
     ThawAnswer, ThawTier, VersionListing,
 };
 use crate::base::Digest;
@@ -323,6 +323,18 @@ impl Store for CachedStore {
     fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
         self.forget(key);
         self.inner.erase(key)
+    }
+
+    fn tells_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.inner.tells_locks(key)
+    }
+
+    fn terms(&self) -> Terms {
+        self.inner.terms()
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.inner.seen_version(key)
     }
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {

@@ -141,6 +141,14 @@ impl LockMode {
             _ => None,
         }
     }
+
+    /// Returns the name that it has in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Governance => "governance",
+            Self::Compliance => "compliance",
+        }
+    }
 }
 
 /// The lock of an object, as the store tells it.
@@ -150,6 +158,15 @@ pub struct Lock {
     pub mode: LockMode,
     /// Until when it holds.
     pub until: Timestamp,
+}
+
+/// How the settings of a store want objects to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// The class of packs, if one is named.
+    pub pack_class: Option<StorageClass>,
+    /// How objects are locked, if they are.
+    pub lock: Option<LockMode>,
 }
 
 #[cfg(test)]

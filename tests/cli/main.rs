@@ -13,6 +13,7 @@ mod damage;
 mod differing;
 mod drills;
 mod escrow;
+mod evidence;
 mod ledgers;
 mod lost;
 mod mirrors;

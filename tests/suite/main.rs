@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod decade;
 mod escrow;
+mod evidence;
 mod faults;
 mod hard;
 mod isolation;

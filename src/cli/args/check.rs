@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::evidence::EvidenceArgs;
 use super::{AuditArgs, PartArgs, ThawingArgs, VouchArgs};
 use crate::cli::access::AccessArgs;
 
@@ -57,4 +58,7 @@ pub struct VerifyArgs {
     /// Tell the `ping` URL of the config if this fails or finds damage
     #[arg(long)]
     pub ping: bool,
+    /// What is known of the store from elsewhere.
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
 }

@@ -1,7 +1,5 @@
-//! The command line, as clap reads it.
-//!
-//! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
-//! Every help text ends with an example.
+//! The command line, as clap reads it: what can be said, and every help text with an example. What
+//! is done with it is in `cli::commands`, one file a command.
 
 mod apply;
 mod archive;
@@ -11,6 +9,7 @@ mod check;
 mod diff;
 mod drill;
 pub mod escrow;
+pub mod evidence;
 mod global;
 mod hold;
 mod keys;

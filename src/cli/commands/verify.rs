@@ -1,5 +1,7 @@
 //! `verify`: what a store holds, against what was signed.
 
+use std::path::PathBuf;
+
 use crate::base::SnapshotId;
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
@@ -8,7 +10,7 @@ use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::report::{Ending, Failure, verification};
 use crate::cli::reports::{self, Vouching};
 use crate::cli::session::Session;
-use crate::cli::{auditing, night, parts};
+use crate::cli::{auditing, evidence, night, parts};
 use crate::format::ObjectKey;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
 use crate::ops::thaw::need;
@@ -29,7 +31,7 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         Err(failure) => Err(failure),
     };
     // Whoever vouches names the snapshots, if these were not all that there were.
-    let only = jobs.iter().flatten().flat_map(|job| job.only.iter().flatten());
+    let only = jobs.iter().flatten().flat_map(|job| job.meant.only.iter().flatten());
     let only: Vec<String> = only.map(ToString::to_string).collect();
     let began = session.clock.now();
     let verified = jobs.and_then(|jobs| verify_all(args, jobs, session));
@@ -59,8 +61,24 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
 /// One vault, and what of it is verified.
 struct Job {
     auditor: Auditor,
+    meant: Meant,
+}
+
+/// What of a vault is meant, and what this host knows of it.
+struct Meant {
     only: Option<Vec<SnapshotId>>,
     part: Part,
+    /// The manifest of this host, where it has one of the vault.
+    manifest: Option<PathBuf>,
+}
+
+impl Meant {
+    fn request<'a>(&'a self, args: &'a VerifyArgs, session: &Session) -> Request<'a> {
+        let (level, now) = (level_of(args.level), Some(session.clock.now()));
+        let evidence = evidence::of(&args.evidence, self.manifest.as_deref());
+        let (only, part) = (self.only.as_deref(), Some(&self.part));
+        Request { only, now, part, evidence, ..Request::of(level) }
+    }
 }
 
 impl Job {
@@ -73,18 +91,17 @@ impl Job {
         if args.level < LevelArg::Bytes {
             return Ok(Ok(self));
         }
-        let is_part = self.part.method.is_some() || self.part.shard.is_some();
+        let is_part = self.meant.part.method.is_some() || self.meant.part.shard.is_some();
         let (mut chosen, mut note) = (None, None);
         if is_part && self.auditor.store().has_classes() {
-            let reading =
-                verify::reading(&self.auditor, &request_of(args, &self.only, &self.part, session))?;
+            let reading = verify::reading(&self.auditor, &self.meant.request(args, session))?;
             let until = reading.newest.filter(|_| args.ids.is_empty());
             note = parts::note_of(reading.public.as_ref(), until);
-            self.part.public = reading.public;
+            self.meant.part.public = reading.public;
             chosen = Some((reading.need, until));
         }
         let (need, until) = chosen.unzip();
-        let of_lists = || need::of_lists(&self.auditor, self.only.as_deref());
+        let of_lists = || need::of_lists(&self.auditor, self.meant.only.as_deref());
         let need = || need.map_or_else(of_lists, Ok);
         let (thawing, begin) = (&args.thawing, Begin::WithAll);
         let readied =
@@ -93,25 +110,15 @@ impl Job {
             Readied::Own => Ok(Ok(self)),
             Readied::Through(store) => {
                 self.auditor = self.auditor.through(store);
-                self.only = match until.flatten() {
-                    Some(until) => up_to(&self.auditor, until)?.or(self.only),
-                    None => self.only,
+                self.meant.only = match until.flatten() {
+                    Some(until) => up_to(&self.auditor, until)?.or(self.meant.only),
+                    None => self.meant.only,
                 };
                 Ok(Ok(self))
             }
             Readied::Ended(ending) => Ok(Err(ending)),
         }
     }
-}
-
-fn request_of<'a>(
-    args: &VerifyArgs,
-    only: &'a Option<Vec<SnapshotId>>,
-    part: &'a Part,
-    session: &Session,
-) -> Request<'a> {
-    let (level, now) = (level_of(args.level), Some(session.clock.now()));
-    Request { only: only.as_deref(), now, part: Some(part), ..Request::of(level) }
 }
 
 /// Returns the snapshots up to one, if there are newer ones: taken while packs were thawed, they
@@ -130,7 +137,9 @@ fn jobs(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Job>, Ending>
     for auditor in access::auditors(session, &access)? {
         let part = parts::part_of(&args.part, level_of(args.level), session, &auditor)?;
         let only = chosen(args, &auditor)?;
-        match (Job { auditor, only, part }).readied(args, session)? {
+        let manifest = evidence::own_manifest(session, &args.access, &auditor);
+        let meant = Meant { only, part, manifest };
+        match (Job { auditor, meant }).readied(args, session)? {
             Ok(job) => jobs.push(job),
             Err(ending) => return Ok(Err(ending)),
         }
@@ -144,12 +153,12 @@ fn verify_all(
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
     let (rpo, since) = (auditing::rpo(args, session)?, auditing::kept(args, jobs.len())?);
+    evidence::check(&args.evidence, args.level, jobs.len())?;
     let mut reports = Vec::new();
     for job in jobs {
-        let Job { auditor, only, part } = job;
-        let request = request_of(args, &only, &part, session);
         let observer = session.progress.as_ref();
-        let request = Request { rpo, since: &since, ..request };
+        let Job { auditor, meant } = job;
+        let request = Request { rpo, since: &since, ..meant.request(args, session) };
         reports.push(if request.level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;

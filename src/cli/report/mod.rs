@@ -5,6 +5,7 @@
 //! - Colours only on a terminal, and not when `NO_COLOR` is set.
 
 mod audited;
+pub mod evidence;
 mod failure;
 mod sampled;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{audited, sampled, words};
+use super::{audited, evidence, sampled, words};
 use crate::ops::report::{StoredCounts, TouchedRow, Verdict, VerifyReport};
 use crate::store::StorageClass;
 
@@ -44,6 +44,7 @@ pub fn text_of(report: &VerifyReport) -> String {
     ));
     if let Some(counts) = &report.stored {
         text.push_str(&counts_text(counts));
+        text.push_str(&evidence::text_of(report, counts));
     }
     text.push_str(&sampled::text_of(report));
     text.push_str(&audited::text_of(report));

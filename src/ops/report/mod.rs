@@ -14,7 +14,7 @@ mod touched;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use counts::StoredCounts;
+pub use counts::{ProviderCounts, ReceiptCounts, StoredCounts};
 pub use record::{
     DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, RpoRow, RpoSource, SinceRow,
     SnapshotRow, SnapshotState, VerifiedRow,
@@ -213,6 +213,17 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// Returns the level's name, and whether the provider computed every pack at rest.
+    pub fn level_text(&self) -> String {
+        let provider = self.stored.as_ref().and_then(|counts| counts.provider.as_ref());
+        match provider {
+            Some(provider) if self.level == Level::Stored && provider.is_whole() => {
+                format!("{} with provider digests", self.level.name())
+            }
+            _ => self.level.name().to_owned(),
+        }
+    }
+
     /// Tells whether nothing is damaged; what interrupted runs and wrong clocks leave is no damage.
     pub fn is_sound(&self) -> bool {
         self.verdict <= Verdict::Remarks

@@ -172,7 +172,8 @@ impl VerifyReport {
                 level.proves()
             ),
         });
-        proven.collect()
+        let counts = self.stored.as_ref();
+        proven.chain(counts.and_then(|counts| Some(counts.provider.as_ref()?.proves()))).collect()
     }
 
     /// Returns what the sample leaves out.

@@ -30,8 +30,8 @@ impl Kind {
         }
     }
 
-    /// Returns what a report says that leaves the kind out.
-    pub fn gap(self) -> String {
+    /// Returns what a report says that leaves the kind out, with what else is known of it.
+    pub fn gap(self, known: Option<String>) -> String {
         let name = match self {
             Self::Packs => "packs",
             Self::Trees => "trees",
@@ -39,7 +39,8 @@ impl Kind {
             Self::Bodies => "bodies of snapshots",
             Self::Generations => "files of generations",
         };
-        format!("{name}: these credentials may not look at them")
+        let known = known.map_or(String::new(), |known| format!("; {known}"));
+        format!("{name}: these credentials may not look at them{known}")
     }
 
     /// Tells whether a store refuses to look even at an object of a name that nobody can know.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::books::Books;
+use super::receipts::Completed;
 use super::record::Record;
 use super::{Collector, LedgerHead, Request, books, since};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
@@ -37,6 +38,10 @@ pub struct Checked {
     pub since: Vec<SinceRow>,
     /// What they say of every snapshot.
     pub record: Record,
+    /// The generation files that were recorded and not shredded, each with its digest.
+    pub generation_files: BTreeMap<ObjectKey, Digest>,
+    /// The events that cover receipts.
+    pub completed: Completed,
 }
 
 /// Checks notes and ledgers.
@@ -89,9 +94,22 @@ pub fn check(
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
     check_changes(auditor, &said, &broken, collector);
-    let mut forgotten = said.forgotten;
+    let files = said.files.iter().filter(|(_, generation, _)| !shredded.contains(generation));
+    let files = files.map(|(_, id, file)| (ObjectKey::Generation(*id, file.rev), file.sha256));
+    let generation_files = files.collect();
+    let Said { mut forgotten, completed, .. } = said;
     forgotten.extend(untold);
-    Ok(Checked { heads, notes: checked.sound, shredded, deleted, forgotten, since, record })
+    Ok(Checked {
+        heads,
+        notes: checked.sound,
+        shredded,
+        deleted,
+        forgotten,
+        since,
+        record,
+        generation_files,
+        completed,
+    })
 }
 
 /// Returns the heads of logs.
@@ -116,6 +134,8 @@ struct Said {
     changes: Vec<EventPayload>,
     /// Every generation file that an event names, after the event.
     files: Vec<(ObjectKey, GenerationId, GenerationRev)>,
+    /// Every event that covers receipts.
+    completed: Completed,
 }
 
 impl Said {
@@ -138,6 +158,10 @@ impl Said {
             EventPayload::SnapshotTaken(taken) => {
                 self.last_taken.insert(signer, taken.snapshot);
                 self.taken.insert(taken.snapshot, taken.note_sha256);
+            }
+            EventPayload::StoreCompleted(said) => {
+                let of = (said.store, said.snapshot);
+                self.completed.entry(of).or_default().push((key, said.receipts_sha256));
             }
             change if changes::note_of(&change).is_some() => self.changes.push(change),
             _ => {}

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::keeping::Keeping;
 use super::memory::{Memory, each_pack};
 use super::{Collector, LedgerHead, Level, Request, Scope, VerifyReport, ledger, sample, stored};
 use crate::base::limits::FINDINGS_MAX;
@@ -314,7 +315,7 @@ pub struct Reading {
 /// If the store cannot be read, or the part cannot be looked at.
 pub fn reading(auditor: &Auditor, request: &Request<'_>) -> Result<Reading, Error> {
     let level = request.level;
-    let collector = Collector::new(auditor, level, &Silent);
+    let collector = Collector::new(auditor, level, Keeping::default(), &Silent);
     let wanted = |id: &SnapshotId| request.only.is_none_or(|only| only.contains(id));
     let notes = auditor.snapshots()?.sound.into_iter().filter(|(id, _)| wanted(id));
     let mut scope = Scope::new(notes.collect(), Needed::new()?);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::items::{Item, items};
 use super::rewritten::{self, Sound};
-use super::{Collector, Level, NOT_THERE, Scope};
+use super::{Collector, Level, NOT_THERE, Scope, keeping, receipts};
 use crate::base::{Code, Digest, SnapshotId};
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
 use crate::format::{Folder, ObjectKey};
-use crate::manifest::Needed;
+use crate::manifest::{self, Needed};
 use crate::ops::Error;
 use crate::ops::readers::read_each;
 use crate::store::{self, Listed, Stat, Versioned};
@@ -33,10 +34,12 @@ pub fn check_sizes(
 ) -> Result<(), Error> {
     let at_once = auditor.store().calls_at_once();
     for_each_page(scope, |page| {
-        let checked =
-            map_at_once(at_once, page, |(key, signed)| check_size(auditor, key, signed, collector));
+        let page = items(scope, page)?;
+        let checked = map_at_once(at_once, &page, |item| check_size(auditor, item, collector));
         checked.into_iter().collect()
     })?;
+    receipts::check_generations(scope, collector)?;
+    keeping::check_records(auditor, scope, collector)?;
     if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
 }
 
@@ -110,7 +113,7 @@ fn read_each_list(
         for (note, list) in some.iter().zip(read) {
             let listed = list.and_then(|list| {
                 scope.needed.attempt(|needed| {
-                    list.iter().try_for_each(|entry| needed.add(&entry.key, entry.stored_len))
+                    list.iter().try_for_each(|entry| add(needed, note, entry, scope))
                 })?;
                 Ok(list)
             });
@@ -134,10 +137,24 @@ fn read_long_list(
 ) -> Result<(), vault::Error> {
     auditor.versions().named(ObjectKey::List(note.snapshot), |view| {
         scope.needed.attempt(|needed| {
-            let mut add = |entry: ListEntry| Ok(needed.add(&entry.key, entry.stored_len)?);
+            let mut add = |entry: ListEntry| Ok(add(needed, note, &entry, scope)?);
             read_list(view.as_ref(), note, &mut add)
         })
     })
+}
+
+/// Adds what a list names, with the floor of its snapshot.
+fn add(
+    needed: &Needed,
+    note: &SnapshotNote,
+    entry: &ListEntry,
+    scope: &Scope,
+) -> Result<(), manifest::Error> {
+    needed.add(&entry.key, entry.stored_len)?;
+    match scope.floors.get(&note.snapshot) {
+        Some(floor) => needed.keep_floor(&entry.key, *floor),
+        None => Ok(()),
+    }
 }
 
 fn note_list(
@@ -153,23 +170,24 @@ fn note_list(
     }
 }
 
-fn check_size(
-    auditor: &Auditor,
-    key: &ObjectKey,
-    signed: &SignedObject,
-    collector: &Collector<'_>,
-) -> Result<(), Error> {
+fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Result<(), Error> {
+    let Item { key, signed, claim, .. } = item;
+    let take_instead = || {
+        receipts::take_instead(key, signed.sha256, claim.as_ref(), collector);
+        Ok(())
+    };
     if collector.is_known_barred(key) {
-        return Ok(());
+        return take_instead();
     }
     collector.saw(1, 0);
-    let stat = match auditor.store().stat(key) {
+    let stat = match auditor.store().stat(key).map_err(vault::Error::from) {
         Ok(stat) => stat,
-        Err(error) => return collector.add_error(key, error.into()),
+        Err(error) if collector.is_barred(key, &error) => return take_instead(),
+        Err(error) => return collector.add_error(key, error),
     };
     let wrong = match stat.map(|stat| judge(*key, &stat, signed)) {
         Some(Ok(())) => {
-            stat.iter().for_each(|stat| collector.count_stored(stat));
+            stat.iter().for_each(|stat| take_sound(item, stat, collector));
             return Ok(());
         }
         Some(Err(error)) => Some(error),
@@ -177,7 +195,7 @@ fn check_size(
     };
     match rewritten::find_sound(auditor, *key, |stat| judge(*key, stat, signed).is_ok()) {
         Ok(Some(Sound { stat, rewritten })) => {
-            collector.count_stored(&stat);
+            take_sound(item, &stat, collector);
             rewritten::report(auditor, *key, rewritten, collector)
         }
         Ok(None) => match wrong {
@@ -190,6 +208,13 @@ fn check_size(
         },
         Err(error) => collector.add_error(key, error),
     }
+}
+
+/// Takes what the store says of the version of an object that counts.
+fn take_sound(item: &Item, stat: &Stat, collector: &Collector<'_>) {
+    collector.count_stored(stat);
+    collector.keeping.judge(item.key, stat, item.until);
+    receipts::is_other(&item.key, item.signed.sha256, item.claim.as_ref(), collector);
 }
 
 /// Compares what a store says of an object with what is signed.
@@ -245,7 +270,11 @@ fn find_unreferenced(
                         len += stat.len;
                     }
                 }
-                Listed::Object(key, _) if scope.names(&key) => {
+                Listed::Object(key, stat) if scope.names(&key) => {
+                    // What is not read is judged by what is asked of it alone.
+                    if !matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_)) {
+                        collector.keeping.judge_class(key, &stat);
+                    }
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                     // A listing does not tell every store's versions: what is asked for here is
                     // reported with all that was met.

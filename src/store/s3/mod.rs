@@ -37,20 +37,19 @@ use aws_sdk_s3::primitives::DateTime;
 use jiff::Timestamp;
 
 pub use fault::Fault;
-pub use place::{check_endpoint, parse_query};
+pub use place::{Place, check_endpoint, parse_query};
 pub use settings::{Quirks, REQUESTS_IN_FLIGHT_MAX, S3Settings};
 pub use throttle::UPLOAD_LIMIT_MIN;
 
 use self::client::{Live, Pace};
-use self::place::Place;
 use self::said::{Call, Failure};
 use self::throttle::Throttle;
 use self::versions::Anomalies;
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
-    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat, Store,
-    ThawAnswer, ThawTier, VersionListing, error::Cause,
+    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat,
+    StorageClass, Store, Terms, ThawAnswer, ThawTier, VersionListing, error::Cause,
 };
 
 /// Holds objects in a bucket; clones and views share the client.
@@ -298,6 +297,21 @@ impl Store for S3Store {
 
     fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         self.lock_of(key)
+    }
+
+    fn tells_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.is_told_locks(key)
+    }
+
+    fn terms(&self) -> Terms {
+        let S3Settings { pack_class, object_lock, .. } = self.settings();
+        // Most who move packs by a rule of the bucket name no class, which is STANDARD.
+        let pack_class = Some(*pack_class).filter(|class| *class != StorageClass::Standard);
+        Terms { pack_class, lock: *object_lock }
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.version_of(key).map(str::to_owned)
     }
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {

@@ -13,7 +13,7 @@ use super::shelf::Shelf;
 use crate::support::forward::forward;
 
 /// A bucket as the credentials of `spec/policies/host.json` see it.
-struct HostView {
+pub struct HostView {
     inner: Arc<dyn Store>,
     /// One object more that is refused.
     refused: Option<ObjectKey>,
@@ -22,6 +22,11 @@ struct HostView {
 }
 
 impl HostView {
+    /// Shows a store as a host sees it.
+    pub fn of(inner: Arc<dyn Store>) -> Self {
+        Self { inner, refused: None, is_owner: false }
+    }
+
     fn check<T>(
         &self,
         is_allowed: bool,

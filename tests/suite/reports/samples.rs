@@ -4,10 +4,11 @@ use idswyft_vault::base::{Code, Digest, SignerId, SnapshotId};
 use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
     CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow, LedgerHead, Level,
-    PolicyRow, RecordReport, Report, RpoRow, RpoSource, SampleMethod, SampleReport, ShardReport,
-    SnapshotRow, SnapshotState, StoredCounts, TouchedRow, Verdict, VerifiedRow, VerifyReport,
+    PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow, RpoSource,
+    SampleMethod, SampleReport, ShardReport, SnapshotRow, SnapshotState, StoredCounts, TouchedRow,
+    Verdict, VerifiedRow, VerifyReport,
 };
-use idswyft_vault::store::StorageClass;
+use idswyft_vault::store::{LockMode, StorageClass};
 use jiff::Timestamp;
 
 const DAY_S: i64 = 86_400;
@@ -85,6 +86,21 @@ pub fn sound(days: i64) -> VerifyReport {
         not_locked_count: 0,
         attested_count: 41_203,
         not_attested_count: 0,
+        locks: [(LockMode::Governance, 3), (LockMode::Compliance, 41_200)].into(),
+        rewritten_count: 0,
+        receipts: Some(ReceiptCounts {
+            object_count: 12,
+            without_count: 1,
+            first: at(NOW_S - 30 * DAY_S),
+            last: at(NOW_S - DAY_S),
+        }),
+        provider: Some(ProviderCounts {
+            pack_count: 40_000,
+            computed_pack_count: 39_998,
+            other_count: 1203,
+            computed_other_count: 1203,
+            reported: Some(at(NOW_S - 2 * DAY_S)),
+        }),
     });
     vault.ledgers = [HOST, JANITOR, AUDITOR]
         .into_iter()

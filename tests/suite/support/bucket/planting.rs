@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::store::StorageClass;
+use idswyft_vault::store::{Lock, StorageClass};
 
 use super::{Bucket, Contents, Inner, Version};
 
@@ -48,6 +48,13 @@ impl Bucket {
     pub fn unlock(&self, name: &str) {
         for version in self.lock().names.get_mut(name).into_iter().flatten() {
             version.lock = None;
+        }
+    }
+
+    /// Gives every version of a name another lock, as no server does that locks.
+    pub fn relock(&self, name: &str, lock: Lock) {
+        for version in self.lock().names.get_mut(name).into_iter().flatten() {
+            version.lock = Some(lock);
         }
     }
 
