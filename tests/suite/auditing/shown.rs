@@ -11,7 +11,7 @@ use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
-use idswyft_vault::ops::verify::{self, Level, Request, VerifyReport};
+use idswyft_vault::ops::verify::{self, Evidence, Level, Request, VerifyReport};
 use idswyft_vault::store::{Listed, LockMode, StorageClass, Store};
 use idswyft_vault::vault::journal::Journal;
 use idswyft_vault::vault::{Auditor, Unlocked};
@@ -102,15 +102,21 @@ impl Shown {
         Auditor::open(store, self.bench.vault.report.root_key.parse().unwrap()).unwrap()
     }
 
-    /// Verifies a store at a level, with an identity where that needs one.
+    /// Verifies the first store at a level, by somebody who was told its class and its locks.
     pub fn verify(&self, store: Arc<dyn Store>, level: Level, now: Timestamp) -> VerifyReport {
-        let request = Request { now: Some(now), ..Request::of(level) };
+        let (class, lock) = (Some(StorageClass::StandardIa), Some(LockMode::Compliance));
+        let evidence = Evidence { class, lock, ..Evidence::NONE };
+        self.verify_as(store, &Request { now: Some(now), evidence, ..Request::of(level) })
+    }
+
+    /// Verifies a store, with an identity where that needs one.
+    pub fn verify_as(&self, store: Arc<dyn Store>, request: &Request<'_>) -> VerifyReport {
         let (auditor, observer) = (self.auditor(store), Events::default());
-        if level < Level::Contents {
-            return verify::verify_as(&auditor, None, &request, &observer).unwrap();
+        if request.level < Level::Contents {
+            return verify::verify_as(&auditor, None, request, &observer).unwrap();
         }
         let unlocked = Unlocked::new(auditor, self.bench.vault.identities()).unwrap();
-        verify::verify_as(unlocked.auditor(), Some(&unlocked), &request, &observer).unwrap()
+        verify::verify_as(unlocked.auditor(), Some(&unlocked), request, &observer).unwrap()
     }
 
     /// Returns the events in a signer's log.
