@@ -13,8 +13,9 @@ use idswyft_vault::ops::verify::{Level, Request};
 use idswyft_vault::store::{Error, Lock, LockMode, Stat, StorageClass, Store};
 use jiff::{SignedDuration, Timestamp};
 
-use super::shown::{SHOWN, Shown, bytes, keys, put};
+use super::shown::{SHOWN, Shown, bytes, put};
 use crate::books::fixture::deleted;
+use crate::replicas::keys_in;
 use crate::support::bucket::Bucket;
 use crate::support::forward::forward;
 
@@ -82,7 +83,7 @@ const LEDGER: &[(&str, Plant)] = &[
         at(Level::Ledger, Code::ObjectMissing, key)
     }),
     ("missing generation file", |_, bucket| {
-        let key = keys(bucket, Folder::Generations)[3];
+        let key = keys_in(bucket, Folder::Generations)[3];
         bucket.erase(&key.to_string());
         at(Level::Ledger, Code::ObjectMissing, key)
     }),

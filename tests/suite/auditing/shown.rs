@@ -5,14 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use idswyft_vault::base::{Clock, SignerId, SnapshotId};
 use idswyft_vault::crypto::signing::SigningKey;
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::{Drilled, DrilledResult, HoldReleased, Outcome};
 use idswyft_vault::format::ledger::LedgerEvent;
 use idswyft_vault::format::parameters::{ParameterFields, Parameters};
-use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
 use idswyft_vault::ops::verify::{self, Evidence, Level, Request, VerifyReport};
-use idswyft_vault::store::{Listed, LockMode, StorageClass, Store};
+use idswyft_vault::store::{LockMode, StorageClass, Store};
 use idswyft_vault::vault::journal::Journal;
 use idswyft_vault::vault::{Auditor, Unlocked};
 use jiff::Timestamp;
@@ -210,14 +210,4 @@ pub fn put(bucket: &Bucket, key: ObjectKey, bytes: &[u8]) {
 /// Returns what a bucket has under a name.
 pub fn bytes(bucket: &Bucket, key: ObjectKey) -> Option<Vec<u8>> {
     Store::get(bucket, &key, 1 << 30).ok()
-}
-
-/// Returns the names in a folder of a bucket.
-pub fn keys(bucket: &Bucket, folder: Folder) -> Vec<ObjectKey> {
-    let listed = bucket.list(folder).unwrap().map(Result::unwrap);
-    let keys = listed.filter_map(|listed| match listed {
-        Listed::Object(key, _) => Some(key),
-        Listed::Foreign(_) => None,
-    });
-    keys.collect()
 }

@@ -47,8 +47,11 @@ impl Locked {
         Arc::new(self.bucket.clone())
     }
 
+    /// Returns what is found, but for the nights in which time passes here and nothing is taken.
     fn verify(&self, evidence: Evidence<'_>) -> Vec<(&'static str, String)> {
-        found(&verify(&self.bench.vault, &self.store(), evidence))
+        let mut found = found(&verify(&self.bench.vault, &self.store(), evidence));
+        found.retain(|(code, _)| *code != Code::NightMissing.text());
+        found
     }
 
     fn lock_of(&self, key: &ObjectKey) -> Lock {
