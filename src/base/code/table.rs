@@ -47,6 +47,9 @@ codes! {
     ReceiptMismatch = "receipt-mismatch", Damaged, 1, "ask the host for its receipts once more";
     /// A report is not what was signed, or the ledgers were rewritten since.
     ReportMismatch = "report-mismatch", Damaged, 1, "believe only what verifies";
+    /// A report has no signature beside it.
+    ReportUnsigned = "report-unsigned", Refused, 1,
+        "nobody vouches for it: ask who made it for the .sig, or sign what you made yourself";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.
