@@ -1,5 +1,6 @@
 //! `report`: what is done with reports of verifications that were made before.
 
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -21,20 +22,17 @@ use crate::ops::report::signed::{self, SignedReport};
 use crate::ops::report::{Finding, Report, merge};
 use crate::vault::ledger;
 
-/// A report that cannot be checked, for it or its signature is not there.
+/// A report for which nobody vouches.
 #[derive(Debug, thiserror::Error)]
-#[error("check the report {}: there is no {}", report.display(), missing.display())]
-struct NotThere {
+#[error("check the report {}: it has no signature {} beside it", report.display(), missing.display())]
+struct Unsigned {
     report: PathBuf,
     missing: PathBuf,
 }
 
-impl Coded for NotThere {
+impl Coded for Unsigned {
     fn code(&self) -> Code {
-        match self.missing == self.report {
-            true => Code::UsageInvalid,
-            false => Code::ReportUnsigned,
-        }
+        Code::ReportUnsigned
     }
 }
 
@@ -81,10 +79,14 @@ fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, 
     let bytes = files::read_plain(file, "report", REPORT_LEN_MAX)?;
     let path = reports::signature_path(file);
     let signature = files::read_plain(&path, "signature", NOTE_LEN_MAX)?;
-    let Some((bytes, signature)) = bytes.as_deref().zip(signature) else {
-        let missing = if bytes.is_none() { file.to_owned() } else { path };
-        return Err(NotThere { report: file.to_owned(), missing }.into());
+    let Some(bytes) = bytes.as_deref() else {
+        return Err(Failure::system(
+            format!("read the report {}", file.display()),
+            NotFound.into(),
+        ));
     };
+    let unsigned = || Unsigned { report: file.to_owned(), missing: path };
+    let signature = signature.ok_or_else(unsigned)?;
     let auditor = access::auditor(session, access)?;
     let signed = signed::check(auditor.root(), auditor.note(), &signature)?;
     let name = file.file_name().and_then(|name| name.to_str());

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use super::counts::{self, BarredCounts};
 use super::{
     FileCounts, Finding, LedgerHead, Report, ShardReport, TouchedRow, Verdict, VerifyReport,
 };
@@ -90,7 +91,8 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
     let own_objects = own(|report, shard| (report.object_count, shard.shared_object_count));
     let own_bytes = own(|report, shard| (report.read_len, shard.shared_read_len));
     let mut joined = VerifyReport {
-        verdict: Verdict::of(&findings),
+        // A part may say worse than its findings do, and is not made better.
+        verdict: reports().map(|one| one.verdict).fold(Verdict::of(&findings), Verdict::max),
         object_count: objects.saturating_add(own_objects),
         read_len: bytes.saturating_add(own_bytes),
         stored: join_stored(reports()),
@@ -99,6 +101,7 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         not_covered: Vec::new(),
         shard: None,
         touched: join_touched(reports()),
+        barred: reports().map(|report| report.barred).reduce(join_barred).flatten(),
         files: join_files(reports()),
         // Each part remembers for itself.
         coverage: None,
@@ -210,6 +213,11 @@ fn join_heads(pieces: &[Piece<'_>]) -> (Vec<LedgerHead>, Vec<String>, BTreeSet<F
         heads.push(LedgerHead { signer, size, root });
     }
     (heads, gaps, findings)
+}
+
+/// Adds up what parts may not look at: each object is of one part alone.
+fn join_barred(sum: Option<BarredCounts>, next: Option<BarredCounts>) -> Option<BarredCounts> {
+    counts::join(sum, next, BarredCounts::join)
 }
 
 /// Adds up what the store says of objects: each was looked at by one part alone.

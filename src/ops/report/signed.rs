@@ -107,7 +107,11 @@ impl SignedReport {
     ///
     /// # Errors
     /// If its signer was retired, and the report knows of something that came later.
-    pub fn compare(&self, report: &Report, logs: &[SignerLog]) -> Result<Vec<Finding>, SignedError> {
+    pub fn compare(
+        &self,
+        report: &Report,
+        logs: &[SignerLog],
+    ) -> Result<Vec<Finding>, SignedError> {
         if let Some(at) = self.retired.filter(|at| knows_of_later(report, logs, &self.note, *at)) {
             let (signer, time) = (self.note.signer, self.note.time);
             let reason = format!(
