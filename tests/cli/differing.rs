@@ -30,10 +30,9 @@ fn diff_refuses_rows_without_an_identity_and_snapshots_that_are_not_there() {
     let (install, _) = install("keep_last = 9", 0);
     let id = install.snapshot();
     let refused = install.run(["diff", &id, "latest", "--rows"]);
-    assert_eq!(refused.exit, 2, "{}", refused.err);
-    assert!(refused.err.contains("--identity"), "{}", refused.err);
-    assert_eq!(install.run(["diff", &id, "1999"]).exit, 2);
-    assert_eq!(install.run(["diff", &id, "../x"]).exit, 2);
+    refused.fails(2, "usage-invalid", &["--identity"]);
+    install.run(["diff", &id, "1999"]).fails(1, "snapshot-unknown", &["1999"]);
+    install.run(["diff", &id, "../x"]).fails(1, "snapshot-unknown", &["../x"]);
     fs::remove_dir_all(install.path("store/snapshots")).unwrap();
-    assert_ne!(install.run(["diff", &id, &id]).exit, 0);
+    install.run(["diff", &id, &id]).fails(1, "snapshot-unknown", &[&id]);
 }

@@ -292,8 +292,8 @@ fn verify_tells_at_each_level_what_it_covered_and_what_not() {
     }
     let plain = install.run(["verify", &id, "--report", "report.json"]).exits(0);
     assert!(plain.out.contains("sound: ") && plain.out.contains("not covered: "), "{plain}");
-    let page = install.run(["verify", "--report", "report.html"]);
-    page.fails(2, "usage-invalid", &["report.html", ".json"]);
+    let page = install.run(["verify", "--report", "report.pdf"]);
+    page.fails(2, "usage-invalid", &["report.pdf", ".json"]);
     let report: Value =
         serde_json::from_slice(&fs::read(install.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["vaults"][0]["level"], "stored");

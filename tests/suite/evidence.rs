@@ -9,11 +9,12 @@ mod receipts;
 use std::sync::Arc;
 
 use idswyft_vault::base::Clock;
-use idswyft_vault::format::{Folder, ObjectKey};
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops;
 use idswyft_vault::ops::verify::{self, Evidence, Level, Request, VerifyReport};
-use idswyft_vault::store::{Listed, Store};
+use idswyft_vault::store::Store;
 
+use crate::replicas::keys_in as keys;
 use crate::support::vault::TestVault;
 
 /// Verifies a store as an auditor does who knows what time it is.
@@ -46,17 +47,4 @@ fn detail<'a>(report: &'a VerifyReport, key: &ObjectKey) -> &'a str {
 fn gap<'a>(report: &'a VerifyReport, begin: &str) -> Option<&'a str> {
     let mut gaps = report.not_covered.iter();
     gaps.find(|gap| gap.starts_with(begin)).map(String::as_str)
-}
-
-/// Returns every object of a folder, in the order of names.
-fn keys(store: &dyn Store, folder: Folder) -> Vec<ObjectKey> {
-    let listed = store.list(folder).unwrap().map(Result::unwrap);
-    let mut keys: Vec<ObjectKey> = listed
-        .filter_map(|listed| match listed {
-            Listed::Object(key, _) => Some(key),
-            Listed::Foreign(_) => None,
-        })
-        .collect();
-    keys.sort();
-    keys
 }

@@ -21,7 +21,8 @@ fn write_dump(vault: &TestVault, users: &[&str], seed: u64) {
         "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 15.8\n\
          -- Dumped by pg_dump version 15.8\n\nCOPY public.users (id) FROM stdin;\n{users}\\.\n\n\
          COPY public.\"audit log\" (id, hash) FROM stdin;\n{rows}\\.\n\n\
-         COPY public.tail (id) FROM stdin;\n1\n\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+         COPY public.tail (id) FROM stdin;\n1\n\\.\n\n\
+         --\n-- PostgreSQL database dump complete\n--\n\n"
     );
     fs::write(vault.path("db.sql"), dump).unwrap();
 }

@@ -26,6 +26,7 @@ mod shred;
 mod stack;
 mod state;
 mod thaw;
+mod usage;
 
 use clap::{Parser, Subcommand};
 
@@ -56,8 +57,7 @@ pub use shred::ShredArgs;
 pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 pub use thaw::{ThawArgs, ThawingArgs, TierArg};
-
-use crate::base::{Code, Coded};
+pub use usage::UsageError;
 
 /// Encrypted, deduplicating archives of a self-hosted Idswyft installation.
 #[derive(Debug, Parser)]
@@ -310,29 +310,6 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
-    }
-}
-
-/// An argument that clap accepts and the command does not.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{action}: {reason}")]
-pub struct UsageError {
-    /// What was to be done, as a verb with its object.
-    pub action: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl UsageError {
-    /// Makes an error of what was to be done and why it cannot be.
-    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { action: action.into(), reason: reason.into() }
-    }
-}
-
-impl Coded for UsageError {
-    fn code(&self) -> Code {
-        Code::UsageInvalid
     }
 }
 

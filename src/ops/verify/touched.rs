@@ -16,8 +16,11 @@ pub fn gather(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) {
     for (id, note) in &scope.notes {
         let own = [ObjectKey::Note(*id), ObjectKey::Body(*id), ObjectKey::List(*id)];
         let mut count = own.iter().filter(|key| damaged.contains(*key)).count();
-        let is_of = |key: &&ObjectKey| matches!(key, ObjectKey::Generation(generation, _) if *generation == note.generation);
-        count += damaged.iter().filter(is_of).count();
+        let of = |key: &ObjectKey| match key {
+            ObjectKey::Generation(of, _) => Some(*of),
+            _ => None,
+        };
+        count += damaged.iter().filter(|key| of(key) == Some(note.generation)).count();
         let is_damaged = |key: &ObjectKey| damaged.contains(key);
         count += match scope.lists.get(id) {
             Some(list) => list.iter().filter(|entry| is_damaged(&entry.key)).count(),

@@ -9,12 +9,13 @@ use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::SnapshotForgotten;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::report::Verdict;
-use idswyft_vault::ops::verify::Level;
-use idswyft_vault::store::{Error, Stat, Store};
+use idswyft_vault::ops::verify::{Level, Request};
+use idswyft_vault::store::{Error, Lock, LockMode, Stat, StorageClass, Store};
 use jiff::{SignedDuration, Timestamp};
 
-use super::shown::{SHOWN, Shown, bytes, keys, put};
+use super::shown::{SHOWN, Shown, bytes, put};
 use crate::books::fixture::deleted;
+use crate::replicas::keys_in;
 use crate::support::bucket::Bucket;
 use crate::support::forward::forward;
 
@@ -82,7 +83,7 @@ const LEDGER: &[(&str, Plant)] = &[
         at(Level::Ledger, Code::ObjectMissing, key)
     }),
     ("missing generation file", |_, bucket| {
-        let key = keys(bucket, Folder::Generations)[3];
+        let key = keys_in(bucket, Folder::Generations)[3];
         bucket.erase(&key.to_string());
         at(Level::Ledger, Code::ObjectMissing, key)
     }),
@@ -193,6 +194,33 @@ const STORED: &[(&str, Plant)] = &[
         bucket.damage(&pack.to_string(), b"something else");
         at(Level::Stored, Code::ObjectUnreferenced, "packs and trees")
     }),
+    ("pack in another class", |shown, bucket| {
+        let pack = shown.shared_pack();
+        bucket.move_to(&pack.to_string(), StorageClass::Standard);
+        at(Level::Stored, Code::ClassWrong, pack)
+    }),
+    ("body that was archived", |shown, bucket| {
+        let key = ObjectKey::Body(shown.newest(14));
+        bucket.move_to(&key.to_string(), StorageClass::DeepArchive);
+        at(Level::Stored, Code::ClassWrong, key)
+    }),
+    ("lock that was taken off", |shown, bucket| {
+        let pack = shown.shared_pack();
+        bucket.unlock(&pack.to_string());
+        at(Level::Stored, Code::LockCut, pack)
+    }),
+    ("shortened lock", |shown, bucket| {
+        let name = shown.last_pack();
+        let until = shown.now + SignedDuration::from_hours(24);
+        bucket.relock(&name, Lock { mode: LockMode::Compliance, until });
+        at(Level::Stored, Code::LockCut, name)
+    }),
+    ("lock that can be lifted", |shown, bucket| {
+        let name = shown.last_pack();
+        let until = shown.now + SignedDuration::from_hours(24 * 3650);
+        bucket.relock(&name, Lock { mode: LockMode::Governance, until });
+        at(Level::Stored, Code::LockCut, name)
+    }),
     ("object of nobody", |_, bucket| {
         bucket.damage("packs/00/readme.txt", b"something else");
         at(Level::Stored, Code::ObjectUnreferenced, "packs/00/readme.txt")
@@ -263,7 +291,7 @@ pub fn each_fault_of_the_books_is_found_by_them_alone_and_named_once() {
     assert_all_found(LEDGER);
 }
 
-/// V-149 V-203 V-204
+/// V-149 V-203 V-204 W-1 W-2 W-4 W-5
 pub fn each_fault_of_a_store_is_found_without_reading_a_pack_and_by_no_level_below() {
     assert_all_found(STORED);
     let bucket = SHOWN.clean.copied();
@@ -280,6 +308,7 @@ pub fn of_a_clean_vault_with_two_hundred_snapshots_no_level_finds_anything() {
         let report = SHOWN.verify(Arc::new(SHOWN.clean.clone()), level, SHOWN.now);
         assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Sound), "{level:?}");
     }
-    let report = SHOWN.verify(Arc::new(SHOWN.mirror.clone()), Level::Stored, SHOWN.now);
+    let request = Request { now: Some(SHOWN.now), ..Request::of(Level::Stored) };
+    let report = SHOWN.verify_as(Arc::new(SHOWN.mirror.clone()), &request);
     assert_eq!(report.findings, []);
 }

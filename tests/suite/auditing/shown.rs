@@ -5,20 +5,19 @@ use std::sync::{Arc, LazyLock};
 
 use idswyft_vault::base::{Clock, SignerId, SnapshotId};
 use idswyft_vault::crypto::signing::SigningKey;
+use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::{Drilled, DrilledResult, HoldReleased, Outcome};
 use idswyft_vault::format::ledger::LedgerEvent;
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
-use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
-use idswyft_vault::ops::verify::{self, Level, Request, VerifyReport};
-use idswyft_vault::store::{Listed, LockMode, StorageClass, Store};
+use idswyft_vault::ops::verify::{self, Evidence, Level, Request, VerifyReport};
+use idswyft_vault::store::{LockMode, StorageClass, Store};
 use idswyft_vault::vault::journal::Journal;
 use idswyft_vault::vault::{Auditor, Unlocked};
 use jiff::Timestamp;
 
 use crate::books::fixture::{hold, same, verified};
-use crate::retention::bench::{ALL, Bench};
+use crate::retention::bench::{ALL, Bench, ending_after};
 use crate::support::bucket::Bucket;
 use crate::support::vault::{Events, noise};
 
@@ -50,10 +49,7 @@ pub static SHOWN: LazyLock<Shown> = LazyLock::new(make);
 
 fn make() -> Shown {
     let mut made = Vec::new();
-    let fields = Parameters::initial().fields().clone();
-    let fields = ParameterFields { generation_max_age_days: Some(20), ..fields };
-    let parameters = Parameters::try_from(fields).unwrap();
-    let bench = Bench::written_as(parameters, POLICY, 0, |clock| {
+    let bench = Bench::written_as(ending_after(Some(20)), POLICY, 0, |clock| {
         let mode = Some(LockMode::Compliance);
         let primary = Bucket::with_lock("local", clock.clone(), StorageClass::StandardIa, mode);
         let mirror = Bucket::new("mirror", clock, StorageClass::Standard);
@@ -102,15 +98,21 @@ impl Shown {
         Auditor::open(store, self.bench.vault.report.root_key.parse().unwrap()).unwrap()
     }
 
-    /// Verifies a store at a level, with an identity where that needs one.
+    /// Verifies the first store at a level, by somebody who was told its class and its locks.
     pub fn verify(&self, store: Arc<dyn Store>, level: Level, now: Timestamp) -> VerifyReport {
-        let request = Request { now: Some(now), ..Request::of(level) };
+        let (class, lock) = (Some(StorageClass::StandardIa), Some(LockMode::Compliance));
+        let evidence = Evidence { class, lock, ..Evidence::NONE };
+        self.verify_as(store, &Request { now: Some(now), evidence, ..Request::of(level) })
+    }
+
+    /// Verifies a store, with an identity where that needs one.
+    pub fn verify_as(&self, store: Arc<dyn Store>, request: &Request<'_>) -> VerifyReport {
         let (auditor, observer) = (self.auditor(store), Events::default());
-        if level < Level::Contents {
-            return verify::verify_as(&auditor, None, &request, &observer).unwrap();
+        if request.level < Level::Contents {
+            return verify::verify_as(&auditor, None, request, &observer).unwrap();
         }
         let unlocked = Unlocked::new(auditor, self.bench.vault.identities()).unwrap();
-        verify::verify_as(unlocked.auditor(), Some(&unlocked), &request, &observer).unwrap()
+        verify::verify_as(unlocked.auditor(), Some(&unlocked), request, &observer).unwrap()
     }
 
     /// Returns the events in a signer's log.
@@ -204,14 +206,4 @@ pub fn put(bucket: &Bucket, key: ObjectKey, bytes: &[u8]) {
 /// Returns what a bucket has under a name.
 pub fn bytes(bucket: &Bucket, key: ObjectKey) -> Option<Vec<u8>> {
     Store::get(bucket, &key, 1 << 30).ok()
-}
-
-/// Returns the names in a folder of a bucket.
-pub fn keys(bucket: &Bucket, folder: Folder) -> Vec<ObjectKey> {
-    let listed = bucket.list(folder).unwrap().map(Result::unwrap);
-    let keys = listed.filter_map(|listed| match listed {
-        Listed::Object(key, _) => Some(key),
-        Listed::Foreign(_) => None,
-    });
-    keys.collect()
 }

@@ -9,21 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use idswyft_vault::base::{Clock, Digest, PackId, SnapshotId};
-use idswyft_vault::format::list::{ListComposer, ListEntry, ListTotals};
-use idswyft_vault::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::verify::Evidence;
 use idswyft_vault::store::{
-    Content, Error, Listed, Listing, Lock, LockMode, Stat, StorageClass, Store, VersionListing,
-    Versioned,
+    Error, Listed, Listing, Lock, LockMode, Stat, StorageClass, Store, VersionListing, Versioned,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::{found, verify};
 use crate::support::bucket::Bucket;
 use crate::support::forward::forward;
+use crate::support::is_long;
+use crate::support::unread::put_snapshot;
 use crate::support::vault::TestVault;
-use crate::support::{is_long, sha256};
 
 /// Length of every pack that is made up.
 const PACK_LEN: u64 = 33_554_432;
@@ -72,52 +70,9 @@ impl Many {
     /// Puts a signed snapshot whose list names them.
     pub fn put_snapshot(&self, vault: &TestVault) -> SnapshotId {
         vault.clock.pass_hours(1);
-        let packs = (0..self.count).map(|index| (made_up(index), PACK_LEN)).collect();
-        put_snapshot(vault, &vault.stores[0], packs, None)
+        let packs = (0..self.count).map(|index| (made_up(index), PACK_LEN));
+        put_snapshot(vault, &vault.stores[0], packs.collect::<BTreeMap<_, _>>(), None)
     }
-}
-
-/// Puts a signed snapshot into a store of a vault, whose list names packs.
-pub fn put_snapshot(
-    vault: &TestVault,
-    store: &Arc<dyn Store>,
-    mut packs: Vec<(PackId, u64)>,
-    floor: Option<Timestamp>,
-) -> SnapshotId {
-    let writer = vault.writer();
-    let id = SnapshotId::new(vault.clock.now(), [7; 4]);
-    let (mut composer, mut list) = ListComposer::new(writer.vault(), id);
-    packs.sort();
-    for (pack, stored_len) in packs {
-        let entry = ListEntry { key: ObjectKey::Pack(pack), stored_len };
-        list.push_str(&composer.entry(&entry).unwrap());
-    }
-    let ListTotals { pack_count, tree_count, stored_len } = composer.finish();
-    let put = |key: ObjectKey, bytes: &[u8]| {
-        let signed = SignedObject { sha256: sha256(bytes), len: bytes.len() as u64 };
-        store.put_new(&key, Content::Bytes(bytes), &signed.sha256).unwrap();
-        signed
-    };
-    let note = SnapshotNote {
-        vault: writer.vault(),
-        snapshot: id,
-        generation: writer.generation().id,
-        time: id.time(),
-        signer: writer.key().signer_id(),
-        body: put(ObjectKey::Body(id), b"nobody reads it"),
-        list: put(ObjectKey::List(id), list.as_bytes()),
-        segment: put(ObjectKey::Segment(id), b"nobody reads it"),
-        pack_count,
-        tree_count,
-        stored_len,
-        new_len: stored_len,
-        floor,
-        tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
-        keep_tag: false,
-    };
-    let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
-    put(ObjectKey::Note(id), &signed);
-    id
 }
 
 impl Store for Many {

@@ -15,7 +15,7 @@ use idswyft_vault::vault::at_once::map_at_once;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::evidence::many::put_snapshot;
+use crate::support::unread::put_snapshot;
 use crate::support::vault::TestVault;
 use crate::support::{is_long, sha256};
 use crate::support_s3::Server;
@@ -49,7 +49,7 @@ fn vault_of(place: &Place, count: u32) -> TestVault {
         (id, bytes.len() as u64)
     });
     let floor: Timestamp = policy.floor_at(vault.clock.now()).unwrap();
-    put_snapshot(&vault, &locking, packs, Some(floor));
+    put_snapshot(&vault, &locking, packs.into_iter().collect::<BTreeMap<_, _>>(), Some(floor));
     vault
 }
 

@@ -9,7 +9,7 @@ use idswyft_vault::manifest::{self, Needed, Standing};
 use idswyft_vault::ops::verify::{self, Level, Method, Part, Request, rank};
 
 use super::bench::sample_of;
-use crate::reading::vast::{made_up, put_snapshot, size_kib, vast};
+use crate::reading::vast::{made_up, put_made_up, size_kib, vast};
 use crate::support::vault::TestVault;
 use crate::support::{is_long, sha256};
 
@@ -20,7 +20,7 @@ const GROWTH_KIB_MAX: u64 = 32 * 1024;
 fn a_sample_of_very_many_packs_is_drawn_in_bounded_memory() {
     let pack_count: u32 = if is_long() { 1_000_000 } else { 20_000 };
     let vault = TestVault::new();
-    put_snapshot(&vault, pack_count);
+    put_made_up(&vault, pack_count);
     let auditor = vault.auditor(&vast(&vault, pack_count));
     let (confidence, loss) = ("99%".parse().unwrap(), "0.1%".parse().unwrap());
     let needed = Needed::new().unwrap();

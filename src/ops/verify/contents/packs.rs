@@ -1,5 +1,6 @@
 //! One pack, read once: its name, its chunks, and the files that lie in it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Reading;
@@ -178,7 +179,7 @@ impl<'a> FileHashes<'a> {
             }
         }
         // By file where they begin at the same place: an empty piece is before what follows it.
-        ahead.sort_by(|one, other| (other.start, other.file).cmp(&(one.start, one.file)));
+        ahead.sort_by_key(|piece| Reverse((piece.start, piece.file)));
         Self { files, ahead, open: Vec::new(), hashers: BTreeMap::new(), found: Vec::new() }
     }
 
