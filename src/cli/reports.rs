@@ -113,7 +113,7 @@ fn refuse(reason: &str) -> Failure {
 /// Refuses files that cannot be signed together; returns the one in JSON.
 ///
 /// # Errors
-/// If none or several are the report in JSON, one has no name that can be signed, or they lie apart.
+/// If none or several are the report in JSON, one has no name to sign, or they lie apart.
 pub fn check_signable(paths: &[PathBuf]) -> Result<&PathBuf, Failure> {
     let is_json = |path: &&PathBuf| Form::of(path).is_ok_and(|form| form == Form::Json);
     let [json] = paths.iter().filter(is_json).collect::<Vec<_>>()[..] else {

@@ -24,7 +24,7 @@ use crate::vault::ledger;
 
 /// A report for which nobody vouches.
 #[derive(Debug, thiserror::Error)]
-#[error("check the report {}: it has no signature {} beside it", report.display(), missing.display())]
+#[error("check the report {}: there is no {} beside it", report.display(), missing.display())]
 struct Unsigned {
     report: PathBuf,
     missing: PathBuf,
@@ -78,37 +78,17 @@ fn sign(files: &[PathBuf], args: &SiteArgs, session: &Session) -> Result<Ending,
 fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, Failure> {
     let bytes = files::read_plain(file, "report", REPORT_LEN_MAX)?;
     let path = reports::signature_path(file);
-    let signature = files::read_plain(&path, "signature", NOTE_LEN_MAX)?;
-    let Some(bytes) = bytes.as_deref() else {
-        return Err(Failure::system(
-            format!("read the report {}", file.display()),
-            NotFound.into(),
-        ));
+    let Some(signature) = files::read_plain(&path, "signature", NOTE_LEN_MAX)? else {
+        return Err(match bytes {
+            None => Failure::system(format!("read the report {}", file.display()), NotFound.into()),
+            Some(_) => Unsigned { report: file.to_owned(), missing: path }.into(),
+        });
     };
-    let unsigned = || Unsigned { report: file.to_owned(), missing: path };
-    let signature = signature.ok_or_else(unsigned)?;
     let auditor = access::auditor(session, access)?;
     let signed = signed::check(auditor.root(), auditor.note(), &signature)?;
-    let name = file.file_name().and_then(|name| name.to_str());
-    let mut findings = Vec::new();
-    for (at, covered) in signed.note().files.iter().enumerate() {
-        // What is believed below is what is compared here, whatever lies there by then.
-        let found = match name == Some(&covered.name) && at == 0 {
-            true => {
-                let (len, sha256) = (bytes.len() as u64, sha256(bytes));
-                Some(ReportFile { name: covered.name.clone(), len, sha256 })
-            }
-            false => files::digest_of(file.parent().unwrap_or(Path::new("")), &covered.name)?,
-        };
-        findings.extend(SignedReport::check_file(covered, found.as_ref()));
-    }
-    if signed.note().files.first().map(|first| first.name.as_str()) != name {
-        let object = name.unwrap_or_default().to_owned();
-        let detail = "its signature does not cover it as the report".to_owned();
-        findings.push(Finding { code: Code::ReportMismatch, object, detail });
-    }
+    let mut findings = compare_files(file, bytes.as_deref(), &signed)?;
     // Of a report that is not what was signed nothing is believed.
-    if findings.is_empty() {
+    if let (Some(bytes), true) = (&bytes, findings.is_empty()) {
         let logs = ledger::answered(&auditor, ledger::read_all(&auditor)?)?;
         findings = signed.compare(&Report::parse(bytes)?, &logs)?;
     }
@@ -120,6 +100,35 @@ fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, 
         session.progress.observe(Event::Warning { code: Code::SignerNotDelegated, detail });
     }
     told(&signed, &findings, session)
+}
+
+/// Compares the report, as it was read, and every file beside it with what was signed.
+fn compare_files(
+    file: &Path,
+    bytes: Option<&[u8]>,
+    signed: &SignedReport,
+) -> Result<Vec<Finding>, Failure> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let own = |name: &str| {
+        let of = |bytes: &[u8]| (bytes.len() as u64, sha256(bytes));
+        let (len, sha256) = bytes.map(of)?;
+        Some(ReportFile { name: name.to_owned(), len, sha256 })
+    };
+    let mut findings = Vec::new();
+    for covered in &signed.note().files {
+        let found = match name == Some(&covered.name) {
+            // What is believed of it later is this, whatever lies there by then.
+            true => own(&covered.name),
+            false => files::digest_of(file.parent().unwrap_or(Path::new("")), &covered.name)?,
+        };
+        findings.extend(SignedReport::check_file(covered, found.as_ref()));
+    }
+    if signed.note().files.first().map(|first| first.name.as_str()) != name {
+        let object = name.unwrap_or_default().to_owned();
+        let detail = "its signature does not cover it as the report".to_owned();
+        findings.push(Finding { code: Code::ReportMismatch, object, detail });
+    }
+    Ok(findings)
 }
 
 fn told(signed: &SignedReport, findings: &[Finding], session: &Session) -> Result<Ending, Failure> {

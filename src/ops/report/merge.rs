@@ -10,10 +10,11 @@ use thiserror::Error;
 
 use super::counts::{self, BarredCounts};
 use super::{
-    FileCounts, Finding, LedgerHead, Report, ShardReport, TouchedRow, Verdict, VerifyReport,
+    FileCounts, Finding, LedgerHead, Report, ShardReport, SinceRow, TouchedRow, Verdict,
+    VerifyReport,
 };
 use crate::base::limits::SHARD_COUNT_MAX;
-use crate::base::{Code, Coded, SnapshotId};
+use crate::base::{Code, Coded, SignerId, SnapshotId};
 use crate::ops::report::StoredCounts;
 
 /// Parts that cannot be joined.
@@ -100,6 +101,7 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         findings,
         not_covered: Vec::new(),
         shard: None,
+        since: join_since(reports()),
         touched: join_touched(reports()),
         barred: reports().map(|report| report.barred).reduce(join_barred).flatten(),
         files: join_files(reports()),
@@ -221,12 +223,39 @@ fn join_barred(sum: Option<BarredCounts>, next: Option<BarredCounts>) -> Option<
 }
 
 /// Adds up what the store says of objects: each was looked at by one part alone.
-fn join_stored<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Option<StoredCounts> {
-    reports.map(|report| report.stored.clone()).reduce(|sum, next| {
+fn join_stored<'a>(
+    reports: impl Iterator<Item = &'a VerifyReport> + Clone,
+) -> Option<StoredCounts> {
+    let stored = reports.clone().map(|report| report.stored.clone());
+    let mut sum = stored.reduce(|sum, next| {
         let (mut sum, next) = (sum?, next?);
         sum.add(&next);
         Some(sum)
-    })?
+    })??;
+    // A part of whose objects none has a receipt does not count those without one.
+    let has_none = |report: &&VerifyReport| {
+        report.stored.as_ref().is_some_and(|counts| counts.receipts.is_none())
+    };
+    let barred = reports.filter(has_none).filter_map(|report| report.barred);
+    if let Some(receipts) = &mut sum.receipts {
+        for BarredCounts { barred_pack_count, barred_other_count, .. } in barred {
+            let count = barred_pack_count.saturating_add(barred_other_count);
+            receipts.without_count = receipts.without_count.saturating_add(count);
+        }
+    }
+    Some(sum)
+}
+
+/// Unites what the ledgers were compared with; where parts differ, what is wrong counts.
+fn join_since<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Vec<SinceRow> {
+    let mut joined: BTreeMap<(&str, SignerId), &SinceRow> = BTreeMap::new();
+    for row in reports.flat_map(|report| &report.since) {
+        let there = joined.entry((&row.file, row.signer)).or_insert(row);
+        if there.problem.is_none() && row.problem.is_some() {
+            *there = row;
+        }
+    }
+    joined.into_values().cloned().collect()
 }
 
 /// Adds up the files that were compared: each by one part alone, and counted by all of them.

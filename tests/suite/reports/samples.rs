@@ -5,8 +5,8 @@ use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
     BarredCounts, CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow,
     LedgerHead, Level, PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow,
-    RpoSource, SampleMethod, SampleReport, ShardReport, SnapshotRow, SnapshotState, StoredCounts,
-    TouchedRow, Verdict, VerifiedRow, VerifyReport,
+    RpoSource, SampleMethod, SampleReport, ShardReport, SinceRow, SnapshotRow, SnapshotState,
+    StoredCounts, TouchedRow, Verdict, VerifiedRow, VerifyReport,
 };
 use idswyft_vault::store::{LockMode, StorageClass};
 use jiff::Timestamp;
@@ -305,6 +305,13 @@ pub fn sampled() -> VerifyReport {
     });
     vault.barred =
         Some(BarredCounts { pack_count: 40_000, barred_pack_count: 0, barred_other_count: 7 });
+    vault.since = vec![SinceRow {
+        file: "2025-11.json".into(),
+        signer: HOST,
+        size_then: 400,
+        size_now: 811,
+        problem: Some("it has another root".into()),
+    }];
     vault.joined = Some(2);
     vault
 }
