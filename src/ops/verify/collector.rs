@@ -50,6 +50,8 @@ pub struct Collector<'a> {
     pub level: Level,
     pub barred: Mutex<BTreeMap<Kind, bool>>,
     pub tallies: Mutex<BTreeMap<Kind, Tally>>,
+    /// Packs, and others, that were to be looked at and could not be.
+    pub barred_counts: Mutex<(u64, u64)>,
     pub keeping: Keeping,
     pub counts: Mutex<StoredCounts>,
     pub touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
@@ -73,6 +75,7 @@ impl<'a> Collector<'a> {
             level,
             barred: Mutex::default(),
             tallies: Mutex::default(),
+            barred_counts: Mutex::default(),
             keeping,
             counts: Mutex::default(),
             touched: Mutex::default(),
@@ -127,6 +130,13 @@ impl<'a> Collector<'a> {
     /// Tells whether it is known that objects like this one may not be looked at.
     pub fn is_known_barred(&self, key: &ObjectKey) -> bool {
         Kind::of(key).is_some_and(|kind| held(&self.barred).get(&kind) == Some(&true))
+    }
+
+    /// Counts an object that was to be looked at, and could not be.
+    pub fn count_barred(&self, key: &ObjectKey) {
+        let (packs, others) = &mut *held(&self.barred_counts);
+        let count = if matches!(key, ObjectKey::Pack(_)) { packs } else { others };
+        *count += 1;
     }
 
     /// Records what this run could not look at.
@@ -241,6 +251,7 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
+            barred: None,
             record: record.finish(findings.iter()),
             findings,
             touched: own(self.touched).into_values().collect(),

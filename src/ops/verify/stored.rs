@@ -173,6 +173,7 @@ fn note_list(
 fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Result<(), Error> {
     let Item { key, signed, claim, .. } = item;
     let take_instead = || {
+        collector.count_barred(key);
         receipts::take_instead(key, signed.sha256, claim.as_ref(), collector);
         Ok(())
     };
