@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::calendar::{self, Mark};
 use super::charts::{marks, span};
-use super::parts::{Column, Foreign, Table, code, stamp};
+use super::parts::{Column, Foreign, Narrow, Table, id, stamp};
 use crate::cli::report::words;
 use crate::format::event_fields::Outcome;
 use crate::ops::report::{
@@ -24,7 +24,7 @@ const GAP_DAYS_MAX: usize = 3660;
 const OPEN_COUNT: usize = 12;
 
 /// Returns the calendar of all snapshots, and the times without one.
-pub fn snapshots(id: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
+pub fn snapshots(name: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
     let record = &vault.record;
     let days = days(&record.snapshots, &record.gaps, now);
     let mut years: Vec<i16> = days.keys().map(|date| date.year()).collect();
@@ -40,7 +40,7 @@ pub fn snapshots(id: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
                 (calendar::legend())
                 div class="years" {
                     @for year in &years[left_out..] {
-                        (calendar::year(&format!("{id}-{year}"), *year, &days))
+                        (calendar::year(&format!("{name}-{year}"), *year, &days))
                     }
                 }
                 @if left_out > 0 {
@@ -62,8 +62,12 @@ fn told(rows: &[SnapshotRow], gaps: &[GapRow]) -> String {
         some => format!("{} missing", words::number(some)),
     };
     let gaps = match gaps.len() as u64 {
-        0 => "No time without a snapshot was longer than it may be".to_owned(),
-        some => format!("{} without a snapshot longer than it may be", words::count(some, "time")),
+        0 => "No time without a snapshot was longer than allowed".to_owned(),
+        1 => "Once, the time without a snapshot was longer than allowed".to_owned(),
+        some => format!(
+            "{} times, the time without a snapshot was longer than allowed",
+            words::number(some)
+        ),
     };
     format!(
         "{} from {} to {}: {} standing, {} forgotten, {missing}. {gaps}.",
@@ -112,7 +116,7 @@ fn gaps(gaps: &[GapRow]) -> Markup {
         ]
     };
     let table = Table {
-        caption: "Times without a snapshot, the newest first".into(),
+        caption: "Longer without a snapshot than allowed, the newest first".into(),
         columns: &[
             Column::Text("After"),
             Column::Text("Next snapshot"),
@@ -120,6 +124,7 @@ fn gaps(gaps: &[GapRow]) -> Markup {
             Column::Number("Allowed"),
         ],
         rows: gaps.iter().rev().map(row).collect(),
+        narrow: Narrow::Scrolls,
     };
     html! { @if !gaps.is_empty() { (table.folded(OPEN_COUNT)) } }
 }
@@ -140,7 +145,7 @@ const fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// Returns the verifications before this one, and what they covered when.
-pub fn verifications(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
+pub fn verifications(name: &str, vault: &VerifyReport, report: &Report) -> Markup {
     let rows = &vault.record.verifications;
     html! {
         section aria-label="Verifications over time" {
@@ -148,7 +153,7 @@ pub fn verifications(id: &str, vault: &VerifyReport, report: &Report) -> Markup 
             @if rows.is_empty() {
                 p { "No verification before this one is on record." }
             } @else {
-                (coverage(id, vault, report))
+                (coverage(name, vault, report))
                 (verified_table(vault))
             }
         }
@@ -156,7 +161,7 @@ pub fn verifications(id: &str, vault: &VerifyReport, report: &Report) -> Markup 
 }
 
 /// Returns a line for each level, with a mark for each verification.
-fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
+fn coverage(name: &str, vault: &VerifyReport, report: &Report) -> Markup {
     let rows = &vault.record.verifications;
     let first = rows.iter().map(|row| row.time).chain([report.ended]);
     let Some(span) = span(first) else { return html! {} };
@@ -166,7 +171,7 @@ fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
                 @let of_level = rows.iter().filter(|row| row.level == level.name());
                 @let all: Vec<(Timestamp, bool)> = of_level.map(passed).collect();
                 @let told = told_of_level(&all, report.ended);
-                (marks(&format!("{id}-{}", level.name()), level.name(), &told, &all, span))
+                (marks(&format!("{name}-{}", level.name()), level.name(), &told, &all, span))
             }
             div class="dates" aria-hidden="true" {
                 span { (super::parts::day(span.0)) }
@@ -213,12 +218,12 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             stamp(row.time),
             html! { (Foreign(&row.level)) },
             html! { (outcome(row.outcome)) },
-            html! { @match row.snapshot { Some(id) => (code(id)), None => "every snapshot" } },
+            html! { @match row.snapshot { Some(snapshot) => (id(snapshot)), None => "all" } },
             html! { (row.sample_percent) " %" },
             html! { (words::number(row.object_count)) },
             html! { (words::number(row.finding_count)) },
             html! { (Foreign(&row.store)) },
-            code(row.signer),
+            id(row.signer),
         ]
     });
     let table = Table {
@@ -227,7 +232,7 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             Column::Text("When"),
             Column::Text("Level"),
             Column::Text("Outcome"),
-            Column::Text("Of"),
+            Column::Text("Snapshots"),
             Column::Number("Looked at"),
             Column::Number("Objects"),
             Column::Number("Findings"),
@@ -235,6 +240,7 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             Column::Text("Signed by"),
         ],
         rows: rows.collect(),
+        narrow: Narrow::Scrolls,
     };
     table.folded(OPEN_COUNT)
 }
@@ -246,10 +252,10 @@ pub fn drills(vault: &VerifyReport) -> Markup {
             stamp(row.time),
             html! { (outcome(row.outcome)) },
             html! { (words::duration(row.duration_s.saturating_mul(1000))) },
-            code(row.snapshot),
+            id(row.snapshot),
             html! { (words::number(row.finding_count)) },
             html! { (Foreign(&row.store)) },
-            code(row.signer),
+            id(row.signer),
         ]
     });
     let table = Table {
@@ -264,6 +270,7 @@ pub fn drills(vault: &VerifyReport) -> Markup {
             Column::Text("Signed by"),
         ],
         rows: rows.collect(),
+        narrow: Narrow::Scrolls,
     };
     html! {
         section aria-label="Drills" {
