@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, drawn};
 use crate::base::PackId;
@@ -93,6 +93,21 @@ impl Needed {
             let connection = self.held();
             let mut select = connection.prepare_cached(sql)?;
             select.exists(params![is_tree(key), id.as_bytes()])
+        };
+        find().map_err(|cause| wrap("read", cause))
+    }
+
+    /// Returns the stored length of an object, if a list names it.
+    ///
+    /// # Errors
+    /// If the set cannot be read.
+    pub fn len_of(&self, key: &ObjectKey) -> Result<Option<u64>, Error> {
+        let Some(id) = key.pack() else { return Ok(None) };
+        let find = || {
+            let sql = "SELECT len FROM needed WHERE tree = ?1 AND id = ?2";
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
+            select.query_row(params![is_tree(key), id.as_bytes()], |row| row.get(0)).optional()
         };
         find().map_err(|cause| wrap("read", cause))
     }

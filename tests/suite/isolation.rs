@@ -54,7 +54,7 @@ fn a_flipped_bit_of_a_pack_is_one_finding_and_costs_only_the_files_that_it_hits(
     let vault = TestVault::new();
     for name in ["a", "b", "c"] {
         let seed = u64::from(name.as_bytes()[0]);
-        vault.write(&format!("documents/{name}.jpg"), &noise(seed, 1_500_000));
+        vault.write(&format!("documents/{name}.jpg"), &noise(seed, 4_000_000));
     }
     vault.write_dump(&[]);
     let first = vault.snapshot().snapshot;
@@ -69,7 +69,7 @@ fn a_flipped_bit_of_a_pack_is_one_finding_and_costs_only_the_files_that_it_hits(
     let size =
         |key: &&ObjectKey| fs::metadata(vault.path("store").join(key.to_string())).unwrap().len();
     let photos = *packs.iter().max_by_key(size).unwrap();
-    // The middle of three files of the same length.
+    // The middle of three files of the same length, farther from both ends than a block is long.
     flip(&vault, &photos, |len| len / 2);
     let report = vault.verify(Level::Contents);
     assert_eq!(codes(&report), [(Code::ObjectAltered, photos.to_string())]);

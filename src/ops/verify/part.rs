@@ -131,7 +131,7 @@ pub(super) struct Chosen {
 
 impl Scope {
     /// Tells whether a pack or tree object is to be looked at here.
-    pub fn is_chosen(&self, key: &ObjectKey) -> Result<bool, Error> {
+    pub fn is_chosen(&self, key: &ObjectKey) -> Result<bool, vault::Error> {
         let Some(id) = key.pack() else { return Ok(true) };
         Ok(self.is_here(id.as_bytes()) && self.is_sampled(key)?)
     }
@@ -141,7 +141,7 @@ impl Scope {
         self.chosen.shard.is_none_or(|shard| shard.has(sha256))
     }
 
-    fn is_sampled(&self, key: &ObjectKey) -> Result<bool, Error> {
+    fn is_sampled(&self, key: &ObjectKey) -> Result<bool, vault::Error> {
         match key {
             ObjectKey::Pack(id) if self.chosen.is_sample => Ok(self.needed.is_drawn(id)?),
             _ => Ok(true),
@@ -150,7 +150,10 @@ impl Scope {
 
     /// Tells whether the stream or file in these packs is to be compared with its digest here: its
     /// packs are all in the sample, and the first of them is in this part.
-    pub fn is_compared(&self, packs: impl IntoIterator<Item = PackId>) -> Result<bool, Error> {
+    pub fn is_compared(
+        &self,
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Result<bool, vault::Error> {
         let mut first = None;
         for id in packs {
             first = first.or(Some(id));

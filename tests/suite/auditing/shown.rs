@@ -9,7 +9,6 @@ use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::{Drilled, DrilledResult, HoldReleased, Outcome};
 use idswyft_vault::format::ledger::LedgerEvent;
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::manifest::Payload;
 use idswyft_vault::ops::verify::{self, Evidence, Level, Request, VerifyReport};
 use idswyft_vault::store::{LockMode, StorageClass, Store};
@@ -18,7 +17,7 @@ use idswyft_vault::vault::{Auditor, Unlocked};
 use jiff::Timestamp;
 
 use crate::books::fixture::{hold, same, verified};
-use crate::retention::bench::{ALL, Bench};
+use crate::retention::bench::{ALL, Bench, ending_after};
 use crate::support::bucket::Bucket;
 use crate::support::vault::{Events, noise};
 
@@ -50,10 +49,7 @@ pub static SHOWN: LazyLock<Shown> = LazyLock::new(make);
 
 fn make() -> Shown {
     let mut made = Vec::new();
-    let fields = Parameters::initial().fields().clone();
-    let fields = ParameterFields { generation_max_age_days: Some(20), ..fields };
-    let parameters = Parameters::try_from(fields).unwrap();
-    let bench = Bench::written_as(parameters, POLICY, 0, |clock| {
+    let bench = Bench::written_as(ending_after(Some(20)), POLICY, 0, |clock| {
         let mode = Some(LockMode::Compliance);
         let primary = Bucket::with_lock("local", clock.clone(), StorageClass::StandardIa, mode);
         let mirror = Bucket::new("mirror", clock, StorageClass::Standard);

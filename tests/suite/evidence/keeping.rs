@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, Code, Coded};
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::prolong;
 use idswyft_vault::ops::report::Verdict;
@@ -12,7 +11,7 @@ use idswyft_vault::store::{Lock, LockMode, StorageClass, Store};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{detail, found, gap, keys, try_verify, verify};
-use crate::retention::bench::Bench;
+use crate::retention::bench::{Bench, ending_after};
 use crate::support::bucket::{Bucket, Rights};
 use crate::support::vault::noise;
 
@@ -25,22 +24,14 @@ struct Locked {
 impl Locked {
     /// Makes one with so many nights, and a generation that ends after days, or never.
     fn new(mode: Option<LockMode>, days: Option<u32>, nights: u64) -> Self {
-        let fields = Parameters::initial().fields().clone();
-        let fields = ParameterFields { generation_max_age_days: days, ..fields };
-        let mut made = None;
-        let policy = "keep_last = 99\nfloor = '30d'";
-        let bench = Bench::written_as(Parameters::try_from(fields).unwrap(), policy, 0, |clock| {
-            let bucket = Bucket::with_lock("bucket", clock, StorageClass::DeepArchive, mode);
-            let store: Arc<dyn Store> = Arc::new(bucket.clone());
-            made = Some(bucket);
-            vec![store]
-        });
+        let (policy, class) = ("keep_last = 99\nfloor = '30d'", StorageClass::DeepArchive);
+        let (bench, bucket) = Bench::in_bucket(ending_after(days), policy, 0, class, mode);
         bench.vault.write("document", &noise(1, 9000));
         for night in 0..nights {
             bench.vault.write(&format!("{night}.jpg"), &noise(100 + night, 9000));
             bench.night();
         }
-        Self { bench, bucket: made.unwrap() }
+        Self { bench, bucket }
     }
 
     fn store(&self) -> Arc<dyn Store> {

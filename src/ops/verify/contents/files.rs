@@ -191,8 +191,8 @@ fn check_each(reading: &Reading<'_>, files: &[PlannedFile]) -> Result<(), Error>
             Ok(()) => match judge(&file.b3, hasher.finalize()) {
                 // Another pack in the place of one opens as well, and has its finding.
                 Err(altered) => {
-                    let blamed = reading.plan().is_blamed(packs_of(file));
-                    Err(altered.filter(|_| !blamed.is_ok_and(|blamed| blamed)))
+                    let is_blamed = reading.is_blamed(packs_of(file))?;
+                    Err(altered.filter(|_| !is_blamed))
                 }
                 Ok(()) => Ok(()),
             },

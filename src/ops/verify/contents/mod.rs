@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
 use super::{Collector, Scope, held, stored};
-use crate::base::{Code, GenerationId, PackId, Profile};
+use crate::base::{Code, Digest, GenerationId, PackId, Profile};
 use crate::format::ObjectKey;
 use crate::format::body::Body;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
@@ -177,6 +177,27 @@ impl Reading<'_> {
         self.generations.get(number as usize).copied()
     }
 
+    /// Tells whether one of these packs is damaged. What other parts of this verification look at
+    /// is looked at here as well: its finding is in the words of theirs, so joined it is one.
+    fn is_blamed(&self, packs: impl IntoIterator<Item = PackId>) -> Result<bool, Error> {
+        let packs: BTreeSet<PackId> = packs.into_iter().collect();
+        let is_known = || self.plan().is_blamed(packs.iter().copied()).map_err(vault::Error::from);
+        if is_known()? {
+            return Ok(true);
+        }
+        for key in packs.iter().flat_map(|id| [ObjectKey::Tree(*id), ObjectKey::Pack(*id)]) {
+            let len = match self.scope.is_chosen(&key)? {
+                true => None,
+                false => self.scope.needed.len_of(&key).map_err(vault::Error::from)?,
+            };
+            if let (Some(id), Some(len)) = (key.pack(), len) {
+                let sha256 = Digest::from_bytes(*id.as_bytes());
+                packs::check(self, &key, &SignedObject { sha256, len })?;
+            }
+        }
+        Ok(is_known()?)
+    }
+
     /// Returns what an error says of something that leans on packs: nothing, if one of them is
     /// known to be damaged, for that has its finding; trouble with reaching the store is passed on.
     fn cause_of(
@@ -184,7 +205,7 @@ impl Reading<'_> {
         error: vault::Error,
         packs: impl IntoIterator<Item = PackId>,
     ) -> Result<Option<(Code, String)>, Error> {
-        if self.plan().is_blamed(packs).map_err(vault::Error::from)? {
+        if self.is_blamed(packs)? {
             return Ok(None);
         }
         match self.unlocked.auditor().damage(&error) {

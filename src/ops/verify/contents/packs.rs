@@ -82,8 +82,12 @@ fn read(
         check_name(key, signed, len, found)?;
         (Source::Shared(view), len)
     };
-    collector.saw(0, len);
-    reading.scope.prove(&key, Level::Bytes)?;
+    // What another part counts is not counted here.
+    let is_own = reading.scope.is_chosen(&key)?;
+    if is_own {
+        collector.saw(0, len);
+        reading.scope.prove(&key, Level::Bytes)?;
+    }
     let secrets = unlocked.generation(generation)?;
     let ids = secrets.dedup_secret.as_ref().map(|secret| secret.chunk_id_key(profile));
     if ids.is_none() {
@@ -95,7 +99,7 @@ fn read(
     }
     let pack = unlocked.pack_in(source, len, generation, profile, id)?;
     check_chunks(&pack, &key, ids.as_ref(), hashes)?;
-    if ids.is_some() { reading.scope.prove(&key, Level::Contents) } else { Ok(()) }
+    if ids.is_some() && is_own { reading.scope.prove(&key, Level::Contents) } else { Ok(()) }
 }
 
 fn check_name(
