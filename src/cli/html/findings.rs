@@ -22,7 +22,7 @@ pub fn section(name: &str, vault: &VerifyReport) -> Markup {
         by_code.entry((rank(finding.code), finding.code.text())).or_default().push(finding);
     }
     html! {
-        section class="findings" id={ (name) "-findings" } aria-label="Findings" {
+        section class="findings" id={ (name) "-findings" } {
             h3 { "Findings" }
             @if by_code.is_empty() {
                 p { "None: nothing that was looked at differs from what was recorded and signed." }

@@ -37,7 +37,7 @@ pub fn section(id: &str, vault: &VerifyReport) -> Markup {
         month.needed_len = row.stored_len.unwrap_or(month.needed_len);
     }
     html! {
-        section aria-label="Storage growth" {
+        section {
             h3 { "Storage growth" }
             @match picture(id, &written, &needed) {
                 Some(picture) => { (picture) (table(&months)) }

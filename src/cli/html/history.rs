@@ -13,7 +13,7 @@ use super::parts::{Column, Foreign, Narrow, Table, id, stamp};
 use crate::cli::report::words;
 use crate::format::event_fields::Outcome;
 use crate::ops::report::{
-    GapRow, Level, Report, SnapshotRow, SnapshotState, VerifiedRow, VerifyReport,
+    GapRow, Level, Report, RpoRow, RpoSource, SnapshotRow, SnapshotState, VerifiedRow, VerifyReport,
 };
 
 /// Years that are drawn at most: a clock that was wrong must not fill the page.
@@ -31,12 +31,12 @@ pub fn snapshots(name: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
     years.dedup();
     let left_out = years.len().saturating_sub(YEAR_COUNT_MAX);
     html! {
-        section aria-label="Snapshots over time" {
+        section {
             h3 { "Snapshots over time" }
             @if record.snapshots.is_empty() {
                 p { "No snapshot is on record." }
             } @else {
-                p { (told(&record.snapshots, &record.gaps)) }
+                p { (told(&record.snapshots, &record.gaps)) " " (allowed(record.rpo)) }
                 (calendar::legend())
                 div class="years" {
                     @for year in &years[left_out..] {
@@ -77,6 +77,20 @@ fn told(rows: &[SnapshotRow], gaps: &[GapRow]) -> String {
         words::number(count(SnapshotState::Standing)),
         words::number(count(SnapshotState::Forgotten)),
     )
+}
+
+/// Returns how long the vault may go without a snapshot, and who says so.
+fn allowed(rpo: Option<RpoRow>) -> String {
+    let Some(RpoRow { hours: allowed, source }) = rpo else {
+        return "How long it may be without one was not looked at.".to_owned();
+    };
+    let source = match source {
+        RpoSource::Given => "as was asked for",
+        RpoSource::Config => "by the config",
+        RpoSource::Policy => "by the policy",
+        RpoSource::Default => "as nothing says otherwise",
+    };
+    format!("Allowed are {}, {source}.", hours(allowed))
 }
 
 fn date(time: Timestamp) -> Date {
@@ -148,7 +162,7 @@ const fn outcome(outcome: Outcome) -> &'static str {
 pub fn verifications(name: &str, vault: &VerifyReport, report: &Report) -> Markup {
     let rows = &vault.record.verifications;
     html! {
-        section aria-label="Verifications over time" {
+        section {
             h3 { "Verifications over time" }
             @if rows.is_empty() {
                 p { "No verification before this one is on record." }
@@ -273,7 +287,7 @@ pub fn drills(vault: &VerifyReport) -> Markup {
         narrow: Narrow::Scrolls,
     };
     html! {
-        section aria-label="Drills" {
+        section {
             h3 { "Drills: restores that were rehearsed" }
             @if table.rows.is_empty() {
                 p {

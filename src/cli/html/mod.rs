@@ -15,6 +15,7 @@ mod history;
 mod parts;
 mod retention;
 mod sample;
+mod since;
 mod vault;
 mod verdict;
 

@@ -20,7 +20,7 @@ pub fn section(vault: &VerifyReport) -> Markup {
     let rows = &vault.record.snapshots;
     let count = rows.len();
     html! {
-        section aria-label="Retention" {
+        section {
             h3 { "Retention" }
             (policies(&vault.record.policies))
             @if rows.is_empty() {
@@ -126,7 +126,7 @@ fn month_row(name: &str, month: &Month) -> Vec<maud::Markup> {
         number(month.standing),
         number(month.gone.values().sum()),
         html! {
-            (Foreign(&rules.join("; ")))
+            @if rules.is_empty() { "–" } @else { (Foreign(&rules.join("; "))) }
             @if more > 0 { "; and " (words::count(more, "more rule")) }
         },
         number(month.missing),

@@ -11,7 +11,7 @@ pub fn section(vault: &VerifyReport) -> Markup {
     let is_part = vault.sample.is_some() || vault.shard.is_some() || vault.joined.is_some();
     html! {
         @if is_part || vault.files.is_some() || vault.coverage.is_some() {
-            section aria-label="How much of it was looked at" {
+            section {
                 h3 { "How much of it was looked at" }
                 @if let Some(sample) = &vault.sample {
                     p { (Foreign(&sample.says)) }

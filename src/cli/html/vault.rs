@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::parts::{Column, Foreign, Narrow, Table, code, id, sentence, stamp};
-use super::{findings, growth, history, retention, sample, verdict};
+use super::{findings, growth, history, retention, sample, since, verdict};
 use crate::cli::report::words;
 use crate::ops::report::{Level, Report, StoredCounts, Verdict, VerifyReport};
 
@@ -12,7 +12,9 @@ pub fn section(at: usize, vault: &VerifyReport, report: &Report) -> Markup {
     let name = format!("vault-{}", at + 1);
     html! {
         section class="vault" id=(name) aria-labelledby={ (name) "-title" } {
-            h2 id={ (name) "-title" } { "Vault " code { (Foreign(&vault.vault)) } }
+            h2 id={ (name) "-title" } {
+                "Vault " code { (Foreign(&vault.vault)) } " in store " (Foreign(&vault.store))
+            }
             @if report.vaults.len() > 1 {
                 p class={ "lead verdict " (verdict::class(vault.verdict)) } {
                     strong { "Verdict: " (verdict::word(vault.verdict)) ": " }
@@ -29,6 +31,7 @@ pub fn section(at: usize, vault: &VerifyReport, report: &Report) -> Markup {
             (retention::section(vault))
             (history::verifications(&name, vault, report))
             (history::drills(vault))
+            (since::section(vault))
             (heads(vault))
         }
     }
@@ -42,12 +45,12 @@ fn scope(name: &str, vault: &VerifyReport) -> Markup {
     };
     html! {
         div class="scope" {
-            section class="proven" aria-label=(heading) {
+            section class="proven" {
                 h3 { (heading) }
                 p class="note" { (proven(vault)) }
                 ul { @for text in &vault.proves { li { (Foreign(text)) } } }
             }
-            section class="gaps" id={ (name) "-gaps" } aria-label="What was not covered" {
+            section class="gaps" id={ (name) "-gaps" } {
                 h3 { "What was not covered" }
                 p class="note" { "Of this the report says nothing, neither good nor bad:" }
                 ul { @for text in &vault.not_covered { li { (Foreign(&sentence(text))) } } }
@@ -74,13 +77,13 @@ fn proven(vault: &VerifyReport) -> Markup {
 fn facts(vault: &VerifyReport, report: &Report) -> Markup {
     let level = Level::ALL.iter().position(|one| *one == vault.level).unwrap_or(0) + 1;
     html! {
-        section aria-label="What was looked at" {
+        section {
             h3 { "What was looked at" }
             dl class="facts" {
                 div { dt { "Store" } dd { (Foreign(&vault.store)) } }
                 div {
                     dt { "Level" }
-                    dd { (vault.level.name()) ", " (level) " of " (Level::ALL.len()) }
+                    dd { (vault.level_text()) ", " (level) " of " (Level::ALL.len()) }
                 }
                 div { dt { "Snapshots" } dd { (words::number(vault.snapshot_count)) } }
                 div { dt { "Objects" } dd { (words::number(vault.object_count)) } }
@@ -141,7 +144,7 @@ fn heads(vault: &VerifyReport) -> Markup {
         narrow: Narrow::Stacks,
     };
     html! {
-        section aria-label="What to keep" {
+        section {
             h3 { "What to keep until the next verification" }
             p {
                 "Every signer has a ledger to which it can only add. Keep this report away from \

@@ -5,7 +5,7 @@
 //! browser.open(&page);                              // the text of a page, as a file
 //! browser.look(View::ALL[0]);                       // a width, light or dark
 //! browser.measure("overflow()")                     // a function of measure.js
-//! browser.picture("sound-wide-light")               // pixels
+//! browser.picture("sound-1280-light", &[0; 3])      // what is drawn, in figures
 //! browser.seen()                                    // what it requested and what it said
 //! ```
 //!
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const KEPT_COUNT_MAX: u32 = 8;
 /// What is asked of a page, as one JavaScript object.
 const MEASURE: &str = include_str!("measure.js");
+/// What a picture shows, as a JavaScript function.
+const PIXELS: &str = include_str!("pixels.js");
 /// It reads from 3 and writes to 4, which a child cannot be given otherwise without `unsafe`.
 const SCRIPT: &str = r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
 const OPTIONS: [&str; 14] = [
@@ -89,13 +91,7 @@ pub struct Seen {
     pub said: Vec<String>,
 }
 
-/// A picture: three bytes a pixel.
-pub struct Picture {
-    pub width: usize,
-    pub pixels: Vec<[u8; 3]>,
-}
-
-/// A browser with one page; it ends with the value.
+/// A browser with a page to look at, and an empty one to look at pictures; it ends with the value.
 pub struct Browser {
     child: Child,
     orders: ChildStdin,
@@ -103,17 +99,19 @@ pub struct Browser {
     /// Events that nobody waited for yet.
     events: VecDeque<Value>,
     seen: Seen,
-    session: Option<String>,
+    page: String,
+    desk: String,
     last_id: u64,
     dir: TempDir,
 }
 
 impl Browser {
     /// Starts one; none where there is no browser, which fails where `CI` is set.
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     pub fn start() -> Option<Self> {
         let Some(program) = program() else {
             assert!(std::env::var_os("CI").is_none(), "chromium is missing");
-            eprintln!("skipped: there is no chromium");
+            eprintln!("left out: there is no chromium");
             return None;
         };
         let dir = tempfile::Builder::new().prefix("chromium").tempdir().unwrap();
@@ -142,21 +140,24 @@ impl Browser {
             }
         });
         let (events, seen) = (VecDeque::new(), Seen::default());
+        let (page, desk) = (String::new(), String::new());
         let mut browser =
-            Self { child, orders, messages, events, seen, session: None, last_id: 0, dir };
-        browser.attach();
+            Self { child, orders, messages, events, seen, page, desk, last_id: 0, dir };
+        browser.desk = browser.attach();
+        browser.page = browser.attach();
+        for domain in ["Page", "Network", "Runtime", "Log"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        browser.call("Page.setLifecycleEventsEnabled", json!({"enabled": true}));
         Some(browser)
     }
 
-    fn attach(&mut self) {
-        let target = self.call("Target.createTarget", json!({"url": "about:blank"}));
+    /// Makes an empty page, and returns by what name it is spoken to.
+    fn attach(&mut self) -> String {
+        let target = self.order(None, "Target.createTarget", json!({"url": "about:blank"}));
         let params = json!({"targetId": target["targetId"], "flatten": true});
-        let session = self.call("Target.attachToTarget", params);
-        self.session = Some(session["sessionId"].as_str().unwrap().to_owned());
-        for domain in ["Page", "Network", "Runtime", "Log"] {
-            self.call(&format!("{domain}.enable"), json!({}));
-        }
-        self.call("Page.setLifecycleEventsEnabled", json!({"enabled": true}));
+        let session = self.order(None, "Target.attachToTarget", params);
+        session["sessionId"].as_str().unwrap().to_owned()
     }
 
     /// Opens a page from a file, waits until it is loaded, and returns the file's address.
@@ -195,20 +196,26 @@ impl Browser {
 
     /// Evaluates a call of a function of `measure.js`.
     pub fn measure(&mut self, call: &str) -> Value {
-        let expression = format!("({MEASURE}).{call}");
-        let params = json!({"expression": expression, "returnByValue": true});
-        let result = self.call("Runtime.evaluate", params);
-        assert_eq!(result["exceptionDetails"], Value::Null, "{call}");
+        let page = self.page.clone();
+        self.evaluate(&page, &format!("({MEASURE}).{call}"))
+    }
+
+    fn evaluate(&mut self, session: &str, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let result = self.order(Some(session), "Runtime.evaluate", params);
+        assert_eq!(result["exceptionDetails"], Value::Null);
         result["result"]["value"].clone()
     }
 
-    /// Takes a picture of what the window shows.
-    pub fn picture(&mut self, name: &str) -> Picture {
+    /// Takes a picture of what the window shows, and returns what `pixels.js` makes of it.
+    pub fn picture(&mut self, name: &str, colour: &Value) -> Value {
         let shot = self.call("Page.captureScreenshot", json!({"format": "png"}));
         if let Some(dir) = std::env::var_os(PICTURES_VARIABLE) {
             self.keep_whole(name, Path::new(&dir));
         }
-        Picture::decode(&decoded(&shot))
+        let expression = format!("({PIXELS})({}, {colour})", shot["data"]);
+        let desk = self.desk.clone();
+        self.evaluate(&desk, &expression)
     }
 
     /// Keeps pictures of the whole page, from top to bottom, to be looked at.
@@ -248,16 +255,21 @@ impl Browser {
         &self.seen
     }
 
-    /// Asks for something and waits for the answer.
+    /// Asks for something of the page and waits for the answer.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
+        let page = self.page.clone();
+        self.order(Some(&page), method, params)
+    }
+
+    fn order(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         let mut order = json!({"id": id, "method": method, "params": params});
-        if let Some(session) = &self.session {
+        if let Some(session) = session {
             order["sessionId"] = json!(session);
         }
-        let order = [order.to_string().as_bytes(), b"\0"].concat();
-        if let Err(error) = self.orders.write_all(&order) {
+        let order = order.to_string() + "\0";
+        if let Err(error) = self.orders.write_all(order.as_bytes()) {
             panic!("the browser does not listen to {method}: {error}\n{}", self.log());
         }
         let until = Instant::now() + PATIENCE;
@@ -323,49 +335,15 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // Asked to, it ends its helpers first, which write to the directory that goes next.
-        let order =
-            [json!({"id": 0, "method": "Browser.close"}).to_string().as_bytes(), b"\0"].concat();
-        let is_asked = self.orders.write_all(&order).and_then(|()| self.orders.flush()).is_ok();
-        let until = Instant::now() + Duration::from_secs(10);
-        while is_asked {
-            let left = until.saturating_duration_since(Instant::now());
-            if self.messages.recv_timeout(left).is_err() {
-                break;
-            }
+        let close = json!({"id": 0, "method": "Browser.close"}).to_string() + "\0";
+        if self.orders.write_all(close.as_bytes()).is_ok() {
+            let until = Instant::now() + Duration::from_secs(10);
+            let left = || until.saturating_duration_since(Instant::now());
+            while self.messages.recv_timeout(left()).is_ok() {}
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-impl Picture {
-    fn decode(bytes: &[u8]) -> Self {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-        let mut buffer = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut buffer).unwrap();
-        assert_eq!(info.bit_depth, png::BitDepth::Eight);
-        let size = info.color_type.samples();
-        assert!(size >= 3, "colours");
-        let pixels = buffer[..info.buffer_size()].chunks_exact(size);
-        let pixels = pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-        Self { width: usize::try_from(info.width).unwrap(), pixels }
-    }
-
-    /// Returns how bright it is, from 0 to 255.
-    pub fn brightness(&self) -> f64 {
-        let sum: f64 = self.pixels.iter().map(|pixel| luma(*pixel)).sum();
-        sum / f64::from(u32::try_from(self.pixels.len()).unwrap())
-    }
-
-    /// Returns what part of it has this colour, in thousandths.
-    pub fn thousandths_of(&self, is_wanted: impl Fn([u8; 3]) -> bool) -> usize {
-        let count = self.pixels.iter().filter(|pixel| is_wanted(**pixel)).count();
-        count * 1000 / self.pixels.len()
-    }
-}
-
-fn luma([red, green, blue]: [u8; 3]) -> f64 {
-    0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue)
 }
 
 fn program() -> Option<PathBuf> {

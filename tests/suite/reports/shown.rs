@@ -114,6 +114,7 @@ fn every_part_is_there_with_its_figures() {
         "public.users",
         "Snapshots over time",
         "no snapshot, though one was due",
+        "Allowed are 1 day, 2 hours, by the config.",
         "5 days",
         "none yet",
         "Storage growth",
@@ -125,6 +126,8 @@ fn every_part_is_there_with_its_figures() {
         "Time to recover",
         "21 min",
         "FAILED",
+        "Since the last time",
+        "its first 611 events have another root",
         "What to keep until the next verification",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in:\n{text}");
