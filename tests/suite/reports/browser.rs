@@ -30,7 +30,7 @@ const BROWSER_VARIABLE: &str = "IDSWYFT_VAULT_TEST_CHROMIUM";
 /// The name of the variable with the directory in which pictures are kept.
 const PICTURES_VARIABLE: &str = "IDSWYFT_VAULT_TEST_PICTURES";
 /// How long one answer may take; it is there within a second unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many pieces of one page are kept.
 const KEPT_COUNT_MAX: u32 = 8;
 /// What is asked of a page, as one JavaScript object.

@@ -24,13 +24,14 @@ fn a_browser_loads_nothing_but_the_page_and_has_nothing_to_say() {
         let foreign = "script, img, b, iframe, object, embed, form, link, [onload], [onerror]";
         assert_eq!(browser.measure(&format!("count(\"{foreign}\")")), 0);
     }
-    let hostile = "<script src=\"https://x.invalid/x.js\"></script><script>alert(1)</script>\
+    let hostile = "<script src=\"https://x.invalid/x.js\"></script><script>document.documentElement.lang=\"xx\"</script>\
                    <img src=\"https://x.invalid/y.png\"><p id=\"styled\" style=\"color:red\">x</p>";
     let taken_in = page_of(samples::empty()).replace("<main>", &format!("<main>{hostile}"));
     browser.open(&taken_in);
     let seen = browser.seen();
     assert_eq!(seen.requests.len(), seen.refused_count + 1, "{seen:?}");
     assert_eq!(seen.refused_count, 2, "the policy of the page is a second wall");
+    assert_eq!(browser.measure("count('html[lang=en]')"), 1);
     assert_eq!(browser.measure("place('#styled')")["loud"], browser.measure("place('li')")["loud"]);
 }
 
