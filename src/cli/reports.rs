@@ -222,7 +222,8 @@ impl<'a> Vouching<'a> {
             return Err(UsageError::new("record the result", reason).into());
         };
         let signer = scribe.signer();
-        let events = attest::events(one, only.as_deref());
+        let there = open.survey.notes.keys().copied();
+        let events = attest::events(one, only.as_deref(), there);
         let lacking = attest::record(scribe, events, session.progress.as_ref())?;
         session.report.note(&format!("recorded in the ledger of {signer}"));
         for store in lacking {
@@ -243,7 +244,8 @@ impl<'a> Vouching<'a> {
         let survey = site.survey(session)?;
         let Some((key, kept)) = site.signer(&self.site_args, session)? else { return Ok(()) };
         let only = chosen(ids, survey.notes.keys().copied(), report)?;
-        let mut events = attest::events(one, only.as_deref());
+        let there = survey.notes.keys().copied();
+        let mut events = attest::events(one, only.as_deref(), there);
         let (Some(event), true) = (events.pop(), events.is_empty()) else {
             let reason = "a file holds one record: verify all snapshots, or one";
             return Err(UsageError::new("write the attestation", reason).into());
