@@ -27,11 +27,14 @@ use crate::vault::{self, Auditor};
 /// What a file is read as, for errors.
 const WHAT: &str = "receipts";
 
+/// An event that covers receipts, with the digest that it has.
+type Covering = (ObjectKey, Option<Digest>);
+
 /// The events that cover receipts.
 #[derive(Default)]
 pub struct Completed {
-    /// By store and snapshot, each with the digest that it has.
-    pub events: BTreeMap<(String, SnapshotId), Vec<(ObjectKey, Option<Digest>)>>,
+    /// By store and snapshot.
+    pub events: BTreeMap<(String, SnapshotId), Vec<Covering>>,
     /// Whose log breaks off that may have had more of them.
     pub cut: Option<SignerId>,
 }
@@ -218,7 +221,7 @@ fn claim_of(receipt: &KeptReceipt) -> Claim {
 fn is_covered(
     store: &str,
     snapshot: SnapshotId,
-    events: Option<&Vec<(ObjectKey, Option<Digest>)>>,
+    events: Option<&Vec<Covering>>,
     found: Digest,
     collector: &Collector<'_>,
 ) -> bool {
