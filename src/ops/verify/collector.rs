@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::barred::Kind;
 use super::keeping::Keeping;
+use super::provider::Provided;
 use super::receipts::{self, Tally};
 use super::record::Record;
 use super::{Finding, LedgerHead, Level, StoredCounts, VerifyReport, since};
@@ -51,6 +52,10 @@ pub struct Collector<'a> {
     pub barred: Mutex<BTreeMap<Kind, bool>>,
     pub tallies: Mutex<BTreeMap<Kind, Tally>>,
     pub keeping: Keeping,
+    /// What the provider computed, where that is known.
+    pub provided: Option<Provided>,
+    /// Which store receipts are of, by the name that they have for it.
+    pub receipts_of: Mutex<Option<String>>,
     pub counts: Mutex<StoredCounts>,
     pub touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
     pub files: Mutex<FileCounts>,
@@ -74,6 +79,8 @@ impl<'a> Collector<'a> {
             barred: Mutex::default(),
             tallies: Mutex::default(),
             keeping,
+            provided: None,
+            receipts_of: Mutex::default(),
             counts: Mutex::default(),
             touched: Mutex::default(),
             files: Mutex::default(),
@@ -139,6 +146,16 @@ impl<'a> Collector<'a> {
         held(&self.findings).named.iter().any(|finding| finding.object == object)
     }
 
+    /// Tells whether a finding says of an object that it is not as it was signed, whatever else is
+    /// said of its versions, class and lock.
+    pub fn is_damaged(&self, object: &str) -> bool {
+        use Code::{ClassWrong, LockCut, ObjectHidden, ObjectOverwritten};
+        let is_beside =
+            |code| matches!(code, ClassWrong | LockCut | ObjectHidden | ObjectOverwritten);
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && !is_beside(one.code))
+    }
+
     /// Counts the lock of an object that is read.
     pub fn count_lock(&self, stat: &Stat) {
         held(&self.counts).count_lock(stat);
@@ -160,6 +177,12 @@ impl<'a> Collector<'a> {
         let mut files = held(&self.files);
         files.file_count += 1;
         files.checked_file_count += u64::from(is_compared);
+    }
+
+    /// Takes back that a file that was counted is compared.
+    pub fn uncount_file(&self) {
+        let mut files = held(&self.files);
+        files.checked_file_count = files.checked_file_count.saturating_sub(1);
     }
 
     /// Counts a dump, and whether it is compared with its digest.
@@ -212,12 +235,16 @@ impl Collector<'_> {
     ) -> VerifyReport {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
-        let tallies = held(&self.tallies).clone();
+        let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
         for (kind, _) in held(&self.barred).iter().filter(|(_, is_barred)| **is_barred) {
-            gaps.insert(kind.gap(tallies.get(kind).and_then(Tally::text)));
+            let text = tallies.get(kind).and_then(|tally| tally.text(receipts_of.as_deref()));
+            gaps.insert(kind.gap(text));
         }
         let mut counts = held(&self.counts).clone();
-        counts.receipts = receipts::counts_of(&tallies);
+        counts.receipts = receipts::counts_of(&tallies, receipts_of);
+        if let Some(receipts) = &counts.receipts {
+            gaps.extend(receipts.gap(auditor.store().name()));
+        }
         let provider = counts.provider.clone();
         gaps.extend(provider.as_ref().and_then(ProviderCounts::gap));
         let files = *held(&self.files);
