@@ -40,8 +40,7 @@ pub fn part_of(
         Some(path) => Some(path.clone()),
         None => memory_of(session, auditor)?,
     };
-    let public =
-        args.public.as_ref().map(|text| PublicValue { text: text.clone(), is_given: true });
+    let public = args.public.clone().map(PublicValue::named);
     let part = Part { method, public, shard: args.shard, memory };
     part.check(level).map_err(ops::Error::from)?;
     Ok(part)

@@ -15,10 +15,11 @@ use crate::format::ObjectKey;
 const SCHEMA: &str = "
     PRAGMA cache_size = -4096;
     CREATE TABLE claim (
-        key TEXT NOT NULL PRIMARY KEY,
-        digest BLOB,
+        key TEXT NOT NULL,
+        version TEXT NOT NULL,
         second INTEGER NOT NULL,
-        version TEXT
+        digest BLOB,
+        PRIMARY KEY (key, version, second)
     ) WITHOUT ROWID;
 ";
 
@@ -33,7 +34,7 @@ pub struct Claim {
     pub version: Option<String>,
 }
 
-/// Claims, one for each object.
+/// Claims: one for each object, or one for each version and time of it.
 pub struct Claims {
     connection: Mutex<Connection>,
 }
@@ -75,23 +76,46 @@ impl Claims {
     /// # Errors
     /// If the set cannot be written.
     pub fn put(&self, key: &ObjectKey, claim: &Claim) -> Result<(), Error> {
-        let put = || {
-            let sql = "INSERT OR REPLACE INTO claim VALUES (?1, ?2, ?3, ?4)";
-            let digest = claim.digest.map(|digest| *digest.as_bytes());
-            let connection = self.held();
-            let mut insert = connection.prepare_cached(sql)?;
-            insert.execute(params![key.to_string(), digest, claim.second, claim.version])
-        };
-        put().map(drop).map_err(|cause| wrap("write", cause))
+        self.remove(key)?;
+        self.add(key, claim)
     }
 
-    /// Returns the claim of an object, if there is one.
+    /// Keeps a claim beside those of other versions and times of the same object.
+    ///
+    /// # Errors
+    /// If the set cannot be written.
+    pub fn add(&self, key: &ObjectKey, claim: &Claim) -> Result<(), Error> {
+        let add = || {
+            let sql = "INSERT OR REPLACE INTO claim VALUES (?1, ?2, ?3, ?4)";
+            let digest = claim.digest.map(|digest| *digest.as_bytes());
+            let version = claim.version.as_deref().unwrap_or_default();
+            let connection = self.held();
+            let mut insert = connection.prepare_cached(sql)?;
+            insert.execute(params![key.to_string(), version, claim.second, digest])
+        };
+        add().map(drop).map_err(|cause| wrap("write", cause))
+    }
+
+    /// Removes every claim of an object.
+    ///
+    /// # Errors
+    /// If the set cannot be written.
+    pub fn remove(&self, key: &ObjectKey) -> Result<(), Error> {
+        let remove = || {
+            let sql = "DELETE FROM claim WHERE key = ?1";
+            self.held().prepare_cached(sql)?.execute([key.to_string()])
+        };
+        remove().map(drop).map_err(|cause| wrap("write", cause))
+    }
+
+    /// Returns the newest claim of an object, if there is one.
     ///
     /// # Errors
     /// If the set cannot be read.
     pub fn get(&self, key: &ObjectKey) -> Result<Option<Claim>, Error> {
         let get = || {
-            let sql = "SELECT key, digest, second, version FROM claim WHERE key = ?1";
+            let sql = "SELECT key, digest, second, version FROM claim WHERE key = ?1
+                       ORDER BY second DESC LIMIT 1";
             let connection = self.held();
             let mut select = connection.prepare_cached(sql)?;
             select.query_row([key.to_string()], |row| Ok(row_to_claim(row)?.1)).optional()
@@ -99,22 +123,25 @@ impl Claims {
         get().map_err(|cause| wrap("read", cause))
     }
 
-    /// Returns the claims after an object, in the order of names; at most `count`.
+    /// Returns the claims after one, in the order of names; at most `count`.
     ///
     /// # Errors
     /// If the set cannot be read.
     pub fn page(
         &self,
-        after: Option<&ObjectKey>,
+        after: Option<&(ObjectKey, Claim)>,
         count: u32,
     ) -> Result<Vec<(ObjectKey, Claim)>, Error> {
-        let after = after.map(ToString::to_string).unwrap_or_default();
+        let key = after.map(|(key, _)| key.to_string()).unwrap_or_default();
+        let version = after.and_then(|(_, claim)| claim.version.as_deref()).unwrap_or_default();
+        let second = after.map_or(i64::MIN, |(_, claim)| claim.second);
         let read = || {
-            let sql = "SELECT key, digest, second, version FROM claim WHERE key > ?1
-                       ORDER BY key LIMIT ?2";
+            let sql = "SELECT key, digest, second, version FROM claim
+                       WHERE (key, version, second) > (?1, ?2, ?3)
+                       ORDER BY key, version, second LIMIT ?4";
             let connection = self.held();
             let mut select = connection.prepare_cached(sql)?;
-            let rows = select.query_map(params![after, count], row_to_claim)?;
+            let rows = select.query_map(params![key, version, second, count], row_to_claim)?;
             rows.collect::<Result<Vec<_>, _>>()
         };
         let rows = read().map_err(|cause| wrap("read", cause))?;
@@ -131,7 +158,8 @@ impl Claims {
 
 fn row_to_claim(row: &Row<'_>) -> rusqlite::Result<(String, Claim)> {
     let digest: Option<[u8; 32]> = row.get(1)?;
-    let (second, version) = (row.get(2)?, row.get(3)?);
+    let (second, version): (_, String) = (row.get(2)?, row.get(3)?);
+    let version = Some(version).filter(|version| !version.is_empty());
     Ok((row.get(0)?, Claim { digest: digest.map(Digest::from_bytes), second, version }))
 }
 
@@ -164,6 +192,29 @@ mod tests {
         assert_eq!(claims.get(&pack(2)).unwrap(), Some(claim(2)));
         let page = claims.page(None, 1).unwrap();
         assert_eq!(page[0].0, pack(1));
-        assert_eq!(claims.page(Some(&page[0].0), 9).unwrap(), [(pack(2), claim(2))]);
+        assert_eq!(claims.page(Some(&page[0]), 9).unwrap(), [(pack(2), claim(2))]);
+    }
+
+    #[test]
+    fn what_is_said_of_versions_and_times_of_an_object_stands_side_by_side() {
+        let claims = Claims::new().unwrap();
+        let pack = ObjectKey::Pack(PackId::from_bytes([2; 32]));
+        let claim = |version: Option<&str>, second| Claim {
+            digest: None,
+            second,
+            version: version.map(str::to_owned),
+        };
+        let all = [claim(None, 4), claim(None, 9), claim(Some("v1"), 1), claim(Some("v2"), 1)];
+        all.iter().rev().for_each(|one| claims.add(&pack, one).unwrap());
+        all.iter().for_each(|one| claims.add(&pack, one).unwrap());
+        let (mut found, mut after) = (Vec::new(), None);
+        while let Some(one) = claims.page(after.as_ref(), 1).unwrap().pop() {
+            found.push(one.1.clone());
+            after = Some(one);
+        }
+        assert_eq!(found, all);
+        assert_eq!(claims.get(&pack).unwrap(), Some(claim(None, 9)), "the newest");
+        claims.put(&pack, &all[0]).unwrap();
+        assert_eq!(claims.page(None, 9).unwrap(), [(pack, all[0].clone())]);
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
+use super::planned::{Cause, Known, Mark, PlannedFile, few, one_pack, planned, to_bytes};
 use crate::base::{Digest, PackId};
 use crate::format::extent::Extent;
 
@@ -28,16 +29,14 @@ const SCHEMA: &str = "
         b3 BLOB NOT NULL,
         extents BLOB NOT NULL,
         pack BLOB,
+        start INTEGER,
         state INTEGER NOT NULL,
         code TEXT,
         detail TEXT
     );
-    CREATE INDEX files_of_pack ON files (pack) WHERE pack IS NOT NULL;
+    CREATE INDEX files_of_pack ON files (pack, start) WHERE pack IS NOT NULL;
     CREATE INDEX files_of_state ON files (state, number);
 ";
-
-/// Bytes of an extent in a row.
-const EXTENT_LEN: usize = 48;
 
 const IN_PACK: u8 = 0;
 const LATER: u8 = 1;
@@ -52,22 +51,6 @@ pub struct PackPlace {
     /// The caller's number of its profile.
     pub profile: u8,
 }
-
-/// A file to be checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedFile {
-    /// Its number in the plan.
-    pub number: i64,
-    /// The caller's number of its generation.
-    pub generation: u32,
-    /// What its bytes must hash to.
-    pub b3: Digest,
-    /// Where its bytes are.
-    pub extents: Vec<Extent>,
-}
-
-/// Why a file is not sound. Nothing, if a pack that it needs is known to be damaged.
-pub type Cause = Option<(String, String)>;
 
 /// How many files there are, and what is known of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,29 +142,30 @@ impl FilePlan {
     ) -> Result<(), Error> {
         let pack = one_pack(extents);
         let state = if pack.is_some() { IN_PACK } else { LATER };
-        let mut bytes = Vec::with_capacity(extents.len() * EXTENT_LEN);
-        for extent in extents {
-            bytes.extend_from_slice(extent.pack.as_bytes());
-            bytes.extend_from_slice(&extent.offset.to_be_bytes());
-            bytes.extend_from_slice(&extent.len.to_be_bytes());
-        }
-        let sql = "INSERT OR IGNORE INTO files (identity, generation, b3, extents, pack, state)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let bytes = to_bytes(extents);
+        let sql = "INSERT OR IGNORE INTO files
+                   (identity, generation, b3, extents, pack, start, state)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let start = extents.first().map(|extent| extent.offset);
         let pack = pack.as_ref().map(PackId::as_bytes);
-        let row = params![identity, generation, b3.as_bytes(), bytes, pack, state];
+        let row = params![identity, generation, b3.as_bytes(), bytes, pack, start, state];
         let insert = || self.connection.prepare_cached(sql)?.execute(row);
         insert().map(drop).map_err(|cause| wrap("write", cause))
     }
 
-    /// Returns the files whose bytes are all in one pack, in the order in which they are there.
+    /// Returns the files whose bytes are all in one pack, in the order in which they begin there,
+    /// after a place among them: at most `count`, and fewer of many extents. None is the end.
     ///
     /// # Errors
     /// If the plan cannot be read.
-    pub fn of_pack(&self, id: PackId) -> Result<Vec<PlannedFile>, Error> {
-        let sql = "SELECT number, generation, b3, extents FROM files WHERE pack = ?1 AND state = 0";
+    pub fn of_pack(&self, id: PackId, after: Mark, count: u32) -> Result<Vec<PlannedFile>, Error> {
+        let sql = "SELECT number, generation, b3, extents FROM files
+                   WHERE pack = ?1 AND state = 0 AND (start, number) > (?2, ?3)
+                   ORDER BY start, number LIMIT ?4";
         let read = || {
             let mut select = self.connection.prepare_cached(sql)?;
-            select.query_map([id.as_bytes()], planned)?.collect::<Result<Vec<_>, _>>()
+            let place = params![id.as_bytes(), after.start, after.number, count];
+            few(select.query_map(place, planned)?)
         };
         read().map_err(|cause| wrap("read", cause))
     }
@@ -218,7 +202,8 @@ impl FilePlan {
         update().map(drop).map_err(|cause| wrap("write", cause))
     }
 
-    /// Returns the files after a number that wait to be looked at one by one; at most `count`.
+    /// Returns the files after a number that wait to be looked at one by one: at most `count`, and
+    /// fewer of many extents. None is the end.
     ///
     /// # Errors
     /// If the plan cannot be read.
@@ -227,21 +212,24 @@ impl FilePlan {
                    WHERE state = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
         let read = || {
             let mut select = self.connection.prepare_cached(sql)?;
-            let rows = select.query_map(params![LATER, after, count], planned)?;
-            rows.collect::<Result<Vec<_>, _>>()
+            few(select.query_map(params![LATER, after, count], planned)?)
         };
         read().map_err(|cause| wrap("read", cause))
     }
 
-    /// Returns why a file is not sound; nothing, if it is, or was not looked at.
+    /// Returns what is known of a file; nothing, if it is not in the plan.
     ///
     /// # Errors
     /// If the plan cannot be read.
-    pub fn failure(&self, identity: &[u8; 32]) -> Result<Option<Cause>, Error> {
-        let sql = "SELECT code, detail FROM files WHERE identity = ?1 AND state = 3";
-        let read = |row: &Row<'_>| -> rusqlite::Result<Cause> {
-            let (code, detail): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
-            Ok(code.zip(detail))
+    pub fn known(&self, identity: &[u8; 32]) -> Result<Option<Known>, Error> {
+        let sql = "SELECT state, code, detail FROM files WHERE identity = ?1";
+        let read = |row: &Row<'_>| -> rusqlite::Result<Known> {
+            let (code, detail): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+            Ok(match row.get(0)? {
+                SOUND => Known::Sound,
+                FAILED => Known::Failed(code.zip(detail)),
+                _ => Known::Unseen,
+            })
         };
         let find = || self.connection.prepare_cached(sql)?.query_row([identity], read);
         find().optional().map_err(|cause| wrap("read", cause))
@@ -261,35 +249,9 @@ impl FilePlan {
     }
 }
 
-/// Returns the pack of extents that follow one another in one; none, if they do not.
-fn one_pack(extents: &[Extent]) -> Option<PackId> {
-    let first = extents.first()?;
-    let follow = extents.windows(2).all(|pair| {
-        pair[0].pack == pair[1].pack && pair[0].end().is_some_and(|end| end <= pair[1].offset)
-    });
-    follow.then_some(first.pack)
-}
-
 fn parts(cause: &Cause) -> (Option<&str>, Option<&str>) {
     let part = cause.as_ref().map(|(code, detail)| (code.as_str(), detail.as_str()));
     part.unzip()
-}
-
-fn planned(row: &Row<'_>) -> rusqlite::Result<PlannedFile> {
-    let bytes: Vec<u8> = row.get(3)?;
-    let extents = bytes.chunks_exact(EXTENT_LEN).map(|bytes| {
-        let number =
-            |at: usize| bytes[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        let mut pack = [0; 32];
-        pack.copy_from_slice(&bytes[..32]);
-        Extent { pack: PackId::from_bytes(pack), offset: number(32), len: number(40) }
-    });
-    Ok(PlannedFile {
-        number: row.get(0)?,
-        generation: row.get(1)?,
-        b3: Digest::from_bytes(row.get(2)?),
-        extents: extents.collect(),
-    })
 }
 
 fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
@@ -299,6 +261,7 @@ fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::planned::EXTENTS_AT_ONCE;
 
     fn pack(byte: u8) -> PackId {
         PackId::from_bytes([byte; 32])
@@ -322,7 +285,7 @@ mod tests {
             plan.add(&[number; 32], 7, b3, extents).unwrap();
             plan.add(&[number; 32], 8, b3, &[]).unwrap();
         }
-        let found = plan.of_pack(pack(1)).unwrap();
+        let found = plan.of_pack(pack(1), Mark::default(), 9).unwrap();
         let one = PlannedFile { number: 1, generation: 7, b3, extents: files[0].to_vec() };
         assert_eq!(found, [one]);
         let numbers = |after, count| {
@@ -342,10 +305,57 @@ mod tests {
         (1..=3).for_each(|byte| plan.add(&[byte; 32], 0, b3, &[extent(byte, 0, 1)]).unwrap());
         let cause = Some(("contents-altered".to_owned(), "why".to_owned()));
         plan.settle(&[(1, Ok(())), (2, Err(cause.clone())), (3, Err(None))]).unwrap();
-        assert_eq!(plan.failure(&[1; 32]).unwrap(), None);
-        assert_eq!(plan.failure(&[2; 32]).unwrap(), Some(cause));
-        assert_eq!(plan.failure(&[3; 32]).unwrap(), Some(None));
-        assert_eq!(plan.counts().unwrap(), FileCounts { sound: 1, failed: 2, unseen: 0 });
+        plan.add(&[4; 32], 0, b3, &[extent(4, 0, 1)]).unwrap();
+        assert_eq!(plan.known(&[1; 32]).unwrap(), Some(Known::Sound));
+        assert_eq!(plan.known(&[2; 32]).unwrap(), Some(Known::Failed(cause)));
+        assert_eq!(plan.known(&[3; 32]).unwrap(), Some(Known::Failed(None)));
+        assert_eq!(plan.known(&[4; 32]).unwrap(), Some(Known::Unseen));
+        assert_eq!(plan.known(&[5; 32]).unwrap(), None);
+        assert_eq!(plan.counts().unwrap(), FileCounts { sound: 1, failed: 2, unseen: 1 });
+    }
+
+    #[test]
+    fn no_more_files_and_extents_are_taken_at_once_than_few_and_every_file_is_taken() {
+        let plan = FilePlan::new().unwrap();
+        let b3 = Digest::from_bytes([9; 32]);
+        // Backwards, and each place twice: the order is that of the pack.
+        for number in (0..50u8).rev() {
+            let start = u64::from(number / 2);
+            plan.add(&[number; 32], 0, b3, &[extent(1, start, 1)]).unwrap();
+        }
+        let long: Vec<Extent> = (0..EXTENTS_AT_ONCE as u64).map(|at| extent(1, at, 1)).collect();
+        plan.add(&[99; 32], 0, b3, &long[1..]).unwrap();
+        let pages = |take: &dyn Fn(Mark) -> Vec<PlannedFile>| {
+            let (mut pages, mut after) = (Vec::new(), Mark::default());
+            loop {
+                let page = take(after);
+                let Some(last) = page.last() else { return pages };
+                after = last.mark();
+                pages.push(page);
+            }
+        };
+        let by_pack = pages(&|after| plan.of_pack(pack(1), after, 10).unwrap());
+        plan.put_off(pack(1)).unwrap();
+        let later = pages(&|after| plan.later(after.number, 10).unwrap());
+        for pages in [&by_pack, &later] {
+            assert!(pages.iter().all(|page| page.len() <= 10));
+            let few = |page: &Vec<PlannedFile>| {
+                let before: usize = page.iter().rev().skip(1).map(|file| file.extents.len()).sum();
+                before < EXTENTS_AT_ONCE
+            };
+            assert!(pages.iter().all(few));
+            let mut numbers: Vec<i64> = pages.iter().flatten().map(|file| file.number).collect();
+            numbers.sort_unstable();
+            assert_eq!(numbers, (1..=51).collect::<Vec<_>>(), "each once");
+        }
+        let starts: Vec<u64> = by_pack.iter().flatten().map(|file| file.mark().start).collect();
+        assert!(starts.is_sorted());
+        assert!(
+            by_pack
+                .iter()
+                .any(|page| page.len() < 10 && page.last() != by_pack[by_pack.len() - 1].last()),
+            "one page ended early"
+        );
     }
 
     #[test]

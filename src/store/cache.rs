@@ -231,6 +231,10 @@ impl Store for CachedStore {
         self.inner.url()
     }
 
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
     fn prepare(&self) -> Result<(), Error> {
         self.inner.prepare()
     }

@@ -159,6 +159,12 @@ pub trait Store: Send + Sync {
     /// Returns the URL that the store was opened with.
     fn url(&self) -> &str;
 
+    /// Returns what tells its place from others of the same URL, for whoever remembers something
+    /// of it: of a bucket also the endpoint that serves it.
+    fn location(&self) -> String {
+        self.url().to_owned()
+    }
+
     /// Makes the place that objects go to, such as the directory itself.
     ///
     /// Only `init` and whatever adds a mirror call it. A place that has vanished since is not

@@ -16,12 +16,15 @@ pub fn text_of(report: &VerifyReport, counts: &StoredCounts) -> String {
         let count = words::count(counts.rewritten_count, "object");
         text.push_str(&format!("  versions: {count} with more than one, or hidden\n"));
     }
-    if let Some(ReceiptCounts { object_count, first, last, .. }) = &counts.receipts {
+    if let Some(ReceiptCounts { object_count, first, last, store, .. }) = &counts.receipts {
         let count = words::count(*object_count, "object");
         let (first, last) = (first.strftime("%Y-%m-%d"), last.strftime("%Y-%m-%d"));
+        let by = store
+            .as_ref()
+            .map_or(String::new(), |name| format!(" by store {}", words::printable(name)));
         text.push_str(&format!(
-            "  by receipt only: {count}, acknowledged between {first} and {last}, and not looked \
-             at since\n"
+            "  by receipt only: {count}, acknowledged{by} between {first} and {last}, and not \
+             looked at since\n"
         ));
     }
     if let Some(provider) = &counts.provider {

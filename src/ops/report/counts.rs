@@ -51,6 +51,10 @@ pub struct ReceiptCounts {
     /// When the newest was.
     #[serde(with = "envelope::time")]
     pub last: Timestamp,
+    /// The store that gave them, by its name in the ledger of whoever put the objects there; none,
+    /// where parts have receipts of several.
+    #[serde(default)]
+    pub store: Option<String>,
 }
 
 /// Objects whose SHA-256 the provider computed from what is at rest, and it is the signed one.
@@ -98,7 +102,17 @@ impl ReceiptCounts {
             without_count: self.without_count.saturating_add(other.without_count),
             first: self.first.min(other.first),
             last: self.last.max(other.last),
+            store: self.store.filter(|name| other.store.as_ref() == Some(name)),
         }
+    }
+
+    /// Returns what is not known of the store that gave them, where one of this name is looked at.
+    pub(in crate::ops) fn gap(&self, name: &str) -> Option<String> {
+        let store = self.store.as_deref().filter(|store| *store != name)?;
+        Some(format!(
+            "whether this is store {store}, which gave the receipts: a store that is given by its \
+             URL has no name to compare"
+        ))
     }
 }
 

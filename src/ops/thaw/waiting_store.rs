@@ -96,6 +96,10 @@ impl Store for WaitingStore {
         self.inner().url()
     }
 
+    fn location(&self) -> String {
+        self.inner().location()
+    }
+
     fn prepare(&self) -> Result<(), Error> {
         self.inner().prepare()
     }

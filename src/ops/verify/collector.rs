@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::barred::{Barred, Kind};
 use super::keeping::Keeping;
+use super::provider::Provided;
 use super::receipts::{self, Tally};
 use super::record::Record;
 use super::{Finding, LedgerHead, Level, StoredCounts, VerifyReport, since};
@@ -53,6 +54,10 @@ pub struct Collector<'a> {
     /// Packs, and others, that were to be looked at and could not be.
     pub barred_counts: Mutex<(u64, u64)>,
     pub keeping: Keeping,
+    /// What the provider computed, where that is known.
+    pub provided: Option<Provided>,
+    /// Which store receipts are of, by the name that they have for it.
+    pub receipts_of: Mutex<Option<String>>,
     pub counts: Mutex<StoredCounts>,
     pub touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
     pub files: Mutex<FileCounts>,
@@ -77,6 +82,8 @@ impl<'a> Collector<'a> {
             tallies: Mutex::default(),
             barred_counts: Mutex::default(),
             keeping,
+            provided: None,
+            receipts_of: Mutex::default(),
             counts: Mutex::default(),
             touched: Mutex::default(),
             files: Mutex::default(),
@@ -133,9 +140,14 @@ impl<'a> Collector<'a> {
         held(&self.gaps).insert(gap);
     }
 
-    /// Tells whether a finding names an object.
-    pub fn names(&self, object: &str) -> bool {
-        held(&self.findings).named.iter().any(|finding| finding.object == object)
+    /// Tells whether a finding says of an object that it is not as it was signed, whatever else is
+    /// said of its versions, class and lock.
+    pub fn is_damaged(&self, object: &str) -> bool {
+        use Code::{ClassWrong, LockCut, ObjectHidden, ObjectOverwritten};
+        let is_beside =
+            |code| matches!(code, ClassWrong | LockCut | ObjectHidden | ObjectOverwritten);
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && !is_beside(one.code))
     }
 
     /// Counts the lock of an object that is read.
@@ -165,6 +177,12 @@ impl<'a> Collector<'a> {
         let mut files = held(&self.files);
         files.file_count += 1;
         files.checked_file_count += u64::from(is_compared);
+    }
+
+    /// Takes back that a file that was counted is compared.
+    pub fn uncount_file(&self) {
+        let mut files = held(&self.files);
+        files.checked_file_count = files.checked_file_count.saturating_sub(1);
     }
 
     /// Counts a dump, and whether it is compared with its digest.
@@ -235,10 +253,14 @@ impl Collector<'_> {
     ) -> VerifyReport {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
-        let tallies = held(&self.tallies).clone();
-        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(Tally::text)));
+        let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
+        let known = |kind| tallies.get(&kind).and_then(|tally| tally.text(receipts_of.as_deref()));
+        gaps.extend(self.barred.gaps(known));
         let mut counts = held(&self.counts).clone();
-        counts.receipts = receipts::counts_of(&tallies);
+        counts.receipts = receipts::counts_of(&tallies, receipts_of);
+        if let Some(receipts) = &counts.receipts {
+            gaps.extend(receipts.gap(auditor.store().name()));
+        }
         let provider = counts.provider.clone();
         gaps.extend(provider.as_ref().and_then(ProviderCounts::gap));
         let files = *held(&self.files);

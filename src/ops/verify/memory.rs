@@ -67,8 +67,8 @@ impl Memory {
         level: Level,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let (vault, store) = (auditor.vault().to_string(), auditor.store().url());
-        Self::of(Coverage::open(path)?, &vault, store, level, now)
+        let (vault, store) = (auditor.vault().to_string(), auditor.store().location());
+        Self::of(Coverage::open(path)?, &vault, &store, level, now)
     }
 
     fn of(

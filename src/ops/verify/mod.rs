@@ -166,7 +166,7 @@ pub fn verify_as(
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let keeping = keeping::Keeping::new(auditor, &evidence, now)?;
-    let collector = Collector::new(auditor, level, keeping, observer);
+    let mut collector = Collector::new(auditor, level, keeping, observer);
     let ledger::Checked {
         heads,
         notes,
@@ -189,7 +189,9 @@ pub fn verify_as(
     if let Some(path) = evidence.batch_manifest {
         batch::write(auditor, &scope, path)?;
     }
-    let provided = provider::read(auditor, evidence.provider_reports, &scope)?;
+    if let Some(provided) = provider::read(auditor, evidence.provider_reports, &scope)? {
+        collector.provided = Some(provided);
+    }
     let choice = part::choose(&mut scope, request, level, &heads, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
@@ -199,7 +201,7 @@ pub fn verify_as(
             record.add_locks(auditor)?;
         }
     }
-    if let Some(provided) = provided {
+    if let Some(provided) = &collector.provided {
         provider::compare(auditor, provided, &scope, &collector)?;
     }
     if level >= Level::Bytes {

@@ -46,7 +46,8 @@ pub enum Method {
 pub struct PublicValue {
     /// Its text.
     pub text: String,
-    /// Whether somebody gave it; else it is that of the ledgers' heads.
+    /// Whether somebody gave it; else it is that of the ledgers' heads, now or in the run that is
+    /// gone on with.
     pub is_given: bool,
 }
 

@@ -62,13 +62,14 @@ impl Tally {
         }
     }
 
-    /// Returns what is said of the kind beside that nobody may look at it.
-    pub fn text(&self) -> Option<String> {
+    /// Returns what is said of the kind beside that nobody may look at it, by receipts of a store.
+    pub fn text(&self, store: Option<&str>) -> Option<String> {
         let (first, last) = (date(self.first?)?, date(self.last?)?);
         let (known, unknown) = (self.known_count, self.unknown_count);
         let known = format!(
-            "of {known} the store acknowledged the signed SHA-256 between {first} and {last}, and \
-             nobody looked at them since"
+            "of {known} {} acknowledged the signed SHA-256 between {first} and {last}, and nobody \
+             looked at them since",
+            store.map_or_else(|| "the store".to_owned(), |name| format!("store {name}"))
         );
         Some(match unknown {
             0 => known,
@@ -81,14 +82,14 @@ fn date(second: i64) -> Option<String> {
     Some(Timestamp::from_second(second).ok()?.strftime("%Y-%m-%d").to_string())
 }
 
-/// Adds up what receipts say of all kinds.
-pub fn counts_of(tallies: &BTreeMap<Kind, Tally>) -> Option<ReceiptCounts> {
+/// Adds up what receipts of a store say of all kinds.
+pub fn counts_of(tallies: &BTreeMap<Kind, Tally>, store: Option<String>) -> Option<ReceiptCounts> {
     let of = |pick: fn(&Tally) -> u64| tallies.values().map(pick).sum::<u64>();
     let (object_count, without_count) = (of(|one| one.known_count), of(|one| one.unknown_count));
     let time = |second: i64| Timestamp::from_second(second).ok();
     let first = tallies.values().filter_map(|one| one.first).min().and_then(time)?;
     let last = tallies.values().filter_map(|one| one.last).max().and_then(time)?;
-    Some(ReceiptCounts { object_count, without_count, first, last })
+    Some(ReceiptCounts { object_count, without_count, first, last, store })
 }
 
 /// Reads the receipts that a run was given, or that this host has of what it may not look at.
@@ -129,6 +130,7 @@ fn read_file(
 ) -> Result<(), Error> {
     let mut lines = Lines::open(path)?;
     let store = check_head(auditor, &mut lines)?;
+    held(&collector.receipts_of).replace(store.clone());
     let mut seen = BTreeSet::new();
     let mut head = lines.next()?;
     while let Some(text) = head.take() {
@@ -198,6 +200,7 @@ fn read_host(
         }
     };
     let store = auditor.store().name();
+    held(&collector.receipts_of).replace(store.to_owned());
     for ((_, snapshot), events) in completed.events.iter().filter(|((of, _), _)| of == store) {
         let covered = manifest.receipts_of(store, *snapshot)?;
         if covered.is_empty() {

@@ -19,6 +19,8 @@ use crate::vault;
 
 /// The first line of what a seed is the SHA-256 of.
 const SEED_HEADER: &str = "idswyft-vault/v1 sample";
+/// What the value begins with that the ledgers give.
+const OF_LEDGERS: &str = "ledgers ";
 
 impl PublicValue {
     /// Returns the one that nobody has to give: the heads of all ledgers.
@@ -26,8 +28,15 @@ impl PublicValue {
         let line = |head: &LedgerHead| format!("{} {} {}\n", head.signer, head.size, head.root);
         let mut lines: Vec<String> = heads.iter().map(line).collect();
         lines.sort_unstable();
-        let text = format!("ledgers {}", sha256(lines.concat().as_bytes()));
+        let text = format!("{OF_LEDGERS}{}", sha256(lines.concat().as_bytes()));
         Self { text, is_given: false }
+    }
+
+    /// Returns one that somebody names. What the ledgers gave to an earlier run is given by nobody,
+    /// also where that run is gone on with.
+    pub fn named(text: String) -> Self {
+        let is_given = !text.starts_with(OF_LEDGERS);
+        Self { text, is_given }
     }
 
     /// Returns the seed of a vault's sample.
@@ -188,6 +197,16 @@ mod tests {
             (says.as_str(), not_said.as_str()),
             ("every pack was looked at: all 7 of them", "")
         );
+    }
+
+    /// Y-6
+    #[test]
+    fn a_value_of_the_ledgers_is_given_by_nobody_also_where_a_run_is_gone_on_with() {
+        let public = PublicValue::of_ledgers(&[]);
+        assert_eq!(PublicValue::named(public.text.clone()), public);
+        let invented = PublicValue::named("ledgers of the king".to_owned());
+        assert!(!invented.is_given, "who could choose it is believed no more than a host");
+        assert!(PublicValue::named("the closing price".to_owned()).is_given);
     }
 
     /// Y-4

@@ -194,15 +194,14 @@ fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Resu
     };
     let wrong = match stat.map(|stat| judge(*key, &stat, signed)) {
         Some(Ok(())) => {
-            stat.iter().for_each(|stat| take_sound(item, stat, collector));
-            return Ok(());
+            return stat.iter().try_for_each(|stat| take_sound(item, stat, collector));
         }
         Some(Err(error)) => Some(error),
         None => None,
     };
     match rewritten::find_sound(auditor, *key, |stat| judge(*key, stat, signed).is_ok()) {
         Ok(Some(Sound { stat, rewritten })) => {
-            take_sound(item, &stat, collector);
+            take_sound(item, &stat, collector)?;
             rewritten::report(auditor, *key, rewritten, collector)
         }
         Ok(None) => match wrong {
@@ -218,10 +217,11 @@ fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Resu
 }
 
 /// Takes what the store says of the version of an object that counts.
-fn take_sound(item: &Item, stat: &Stat, collector: &Collector<'_>) {
+fn take_sound(item: &Item, stat: &Stat, collector: &Collector<'_>) -> Result<(), Error> {
     collector.count_stored(stat);
     collector.keeping.judge(item.key, stat, item.until);
     receipts::is_other(&item.key, item.signed.sha256, item.claim.as_ref(), collector);
+    collector.provided.as_ref().map_or(Ok(()), |provided| provided.meet(&item.key, stat))
 }
 
 /// Compares what a store says of an object with what is signed.

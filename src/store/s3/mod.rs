@@ -245,6 +245,19 @@ impl Store for S3Store {
         &self.inner.url
     }
 
+    fn location(&self) -> String {
+        let configured = || self.inner.settings.endpoint.clone();
+        let endpoint =
+            self.inner.live().map_or_else(|_| configured(), |live| live.endpoint.clone());
+        match endpoint {
+            Some(endpoint) => {
+                format!("{}?endpoint={}", self.inner.url, endpoint.trim_end_matches('/'))
+            }
+            // AWS, where a bucket's name is that of one bucket.
+            None => self.inner.url.clone(),
+        }
+    }
+
     /// Makes sure that the bucket is there; this program makes none.
     fn prepare(&self) -> Result<(), Error> {
         match self.inner.settings.put_only {

@@ -10,7 +10,6 @@ use idswyft_vault::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
-use idswyft_vault::ops::attest;
 use idswyft_vault::ops::history::Kept;
 use idswyft_vault::ops::report::Verdict;
 use idswyft_vault::ops::verify::{self, Finding, Level, Request, VerifyReport};
@@ -21,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::books::fixture::{hold, verified};
 use crate::replicas::keys_in;
-use crate::retention::bench::{ALL, Bench, copy_with};
+use crate::retention::bench::{Bench, copy_with};
 use crate::support::sha256;
 
 /// Verifies notes and ledgers, at the time of the vault or at none.

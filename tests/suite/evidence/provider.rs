@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use idswyft_vault::base::{Code, Coded, Digest};
+use idswyft_vault::base::{Clock, Code, Coded, Digest};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops;
 use idswyft_vault::ops::verify::{Evidence, VerifyReport};
 use idswyft_vault::store::{StorageClass, Store};
+use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 
 use super::{detail, found, gap, keys, try_verify, verify};
 use crate::reading::shelf::Shelf;
 use crate::support::bucket::Bucket;
 use crate::support::forward::forward;
-use crate::support::vault::TestVault;
+use crate::support::vault::{FixedClock, TestVault};
 
 /// A store whose URL says that it is in a bucket, below a name that must be escaped.
 pub struct InBucket(pub Arc<dyn Store>);
@@ -63,7 +64,12 @@ struct Computed {
 impl Computed {
     /// Lets a provider do the job that the program describes.
     fn new() -> Self {
-        let shelf = Shelf::new(StorageClass::DeepArchive, None);
+        Self::by(FixedClock::new())
+    }
+
+    /// As [`Self::new`], where the bucket has this clock.
+    fn by(clock: Arc<FixedClock>) -> Self {
+        let shelf = Shelf::by(clock, StorageClass::DeepArchive, None);
         let path = shelf.vault.path("job.csv");
         let evidence = Evidence { batch_manifest: Some(&path), ..Evidence::NONE };
         let before = verify(&shelf.vault, &in_bucket(&shelf.bucket), evidence);
@@ -93,6 +99,20 @@ impl Computed {
         let path = self.shelf.vault.path(name);
         fs::write(&path, text).unwrap();
         compare(&self.shelf.vault, &self.shelf.bucket, &[path])
+    }
+
+    /// Writes the report of a job that ended at a time, with what the job says of it.
+    fn report(&self, job: &str, text: &str, time: Timestamp) -> PathBuf {
+        let dir = self.shelf.vault.path(job);
+        fs::create_dir_all(&dir).unwrap();
+        let md5 = hex::encode(Md5::digest(text.as_bytes()));
+        let manifest = format!(
+            "{{\"Format\":\"Report_CSV_20180820\",\"ReportCreationDate\":\"{time}\",\
+             \"Results\":[{{\"MD5Checksum\":\"{md5}\",\"Key\":\"results/results.csv\"}}]}}"
+        );
+        fs::write(dir.join("manifest.json"), manifest).unwrap();
+        fs::write(dir.join("results.csv"), text).unwrap();
+        dir.join("results.csv")
     }
 
     fn compare(&self, text: &str) -> VerifyReport {
@@ -297,4 +317,62 @@ fn a_version_that_does_not_count_is_no_altered_object() {
     // The right version is no longer what it was.
     let report = computed.compare(&text.replace(&sound, &of(&planted, &id(0))));
     assert!(found(&report).contains(&overwritten));
+}
+
+/// W-16
+#[test]
+fn what_is_found_of_the_version_that_counts_is_not_undone_by_a_row_of_another() {
+    let clock = FixedClock::new();
+    let computed = Computed::by(clock.clone());
+    let ((pack, sound), text) = (computed.pack(), computed.text());
+    let bucket = &computed.shelf.bucket;
+    let rot = row(&pack, &crate::support::sha256(b"rot"));
+    let planted = row(&pack, &crate::support::sha256(b"put over it"));
+    let first = computed.report("first", &text.replace(&sound, &rot), clock.now());
+    clock.pass_hours(1);
+    bucket.plant(&pack.to_string(), b"put over it");
+    let views = bucket.versions(&pack).unwrap();
+    let id = |index: usize| views[index].seen_version(&pack).unwrap();
+    let of = |row: &str, version: &str| row.replacen(",,succ", &format!(",{version},succ"), 1);
+    let (old, new) = (of(&rot, &id(0)), of(&planted, &id(1)));
+    let expected =
+        ["object-altered", "object-overwritten"].map(|code| (code, pack.to_string())).to_vec();
+    for both in [format!("{old}{new}"), format!("{new}{old}")] {
+        assert_eq!(found(&computed.compare(&text.replace(&sound, &both))), expected);
+    }
+    // Where rows name no version, the time tells which it was.
+    let second = computed.report("second", &text.replace(&sound, &planted), clock.now());
+    for reports in [[first.clone(), second.clone()], [second.clone(), first]] {
+        let report = compare(&computed.shelf.vault, bucket, &reports).unwrap();
+        assert_eq!(found(&report), expected);
+    }
+    let report = compare(&computed.shelf.vault, bucket, &[second]).unwrap();
+    assert_eq!(found(&report), expected[1..]);
+}
+
+/// W-21
+#[test]
+fn what_was_written_after_the_report_was_made_does_not_count_as_computed() {
+    let clock = FixedClock::new();
+    let computed = Computed::by(clock.clone());
+    let (pack, text) = (computed.pack().0, computed.text());
+    let bucket = &computed.shelf.bucket;
+    let report = computed.report("job", &text, clock.now());
+    let reports = [report];
+    let compare = || compare(&computed.shelf.vault, bucket, &reports).unwrap();
+    let whole = compare();
+    assert!(whole.stored.as_ref().unwrap().provider.as_ref().unwrap().is_whole());
+    assert!(gap(&whole, "whether objects were replaced after").is_none());
+    clock.pass_hours(1);
+    let bytes = bucket.thawed_whole().get(&pack, u64::MAX).unwrap();
+    bucket.damage(&pack.to_string(), &bytes);
+    let report = compare();
+    let provider = report.stored.as_ref().unwrap().provider.clone().unwrap();
+    assert_eq!(provider.computed_pack_count + 1, provider.pack_count);
+    let said = "1 rows of provider reports of objects that were written after the report was made";
+    assert!(gap(&report, said).is_some(), "{:?}", report.not_covered);
+    // Where nobody tells when it was, that is said.
+    let undated = computed.compare(&text);
+    assert!(undated.stored.as_ref().unwrap().provider.as_ref().unwrap().is_whole());
+    assert!(gap(&undated, "whether objects were replaced after").is_some());
 }

@@ -276,6 +276,27 @@ fn a_file_that_is_not_receipts_of_this_vault_and_store_is_refused() {
     assert!(try_verify(&handed.shelf.vault, &handed.host(), evidence).is_err());
 }
 
+/// W-11, W-13
+#[test]
+fn receipts_of_a_store_that_has_no_name_here_are_said_to_be_of_the_one_that_they_name() {
+    let handed = Handed::new();
+    let path = handed.shelf.vault.path("receipts.txt");
+    fs::write(&path, &handed.text).unwrap();
+    let evidence = Evidence { receipts: Some(ReceiptsFrom::File(&path)), ..Evidence::NONE };
+    let given: Arc<dyn Store> =
+        Arc::new(Given(HostView::of(Arc::new(handed.shelf.bucket.clone()))));
+    let whose = "whether this is store bucket, which gave the receipts";
+    for (store, is_named) in [(given, false), (handed.host(), true)] {
+        let report = verify(&handed.shelf.vault, &store, evidence);
+        assert_eq!(found(&report), []);
+        let counts = report.stored.as_ref().unwrap().receipts.as_ref().unwrap();
+        assert_eq!(counts.store.as_deref(), Some("bucket"));
+        let said = gap(&report, "packs: these credentials may not look at them; of ").unwrap();
+        assert!(said.contains(" store bucket acknowledged the signed SHA-256"), "{said}");
+        assert_eq!(gap(&report, whose).is_none(), is_named, "{:?}", report.not_covered);
+    }
+}
+
 /// A store that was given by its URL, so that its name says nothing.
 struct Given(HostView);
 

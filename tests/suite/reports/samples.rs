@@ -94,6 +94,7 @@ pub fn sound(days: i64) -> VerifyReport {
             without_count: 1,
             first: at(NOW_S - 30 * DAY_S),
             last: at(NOW_S - DAY_S),
+            store: Some("glacier".to_owned()),
         }),
         provider: Some(ProviderCounts {
             pack_count: 40_000,

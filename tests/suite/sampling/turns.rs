@@ -1,16 +1,19 @@
 //! Verifying in turn, and what is remembered of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::report::{CoverageReport, VerifyReport};
 use idswyft_vault::ops::thaw::need;
 use idswyft_vault::ops::verify::{Level, Method, Part};
+use idswyft_vault::store::{self, Store};
 
 use super::bench::{damage, look, look_at, look_recorded, objects, sample_of, share, vault_of};
 use crate::prune::bench::{LEAN_HOURS, lasting, own_night, prune};
 use crate::retention::bench::ALL;
+use crate::support::forward::forward;
 use crate::support::vault::TestVault;
 
 fn rolling(vault: &TestVault, parts: &str) -> Part {
@@ -106,6 +109,44 @@ fn any_run_that_reads_remembers_what_it_found_sound_and_nothing_else() {
     let report = look_at(&vault, Level::Bytes, &rolling(&vault, "1/6"));
     let counts = (coverage(&report).month_count, coverage(&report).quarter_count);
     assert_eq!(counts, (chosen + 1, all.len() as u64));
+}
+
+/// A store of the same URL in another place.
+struct Elsewhere(Arc<dyn Store>);
+
+impl Store for Elsewhere {
+    forward!(0: name url prepare put_new get get_range open stat list delete staging_dir);
+    forward!(0: clean_staging versions list_versions);
+
+    fn location(&self) -> String {
+        format!("{}?endpoint=https://mirror.example", self.url())
+    }
+}
+
+/// Y-20
+#[test]
+fn what_was_found_sound_in_one_store_does_not_count_for_its_namesake_elsewhere() {
+    let vault = vault_of(1);
+    let part = remembering(&vault);
+    let count = objects(&vault, Folder::Packs).len() as u64;
+    let never = |store: &Arc<dyn Store>, part: &Part| {
+        let report = look(&vault, store, Level::Bytes, part, None).unwrap();
+        coverage(&report).never_count
+    };
+    let mirror: Arc<dyn Store> = Arc::new(Elsewhere(vault.stores[0].clone()));
+    assert_eq!(never(&vault.stores[0], &part), 0);
+    let none = Part { memory: part.memory.clone(), ..share("1%", "x") };
+    assert_eq!(never(&mirror, &none), count - 1, "but for the one of the sample");
+    // A bucket's place is that of the server, where it is not AWS's own.
+    let location = |query: &str| {
+        let url = format!("s3://kyc/x?credentials_file=/none{query}");
+        store::open(&url, "x").unwrap().location()
+    };
+    let own = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+        .map(|server| location(&format!("&endpoint={server}")));
+    assert_eq!(own[0], "s3://kyc/x?endpoint=http://127.0.0.1:1");
+    assert!(own[0] != own[1] && own[0] == location("&endpoint=http://127.0.0.1:1/"));
+    assert_eq!(location("&region=eu-central-1"), "s3://kyc/x");
 }
 
 #[test]

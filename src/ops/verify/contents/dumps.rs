@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reading;
-use crate::base::{Coded, PackId, Profile};
+use crate::base::{Coded, PackId, Profile, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::body::{Body, DatabaseStream};
 use crate::format::recipe::Piece;
@@ -21,32 +21,35 @@ const STEP_LEN: u64 = 256 * 1024;
 /// Longest line that is looked at whole; none that begins or ends the rows of a table is longer.
 const LINE_LEN_MAX: usize = 64 * 1024;
 
-/// What is known of the dumps that were read: nothing if one is sound, else the tables it touches.
+/// The dumps that are compared: each once, whichever snapshots have it.
 #[derive(Default)]
-pub(super) struct Known(BTreeMap<[u8; 32], Option<Vec<String>>>);
+pub(super) struct Plan(BTreeMap<[u8; 32], BTreeSet<SnapshotId>>);
 
-/// Checks the dump of a body, unless a snapshot before had the same one.
-pub(super) fn check(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
+/// Plans the dump of a body.
+pub(super) fn plan(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
     let Some(database) = &body.database else { return Ok(()) };
     let pieces = database.stream.recipe.pieces().iter();
     let packs = pieces.map(|piece| body.packs[piece.pack as usize]);
     let is_compared = reading.scope.is_compared(packs)?;
     reading.collector.count_dump(is_compared);
-    if !is_compared {
+    if is_compared {
+        let identity = identity_of(database, body);
+        held(&reading.dumps).0.entry(identity).or_default().insert(body.snapshot);
+    }
+    Ok(())
+}
+
+/// Checks the dump of a body, if no older snapshot has the same one.
+pub(super) fn check(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
+    let Some(database) = &body.database else { return Ok(()) };
+    let identity = identity_of(database, body);
+    let having = held(&reading.dumps).0.get(&identity).cloned().unwrap_or_default();
+    if having.first() != Some(&body.snapshot) {
         return Ok(());
     }
-    let identity = identity_of(database, body);
-    let known = held(&reading.dumps).0.get(&identity).cloned();
-    let tables = match known {
-        Some(tables) => tables,
-        None => {
-            let found = read(reading, body, database)?;
-            held(&reading.dumps).0.insert(identity, found.clone());
-            found
-        }
-    };
-    if let Some(tables) = tables {
-        reading.collector.touch(body.snapshot, |touched| {
+    let Some(tables) = read(reading, body, database)? else { return Ok(()) };
+    for snapshot in having {
+        reading.collector.touch(snapshot, |touched| {
             touched.add_file("db.sql".to_owned());
             touched.tables.extend(tables.iter().cloned());
         });

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reading;
 use crate::base::{Code, Coded, Digest, PackId, Profile};
-use crate::format::body::Body;
+use crate::format::body::{Body, UploadsTree};
 use crate::format::recipe::Piece;
 use crate::format::tree::{FileContent, Lines};
 use crate::format::{Kind, ObjectKey, TreeEntry};
-use crate::manifest::{Cause, PlannedFile};
+use crate::manifest::{Cause, Known, PlannedFile};
+use crate::ops::Error;
 use crate::ops::misread::Misread;
 use crate::ops::readers::read_each;
 use crate::ops::verify::tree::Places;
-use crate::ops::{Error, read};
 use crate::vault;
 use crate::vault::stream::{PieceReader, read_stream};
 
@@ -55,20 +55,16 @@ pub(super) fn plan(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
     let Some(uploads) = &body.uploads else { return Ok(()) };
     let collector = reading.collector;
     let mut tree = Tree::new(reading, body);
-    let mut reader =
-        PieceReader::new(reading.unlocked, body.generation, Profile::Meta, &body.packs);
-    let mut lines = Lines::new();
-    let read = read_stream::<Error>(&mut reader, &uploads.tree, "the tree", |bytes| {
-        lines.push(bytes, |line| tree.take(line))
-    });
+    let read = each_line(reading, body, uploads, |line| tree.take(line));
     let object = format!("{} (tree)", ObjectKey::Body(body.snapshot));
     if read.is_ok() && tree.places.is_empty() && tree.misread.is_none() {
         collector.add(Code::FormatInvalid, &object, "it has no line, not even that of its root");
     }
     if let Some(misread) = &tree.misread {
+        collector.touch(body.snapshot, |touched| touched.files_known = false);
         collector.add(misread.code(), &object, misread);
     }
-    match read.and_then(|()| Ok(lines.finish()?)) {
+    match read {
         Err(Error::Vault(error)) => {
             collector.touch(body.snapshot, |touched| touched.files_known = false);
             let pieces = uploads.tree.recipe.pieces().iter();
@@ -85,6 +81,22 @@ pub(super) fn plan(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
         }
         other => other,
     }
+}
+
+/// Gives every line of the tree of a body to `take`.
+fn each_line(
+    reading: &Reading<'_>,
+    body: &Body,
+    uploads: &UploadsTree,
+    mut take: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut reader =
+        PieceReader::new(reading.unlocked, body.generation, Profile::Meta, &body.packs);
+    let mut lines = Lines::new();
+    read_stream::<Error>(&mut reader, &uploads.tree, "the tree", |bytes| {
+        lines.push(bytes, &mut take)
+    })?;
+    Ok(lines.finish()?)
 }
 
 /// Judges the lines of one tree and plans its files.
@@ -124,7 +136,8 @@ impl<'a> Tree<'a> {
             self.reading.collector.add(code, object_of(self.body, &entry.path), detail);
         };
         // What a line that cannot be read held is not known, so neither is what leans on it.
-        if let Some(detail) = self.places.take(&entry).filter(|_| self.misread.is_none()) {
+        let misplaced = self.places.take(&entry).map_err(vault::Error::from)?;
+        if let Some(detail) = misplaced.filter(|_| self.misread.is_none()) {
             wrong(Code::FormatInvalid, detail.to_owned());
         }
         let Kind::File(content) = &entry.kind else { return Ok(()) };
@@ -207,34 +220,39 @@ fn check_each(reading: &Reading<'_>, files: &[PlannedFile]) -> Result<(), Error>
     Ok(reading.plan().settle(&found).map_err(vault::Error::from)?)
 }
 
-/// Names the files of a body that are not sound.
-pub(super) fn name_failed(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
-    if body.uploads.is_none() {
-        return Ok(());
-    }
-    let reader = PieceReader::new(reading.unlocked, body.generation, Profile::Meta, &body.packs);
-    let visited = read::visit_tree_in(reader, body, |entry| {
+/// Names the files of a body that are not sound, and counts those that were not looked at.
+pub(super) fn tell(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
+    let Some(uploads) = &body.uploads else { return Ok(()) };
+    let told = each_line(reading, body, uploads, |line| {
+        // That a line cannot be read was found before, and costs no other line its name.
+        let Ok(entry) = TreeEntry::parse_line(line) else { return Ok(()) };
         let Kind::File(content) = &entry.kind else { return Ok(()) };
-        let failure = reading.plan().failure(&identity_of(content)).map_err(vault::Error::from)?;
-        let Some(cause) = failure else { return Ok(()) };
-        let object = object_of(body, &entry.path);
-        reading.collector.touch(body.snapshot, |touched| {
-            touched.add_file(format!("uploads/{}", String::from_utf8_lossy(&entry.path)));
-        });
-        let known = cause.and_then(|(text, detail)| {
-            Some((*Code::ALL.iter().find(|code| code.text() == text)?, detail))
-        });
-        if let Some((code, detail)) = known {
-            reading.collector.add(code, object, detail);
+        let known = reading.plan().known(&identity_of(content)).map_err(vault::Error::from)?;
+        match known {
+            Some(Known::Failed(cause)) => name_failed(reading, body, &entry.path, cause),
+            Some(Known::Unseen) => reading.collector.uncount_file(),
+            Some(Known::Sound) | None => {}
         }
         Ok(())
     });
-    match visited {
+    match told {
         // What is wrong with the tree itself was found before.
         Err(Error::Vault(error)) if reading.unlocked.auditor().damage(&error).is_none() => {
             Err(error.into())
         }
         Err(Error::Vault(_) | Error::Tree(_)) | Ok(()) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+fn name_failed(reading: &Reading<'_>, body: &Body, path: &[u8], cause: Cause) {
+    reading.collector.touch(body.snapshot, |touched| {
+        touched.add_file(format!("uploads/{}", String::from_utf8_lossy(path)));
+    });
+    let known = cause.and_then(|(text, detail)| {
+        Some((*Code::ALL.iter().find(|code| code.text() == text)?, detail))
+    });
+    if let Some((code, detail)) = known {
+        reading.collector.add(code, object_of(body, path), detail);
     }
 }

@@ -9,7 +9,7 @@ use crate::crypto::digest::sha256;
 use crate::crypto::keys::ChunkIdKey;
 use crate::format::ObjectKey;
 use crate::format::snapshot_note::SignedObject;
-use crate::manifest::{Cause, PlannedFile};
+use crate::manifest::{Cause, Mark, PlannedFile};
 use crate::ops::Error;
 use crate::ops::verify::{Level, NOT_THERE, stored};
 use crate::store;
@@ -19,6 +19,9 @@ use crate::vault::pack_reader::{OpenPack, Source};
 
 /// Blocks of a pack that are in memory at once, decompressed.
 const BLOCKS_AT_ONCE: usize = 8;
+
+/// Files of a pack whose bytes are hashed at once; a pack that holds more is gone through again.
+const FILES_AT_ONCE: u32 = 2048;
 
 /// Stored bytes of a pack up to which it is read to memory in one piece; others in parts, twice.
 const WHOLE_LEN_MAX: u64 = 40 * 1024 * 1024;
@@ -36,13 +39,9 @@ pub fn check(reading: &Reading<'_>, key: &ObjectKey, signed: &SignedObject) -> R
         let auditor = reading.unlocked.auditor();
         return stored::check_object(auditor, reading.scope, key, signed, reading.collector);
     };
-    let files = reading.plan().of_pack(id).map_err(vault::Error::from)?;
-    let mut hashes = FileHashes::new(&files);
-    let Err(error) = read(reading, *key, id, signed, (generation, profile), &mut hashes) else {
-        let plan = reading.plan();
-        plan.settle(&hashes.found).map_err(vault::Error::from)?;
+    let Err(error) = read(reading, *key, id, signed, (generation, profile)) else {
         // Whoever says that they end beyond it.
-        return Ok(plan.put_off(id).map_err(vault::Error::from)?);
+        return Ok(reading.plan().put_off(id).map_err(vault::Error::from)?);
     };
     let plan = reading.plan();
     plan.blame(id).and_then(|()| plan.put_off(id)).map_err(vault::Error::from)?;
@@ -63,7 +62,6 @@ fn read(
     id: PackId,
     signed: &SignedObject,
     (generation, profile): (GenerationId, Profile),
-    hashes: &mut FileHashes<'_>,
 ) -> Result<(), vault::Error> {
     let (unlocked, collector) = (reading.unlocked, reading.collector);
     let (view, _) = unlocked.auditor().versions().of_pack(key, id)?;
@@ -98,7 +96,7 @@ fn read(
         collector.leave_out(gap);
     }
     let pack = unlocked.pack_in(source, len, generation, profile, id)?;
-    check_chunks(&pack, &key, ids.as_ref(), hashes)?;
+    check_content(reading, &pack, (key, id), ids.as_ref())?;
     if ids.is_some() && is_own { reading.scope.prove(&key, Level::Contents) } else { Ok(()) }
 }
 
@@ -114,6 +112,44 @@ fn check_name(
     if found != signed.sha256 {
         let (found, expected) = (found.to_string(), signed.sha256.to_string());
         return Err(vault::Error::Altered { key, found, expected });
+    }
+    Ok(())
+}
+
+/// Checks the chunks of a pack, and as they pass the files that lie in it, some at a time: those
+/// that are beyond the first wait until what holds them is read again.
+fn check_content(
+    reading: &Reading<'_>,
+    pack: &OpenPack<'_>,
+    (key, id): (ObjectKey, PackId),
+    ids: Option<&ChunkIdKey>,
+) -> Result<(), vault::Error> {
+    let some_after = |after| reading.plan().of_pack(id, after, FILES_AT_ONCE);
+    let mut files = some_after(Mark::default())?;
+    let mut hashes = FileHashes::new(&files);
+    check_chunks(pack, &key, ids, &mut hashes)?;
+    loop {
+        reading.plan().settle(&hashes.found)?;
+        let Some(after) = files.last().map(PlannedFile::mark) else { return Ok(()) };
+        files = some_after(after)?;
+        hashes = FileHashes::new(&files);
+        check_files(pack, &mut hashes)?;
+    }
+}
+
+/// Checks files in blocks that were read before.
+fn check_files(pack: &OpenPack<'_>, hashes: &mut FileHashes<'_>) -> Result<(), vault::Error> {
+    let count = pack.blocks().len();
+    for first in (0..count).step_by(BLOCKS_AT_ONCE) {
+        let end = count.min(first + BLOCKS_AT_ONCE);
+        let mut offset = pack.blocks().raw_range(first).start;
+        if !hashes.needs(pack.blocks().raw_range(end - 1).end) {
+            continue;
+        }
+        for block in pack.read_blocks(first..end)? {
+            hashes.feed(offset, &block);
+            offset += block.len() as u64;
+        }
     }
     Ok(())
 }
@@ -187,7 +223,12 @@ impl<'a> FileHashes<'a> {
         Self { files, ahead, open: Vec::new(), hashers: BTreeMap::new(), found: Vec::new() }
     }
 
-    /// Takes the bytes at an offset of the pack, which follow those that it took before.
+    /// Tells whether any file needs the bytes up to an offset that it did not take before.
+    fn needs(&self, end: u64) -> bool {
+        !self.open.is_empty() || self.ahead.last().is_some_and(|piece| piece.start < end)
+    }
+
+    /// Takes the bytes at an offset of the pack; none that a file needs was left out before.
     fn feed(&mut self, offset: u64, bytes: &[u8]) {
         let end = offset + bytes.len() as u64;
         while let Some(piece) = self.ahead.pop_if(|piece| piece.start < end) {

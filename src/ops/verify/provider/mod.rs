@@ -9,6 +9,7 @@ mod task;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -23,21 +24,23 @@ use crate::format::ObjectKey;
 use crate::manifest::{Claim, Claims};
 use crate::ops::Error;
 use crate::ops::report::ProviderCounts;
-use crate::store::{self, s3};
-use crate::vault::Auditor;
+use crate::store::{self, Stat, Store, s3};
+use crate::vault::{self, Auditor};
 
 /// What a file is read as, for errors.
 const WHAT: &str = "a completion report of S3 Batch Operations";
 /// Claims that are taken from the disk at a time.
 const PAGE_COUNT: u32 = 1000;
+/// When a report was made that does not tell.
+const NOT_TOLD: i64 = i64::MAX;
 
 /// What reports say.
 pub struct Provided {
     /// Objects whose digest at rest is the signed one.
     good: Claims,
-    /// Objects with another one in some row.
+    /// Objects with another one in some row, by version and by when the report was made.
     bad: Claims,
-    tally: Tally,
+    tally: Mutex<Tally>,
     /// When the reports were made: the oldest counts.
     reported: Option<Timestamp>,
 }
@@ -52,6 +55,7 @@ struct Tally {
     unnamed: u64,
     malformed: u64,
     other_version: u64,
+    replaced: u64,
 }
 
 impl Tally {
@@ -64,6 +68,7 @@ impl Tally {
             (self.unnamed, "of what no snapshot here needs".to_owned()),
             (self.malformed, "that are not understood".to_owned()),
             (self.other_version, "of a version that does not count".to_owned()),
+            (self.replaced, "of objects that were written after the report was made".to_owned()),
         ];
         let told = rows.into_iter().filter(|(count, _)| *count > 0);
         told.map(|(count, what)| format!("{count} rows of provider reports {what}")).collect()
@@ -85,7 +90,7 @@ pub fn read(
         return Err(wrong(first, &format!("store {} is in no bucket", store.name())));
     };
     let (good, bad) = (Claims::new()?, Claims::new()?);
-    let mut provided = Provided { good, bad, tally: Tally::default(), reported: None };
+    let mut provided = Provided { good, bad, tally: Mutex::default(), reported: None };
     let (mut is_dated, mut oldest) = (true, None::<Timestamp>);
     for path in reports {
         let created = provided.read_file(path, &place, scope)?;
@@ -106,7 +111,10 @@ impl Provided {
     ) -> Result<Option<Timestamp>, Error> {
         let file = File::open(path).map_err(|cause| Error::file("read", path, cause))?;
         let mut rows = Rows::new(Hashing::new(file));
+        let job = Job::of(path);
+        let second = job.as_ref().map_or(NOT_TOLD, |job| job.created.as_second());
         let Self { good, bad, tally, .. } = self;
+        let tally = &mut *held(tally);
         let mut count = 0u64;
         // One transaction for each of both sets, which are only of this run.
         good.attempt(|good| {
@@ -126,7 +134,7 @@ impl Provided {
                     if count == 1 && task::is_header(&fields) {
                         continue;
                     }
-                    take(Task::parse(&fields), place, scope, (good, bad), tally)?;
+                    take(Task::parse(&fields), second, place, scope, (good, bad), tally)?;
                 }
             })
         })?;
@@ -134,7 +142,7 @@ impl Provided {
             return Err(wrong(path, "it is empty"));
         }
         let found = rows.into_reader().finish();
-        match Job::of(path) {
+        match job {
             Some(job) if job.md5 != found => {
                 let reason = "it does not have the MD5 that manifest.json of its job tells: it is \
                               cut off, or was changed";
@@ -145,9 +153,22 @@ impl Provided {
     }
 }
 
-/// Takes what a row says.
+impl Provided {
+    /// Takes what the store says of an object: what was computed before it was written says nothing
+    /// of it.
+    pub fn meet(&self, key: &ObjectKey, stat: &Stat) -> Result<(), Error> {
+        if self.good.get(key)?.is_some_and(|claim| is_later(stat, claim.second)) {
+            self.good.remove(key)?;
+            held(&self.tally).replaced += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Takes what a row says of a report that was made at a time.
 fn take(
     task: Option<Task<'_>>,
+    second: i64,
     place: &s3::Place,
     scope: &Scope,
     (good, bad): (&Claims, &Claims),
@@ -177,9 +198,10 @@ fn take(
         Said::NotUnderstood => tally.malformed += 1,
         Said::Computed(digest) => {
             let version = task.version.map(str::to_owned);
-            let claim = Claim { digest: Some(digest), second: 0, version };
+            let claim = Claim { digest: Some(digest), second, version };
+            // What one job found is not undone by another that looked at another version.
             let into = if digest == signed { good } else { bad };
-            into.put(&key, &claim)?;
+            into.add(&key, &claim)?;
         }
     }
     Ok(())
@@ -201,20 +223,22 @@ fn signed_of(scope: &Scope, key: &ObjectKey) -> Result<Option<Digest>, Error> {
 /// If versions cannot be asked for, or what was kept on disk cannot be read.
 pub fn compare(
     auditor: &Auditor,
-    mut provided: Provided,
+    provided: &Provided,
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
     let mut after = None;
     loop {
         let page = provided.bad.page(after.as_ref(), PAGE_COUNT)?;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(*last);
         for (key, claim) in &page {
             match counts(auditor, *key, claim, scope)? {
                 true => report_altered(*key, claim, scope, collector)?,
-                false => provided.tally.other_version += 1,
+                false => held(&provided.tally).other_version += 1,
             }
+        }
+        after = page.into_iter().last();
+        if after.is_none() {
+            break;
         }
     }
     let mut counts = ProviderCounts { reported: provided.reported, ..ProviderCounts::default() };
@@ -226,7 +250,12 @@ pub fn compare(
         }
         Ok(())
     })?;
-    provided.tally.gaps().into_iter().for_each(|gap| collector.leave_out(gap));
+    held(&provided.tally).gaps().into_iter().for_each(|gap| collector.leave_out(gap));
+    if provided.reported.is_none() {
+        let gap = "whether objects were replaced after the provider computed their digests: no \
+                   manifest.json tells when that was";
+        collector.leave_out(gap.to_owned());
+    }
     held(&collector.counts).provider = Some(counts);
     Ok(())
 }
@@ -240,7 +269,7 @@ fn report_altered(
     let (found, signed) = (claim.digest, signed_of(scope, &key)?);
     let Some((found, signed)) = found.zip(signed) else { return Ok(()) };
     // What the store says of it without computing may have told already.
-    if !collector.names(&key.to_string()) {
+    if !collector.is_damaged(&key.to_string()) {
         let detail = format!(
             "computed at rest by the provider, its SHA-256 is {found}, and {signed} is signed"
         );
@@ -265,8 +294,28 @@ fn counts(auditor: &Auditor, key: ObjectKey, claim: &Claim, scope: &Scope) -> Re
         (None, _) => true,
         (Some((_, right)), Some(version)) => right.as_ref() == Some(version),
         // Without a version the newest was computed.
-        (Some((index, _)), None) => index + 1 == views.len(),
+        (Some((index, _)), None) => newest_at(&views, &key, claim.second)? == Some(index),
     })
+}
+
+/// Returns which version of an object was the newest at a time, of those that are there now.
+fn newest_at(
+    views: &[Arc<dyn Store>],
+    key: &ObjectKey,
+    second: i64,
+) -> Result<Option<usize>, Error> {
+    for (index, view) in views.iter().enumerate().rev() {
+        let stat = view.stat(key).map_err(vault::Error::from)?;
+        if stat.is_none_or(|stat| !is_later(&stat, second)) {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Tells whether an object was written after a time.
+fn is_later(stat: &Stat, second: i64) -> bool {
+    stat.modified.is_some_and(|modified| modified.as_second() > second)
 }
 
 /// Checks that a file begins as a report does.
