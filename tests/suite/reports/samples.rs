@@ -243,11 +243,24 @@ pub fn damaged() -> VerifyReport {
         ..TouchedRow::new(rows[100].id)
     };
     vault.touched = vec![touched];
+    vault.since = since();
     vault.record.gaps = vec![
         GapRow { from: rows[379].time, to: Some(rows[380].time), hours: 120, allowed_hours: 26 },
         GapRow { from: rows.last().unwrap().time, to: None, hours: 27, allowed_hours: 26 },
     ];
     vault
+}
+
+/// What became of the ledgers that somebody kept a year ago.
+fn since() -> Vec<SinceRow> {
+    let row = |signer, problem: Option<&str>| SinceRow {
+        file: "2025 <i>.json".into(),
+        signer,
+        size_then: 611,
+        size_now: 811,
+        problem: problem.map(str::to_owned),
+    };
+    vec![row(HOST, None), row(JANITOR, Some("its first 611 events have another root"))]
 }
 
 fn is_of_a_vault(code: Code) -> bool {
@@ -305,13 +318,7 @@ pub fn sampled() -> VerifyReport {
     });
     vault.barred =
         Some(BarredCounts { pack_count: 40_000, barred_pack_count: 0, barred_other_count: 7 });
-    vault.since = vec![SinceRow {
-        file: "2025-11.json".into(),
-        signer: HOST,
-        size_then: 400,
-        size_now: 811,
-        problem: Some("it has another root".into()),
-    }];
+    vault.since = since().into_iter().take(1).collect();
     vault.joined = Some(2);
     vault
 }
