@@ -127,7 +127,7 @@ pub fn check_kept(auditor: &Auditor, logs: &[SignerLog], kept: &Kept) -> Result<
     let is_json = kept.bytes.trim_ascii_start().starts_with(b"{");
     let compared = match is_json {
         true => heads_of(auditor, &kept.bytes).map(|heads| {
-            let compare = |(signer, then)| compare_one(logs, signer, then);
+            let compare = |(signer, then)| compare_one(auditor, logs, signer, then);
             heads.into_iter().map(compare).collect()
         }),
         false => check_since(auditor, logs, &kept.bytes),
@@ -186,7 +186,8 @@ struct PrintedLedger {
 /// Compares the logs with checkpoints that somebody kept, one after the other in a file.
 ///
 /// # Errors
-/// If no signer of this vault signed one of them, or there is none.
+/// If no signer of this vault signed one of them, or there is none. One of a signer that is gone
+/// with the vault notes that named it is a problem of that log.
 pub fn check_since(
     auditor: &Auditor,
     logs: &[SignerLog],
@@ -220,7 +221,7 @@ fn split_notes(kept: &[u8]) -> Vec<Vec<u8>> {
 
 fn check_one(auditor: &Auditor, logs: &[SignerLog], kept: &[u8]) -> Result<Since, Error> {
     let (signer, then) = signed_head(auditor, kept)?;
-    Ok(compare_one(logs, signer, then))
+    Ok(compare_one(auditor, logs, signer, then))
 }
 
 /// Returns what a checkpoint signs, and whose it is.
@@ -228,18 +229,39 @@ fn signed_head(auditor: &Auditor, kept: &[u8]) -> Result<(SignerId, TreeHead), E
     let keys = notes::signer_keys(auditor.note())?;
     let known: Vec<_> = keys.iter().collect();
     let not_ours = |error: SigningError| Error::Checkpoint { reason: error.to_string() };
-    let text = verify(kept, &known).map_err(not_ours)?;
+    let text = match verify(kept, &known) {
+        Ok(text) => text,
+        Err(error) => return of_stranger(auditor, kept).ok_or_else(|| not_ours(error)),
+    };
     let signer = text.key().signer_id();
     let then = TreeHead::parse_checkpoint(text.text(), auditor.vault(), signer)
         .map_err(|error| Error::Checkpoint { reason: error.to_string() })?;
     Ok((signer, then))
 }
 
-fn compare_one(logs: &[SignerLog], signer: SignerId, then: TreeHead) -> Since {
+/// Returns what a checkpoint says that is one of this vault, by its origin, and of a signer that no
+/// vault note names. Whoever kept it vouches for it: the note that has the key may be what is gone.
+fn of_stranger(auditor: &Auditor, kept: &[u8]) -> Option<(SignerId, TreeHead)> {
+    let end = kept.windows(2).position(|two| two == b"\n\n")?;
+    let (text, signatures) = kept.split_at(end + 1);
+    let origin = text.split(|byte| *byte == b'\n').next()?;
+    let signer: SignerId = std::str::from_utf8(origin).ok()?.rsplit('/').next()?.parse().ok()?;
+    let is_signed = signatures.starts_with("\n— ".as_bytes());
+    if !is_signed || auditor.note().delegate(signer).is_some() {
+        return None;
+    }
+    let head = TreeHead::parse_checkpoint(text, auditor.vault(), signer).ok()?;
+    Some((signer, head))
+}
+
+fn compare_one(auditor: &Auditor, logs: &[SignerLog], signer: SignerId, then: TreeHead) -> Since {
     let log = logs.iter().find(|log| log.signer == signer);
     let empty = TreeHead { size: 0, root: Frontier::empty().head().root };
     let now = log.map_or(empty, |log| log.head);
     let problem = match log {
+        _ if auditor.note().delegate(signer).is_none() => {
+            Some("no vault note that is there names its signer".to_owned())
+        }
         None => Some("the log is gone".to_owned()),
         Some(log) => log.hashes.check_extends(&then).err().map(|error| error.to_string()),
     };

@@ -2,6 +2,7 @@
 
 mod compared;
 mod faults;
+mod hostile;
 mod record;
 mod shown;
 

@@ -25,8 +25,8 @@ use crate::policy::plan::SKEW_MAX;
 use crate::policy::{Period, Policy, PolicyError, PolicyTimes};
 use crate::vault::ledger::SignerLog;
 use crate::vault::ledger::holds::{Hold, holds_of};
-use crate::vault::ledger::quotes::{closed_logs, quotes_of};
-use crate::vault::ledger::too_late::TooLate;
+use crate::vault::ledger::quotes::{Quote, closed_logs, quotes_of};
+use crate::vault::ledger::too_late::{TooLate, written_events};
 use crate::vault::{self, Auditor};
 
 /// Notes and ledgers of a store, and what follows from them.
@@ -42,6 +42,12 @@ pub struct Books<'a> {
     too_late: TooLate,
     /// None, where a newer program wrote one.
     policies: Option<PolicyTimes>,
+    /// What logs quote of one another.
+    quotes: Vec<Quote>,
+    /// When the store first had each event, where it tells.
+    written: BTreeMap<ObjectKey, Timestamp>,
+    /// When each snapshot was recorded, by the clock of who took it.
+    taken: BTreeMap<SnapshotId, Timestamp>,
     holds: BTreeMap<SnapshotId, Vec<Hold>>,
     /// The events by which snapshots went, each the first that counts.
     forgotten: BTreeMap<SnapshotId, (ObjectKey, GoneRow)>,
@@ -77,16 +83,36 @@ impl<'a> Books<'a> {
                 forgotten.insert(said.snapshot, (key, gone));
             }
         }
+        let mut taken = BTreeMap::new();
+        for event in logs.iter().flat_map(|log| &log.events) {
+            if let EventPayload::SnapshotTaken(said) = &event.payload {
+                taken.entry(said.snapshot).or_insert(event.time);
+            }
+        }
         let policies = policies.ok().map(PolicyTimes::new);
-        Ok(Self { auditor, logs, notes, unread, too_late, policies, holds, forgotten })
+        let (quotes, written) = (quotes_of(auditor.note(), logs), written_events(auditor)?);
+        Ok(Self {
+            auditor,
+            logs,
+            notes,
+            unread,
+            too_late,
+            policies,
+            quotes,
+            written,
+            taken,
+            holds,
+            forgotten,
+        })
     }
 
-    /// Compares the logs with one another, with the notes and with the policy.
-    pub fn check(&self, collector: &Collector<'_>) {
+    /// Compares the logs with one another, with the notes, with the policy and, where it is known,
+    /// with the time.
+    pub fn check(&self, now: Option<Timestamp>, collector: &Collector<'_>) {
         let Self { auditor, logs, .. } = *self;
-        check_quotes(auditor, logs, collector);
+        check_quotes(&self.quotes, logs, collector);
         check_closed(auditor, logs, collector);
-        check_times(logs, self.notes, collector);
+        check_times(logs, self.notes, now, collector);
         self.check_forgotten(collector);
     }
 
@@ -123,7 +149,48 @@ impl<'a> Books<'a> {
     /// Returns the floor of a snapshot as it was at a time.
     pub fn floor_of(&self, id: SnapshotId, at: Timestamp) -> Option<Timestamp> {
         let promised = self.notes.get(&id).map(|note| note.floor);
-        self.policies.as_ref()?.floor_of(id.time(), promised, at)
+        self.policies.as_ref()?.floor_of(self.begins(id, at), promised, at)
+    }
+
+    /// Returns the time from which the age of a snapshot is counted (F-28): of its id and its note,
+    /// and of its record where that is so much later that the others were dated back. What is dated
+    /// after the time at which that is asked does not count.
+    fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
+        let note = self.notes.get(&id).map(|note| note.time);
+        let said = note.map_or(id.time(), |time| time.max(id.time()));
+        let recorded = self.taken.get(&id).filter(|taken| taken.duration_since(said) > SKEW_MAX);
+        let all = [id.time()].into_iter().chain(note).chain(recorded.copied());
+        let past = all.filter(|time| time.duration_since(at) <= SKEW_MAX);
+        past.max().unwrap_or(said)
+    }
+
+    /// Returns when a snapshot was taken at the latest, by the clock of who took it and recorded
+    /// that (L-14).
+    pub fn taken_at(&self, id: SnapshotId) -> Timestamp {
+        let is_off = |taken: &&Timestamp| taken.duration_since(id.time()).abs() > SKEW_MAX;
+        self.taken.get(&id).filter(is_off).copied().unwrap_or(id.time())
+    }
+
+    /// Tells whether the store got the record of a snapshot more than a day after its time.
+    pub fn came_late(&self, event: &LedgerEvent, id: SnapshotId) -> bool {
+        let written = self.written.get(&ObjectKey::LedgerEvent(event.signer, event.seq));
+        written.is_some_and(|at| at.duration_since(self.taken_at(id)) > SKEW_MAX)
+    }
+
+    /// Returns when an event on a snapshot was recorded at the latest, as far as others tell: who
+    /// quoted it, and the store that had it, each by a clock that may be a day off (F-44).
+    fn recorded_by(&self, event: &LedgerEvent, id: SnapshotId) -> Timestamp {
+        let log = self.logs.iter().find(|log| log.signer == event.signer);
+        let size = log.map_or(0, |log| log.head.size);
+        let is_of = |quote: &&Quote| {
+            quote.signer == event.signer && event.seq < quote.head.size && quote.head.size <= size
+        };
+        let quoted = self.quotes.iter().filter(is_of).map(|quote| quote.seen_by);
+        let written = self.written.get(&ObjectKey::LedgerEvent(event.signer, event.seq));
+        // A clock by which it was there before its snapshot is wrong.
+        let others = quoted.chain(written.copied()).filter(|at| *at >= id.time());
+        let latest = others.min().and_then(|at| at.checked_add(SKEW_MAX).ok());
+        latest.map_or(event.time, |at| at.min(event.time))
     }
 
     /// Returns since when a snapshot that stands is past its ceiling and nothing has kept it.
@@ -144,9 +211,9 @@ impl<'a> Books<'a> {
 }
 
 /// Finds logs that were cut or rewritten since another signer saw them (V-211).
-fn check_quotes(auditor: &Auditor, logs: &[SignerLog], collector: &Collector<'_>) {
+fn check_quotes(quotes: &[Quote], logs: &[SignerLog], collector: &Collector<'_>) {
     let mut broken = BTreeSet::new();
-    for quote in quotes_of(auditor.note(), logs) {
+    for quote in quotes {
         let log = logs.iter().find(|log| log.signer == quote.signer);
         // Of one that breaks off it is found why.
         if log.is_some_and(|log| !log.problems.is_empty()) {
@@ -185,8 +252,14 @@ fn check_closed(auditor: &Auditor, logs: &[SignerLog], collector: &Collector<'_>
     }
 }
 
-/// Finds what is dated more than a day before what it follows (V-212).
-fn check_times(logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
+/// Finds what is dated more than a day before what it follows (V-212), and what is dated more than
+/// a day after now (V-218).
+fn check_times(
+    logs: &[SignerLog],
+    notes: &Notes,
+    now: Option<Timestamp>,
+    collector: &Collector<'_>,
+) {
     let events = || logs.iter().flat_map(|log| &log.events);
     let anomalies: Vec<&ClockAnomaly> = events()
         .filter_map(|event| match &event.payload {
@@ -211,7 +284,15 @@ fn check_times(logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
         let mut newest = Timestamp::MIN;
         for event in &log.events {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-            report(key, event.time, newest.max(follows(event)));
+            let is_ahead =
+                |now: &Timestamp| is_before(*now, event.time) && !is_explained(*now, event.time);
+            match now.filter(is_ahead) {
+                Some(now) => {
+                    let detail = format!("it is dated {}, and it is {now} now", event.time);
+                    collector.add(Code::RecordBackdated, key, detail);
+                }
+                None => report(key, event.time, newest.max(follows(event))),
+            }
             newest = newest.max(event.time);
         }
     }
@@ -231,7 +312,7 @@ fn follows(event: &LedgerEvent) -> Timestamp {
 }
 
 impl Books<'_> {
-    /// Finds snapshots that were forgotten before their floor, or under a hold (F-37).
+    /// Finds snapshots that were forgotten before their floor, or under a hold (F-37, F-44).
     fn check_forgotten(&self, collector: &Collector<'_>) {
         if self.policies.is_none() {
             let gap = "whether floors had passed when snapshots were forgotten, and which stand \
@@ -241,13 +322,19 @@ impl Books<'_> {
         for event in self.events().filter(|event| self.too_late.counts(event)) {
             let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
             let (id, key) = (said.snapshot, ObjectKey::LedgerEvent(event.signer, event.seq));
-            if let Some(hold) = self.holds(id).iter().find(|hold| hold.stood_at(event)) {
+            let at = self.recorded_by(event, id);
+            let dated = match at < event.time {
+                true => format!(": it is dated {}, and was recorded by {at}", event.time),
+                false => String::new(),
+            };
+            if let Some(hold) = self.holds(id).iter().find(|hold| hold.stood_at(event, at)) {
                 let placed = ObjectKey::LedgerEvent(hold.signer, hold.seq);
-                let detail = format!("it lets {id} go, which was under the hold of {placed}");
+                let detail =
+                    format!("it lets {id} go, which was under the hold of {placed}{dated}");
                 collector.add(Code::ForgottenEarly, key, detail);
             }
-            if let Some(floor) = self.floor_of(id, event.time).filter(|floor| event.time < *floor) {
-                let detail = format!("it lets {id} go before its floor, {floor}");
+            if let Some(floor) = self.floor_of(id, at).filter(|floor| at < *floor) {
+                let detail = format!("it lets {id} go before its floor, {floor}{dated}");
                 collector.add(Code::ForgottenEarly, key, detail);
             }
         }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::books::Books;
 use super::receipts::Completed;
 use super::record::Record;
-use super::{Collector, LedgerHead, Request, books, since};
+use super::{Collector, LedgerHead, Request, books, changed, since};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
 use crate::base::{Code, Coded, Digest, Family, GenerationId, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
-use crate::format::event::{EventKind, EventName, EventPayload};
+use crate::format::event::{EventKind, EventPayload};
 use crate::format::event_fields::GenerationRev;
 use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
@@ -19,6 +19,9 @@ use crate::ops::report::SinceRow;
 use crate::vault::at_once::map_at_once;
 use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Auditor, changes, ledger};
+
+/// How many of many are named in one finding.
+const NAMED_MAX: usize = 5;
 
 pub(super) type Notes = BTreeMap<SnapshotId, SnapshotNote>;
 
@@ -70,7 +73,7 @@ pub fn check(
     let heads = heads_of(&logs);
     let shredded = ledger::shredded_of(&logs);
     let books = Books::of(auditor, &logs, &checked.sound, unread)?;
-    books.check(collector);
+    books.check(request.now, collector);
     let record = Record::of(&books, request.rpo, request.now, collector)?;
     said.forgotten = books.forgotten().map(|(id, _)| *id).collect();
     let broken = Broken::of(auditor, &logs);
@@ -93,11 +96,16 @@ pub fn check(
     check_unrecorded(&checked.sound, &said, &broken, collector);
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
-    check_changes(auditor, &said, &broken, collector);
+    let is_bare = auditor.chain().len() == 1
+        && checked.sound.is_empty()
+        && heads.iter().all(|head| head.size == 0);
+    changed::check_created(auditor, &said, is_bare.then_some(request.now), &broken, collector);
+    changed::check(auditor, &said, &broken, collector);
     let files = said.files.iter().filter(|(_, generation, _)| !shredded.contains(generation));
     let files = files.map(|(_, id, file)| (ObjectKey::Generation(*id, file.rev), file.sha256));
     let generation_files = files.collect();
-    let Said { mut forgotten, completed, .. } = said;
+    let Said { mut forgotten, mut completed, .. } = said;
+    completed.cut = broken.may_have_said(EventKind::StoreCompleted);
     forgotten.extend(untold);
     Ok(Checked {
         heads,
@@ -124,14 +132,14 @@ pub fn heads_of(logs: &[SignerLog]) -> Vec<LedgerHead> {
 
 /// What the ledgers say that the notes must agree with.
 #[derive(Default)]
-struct Said {
+pub struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
     /// The last that each signer recorded; after a clock went back it is not the newest.
     last_taken: BTreeMap<SignerId, SnapshotId>,
     /// Those that an event which counts says are forgotten.
     forgotten: BTreeSet<SnapshotId>,
     /// What rests on a vault note.
-    changes: Vec<EventPayload>,
+    pub changes: Vec<EventPayload>,
     /// Every generation file that an event names, after the event.
     files: Vec<(ObjectKey, GenerationId, GenerationRev)>,
     /// Every event that covers receipts.
@@ -161,7 +169,8 @@ impl Said {
             }
             EventPayload::StoreCompleted(said) => {
                 let of = (said.store, said.snapshot);
-                self.completed.entry(of).or_default().push((key, said.receipts_sha256));
+                let covering = self.completed.events.entry(of).or_default();
+                covering.push((key, said.receipts_sha256));
             }
             change if changes::note_of(&change).is_some() => self.changes.push(change),
             _ => {}
@@ -171,7 +180,7 @@ impl Said {
 
 /// The signers whose logs break off: what else these say is not known. That one breaks off is found
 /// as it is; what follows from it is not found again, object by object.
-struct Broken<'a> {
+pub struct Broken<'a> {
     auditor: &'a Auditor,
     signers: Vec<SignerId>,
 }
@@ -183,7 +192,7 @@ impl<'a> Broken<'a> {
     }
 
     /// Returns the first that may have said something of a kind.
-    fn may_have_said(&self, kind: EventKind) -> Option<SignerId> {
+    pub fn may_have_said(&self, kind: EventKind) -> Option<SignerId> {
         let may = |signer: &&SignerId| {
             let delegate = self.auditor.note().delegate(**signer);
             delegate.is_some_and(|delegate| delegate.may_append(kind))
@@ -193,7 +202,7 @@ impl<'a> Broken<'a> {
 }
 
 /// Checks the notes that ledgers record and that were not forgotten. Returns those that are gone of
-/// which it is not known whether they were.
+/// which it is not known whether they were: that is one finding (V-219).
 fn check_agreement(
     auditor: &Auditor,
     said: &Said,
@@ -225,12 +234,19 @@ fn check_agreement(
             Err(error) => collector.add_error(key, error)?,
         }
     }
-    if let Some(signer) = untold_by.filter(|_| !untold.is_empty()) {
-        let count = untold.len();
-        collector.leave_out(format!(
-            "whether {count} snapshots whose notes are gone were forgotten: the log of {signer} \
-             breaks off"
-        ));
+    if let Some((signer, first)) = untold_by.zip(untold.first()) {
+        let object = match untold.len() {
+            1 => ObjectKey::Note(*first).to_string(),
+            count => format!("notes of {count} snapshots"),
+        };
+        let names: Vec<String> = untold.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        let detail = format!(
+            "gone are {}{}: whether they were forgotten nobody can tell, as the log of {signer} \
+             breaks off",
+            names.join(", "),
+            if untold.len() > NAMED_MAX { " and more" } else { "" },
+        );
+        collector.add(Code::ObjectMissing, object, detail);
     }
     Ok(untold)
 }
@@ -334,56 +350,6 @@ fn check_shredded(
             let generation = note.generation;
             let detail = format!("a ledger says that generation {generation} of it was shredded");
             collector.add(Code::NoteMismatch, ObjectKey::Note(*id), detail);
-        }
-    }
-}
-
-/// Checks that vault notes and the events that rest on them agree. An operator records a note right
-/// behind it and before the next one: so an interrupted one leaves the newest note unrecorded.
-fn check_changes(auditor: &Auditor, said: &Said, broken: &Broken<'_>, collector: &Collector<'_>) {
-    let chain = auditor.chain();
-    for (before, after) in chain.iter().zip(chain.iter().skip(1)) {
-        let is_said =
-            |change: &EventPayload| said.changes.iter().any(|said| changes::records(said, change));
-        let events = changes::events_between(&before.note, after, &[]);
-        let key = ObjectKey::Vault(after.note.number);
-        for event in events.iter().filter(|event| !is_said(event)) {
-            let name = event.name();
-            if let EventName::Known(kind) = name
-                && let Some(signer) = broken.may_have_said(kind)
-            {
-                collector.leave_out(format!(
-                    "whether a ledger has the {name} of {key}: the log of {signer} breaks off"
-                ));
-                continue;
-            }
-            match after.note.number == auditor.note().number {
-                true => {
-                    let detail =
-                        format!("no ledger has its {name} yet; an operator's next run adds it");
-                    collector.add(Code::RecordPending, key, detail);
-                }
-                false => {
-                    let detail = format!("no ledger has its {name}");
-                    collector.add(Code::NoteMismatch, key, detail);
-                }
-            }
-        }
-    }
-    for rests in said.changes.iter().filter_map(changes::note_of) {
-        let key = ObjectKey::Vault(rests.number);
-        let found = chain.iter().find(|link| link.note.number == rests.number);
-        match found {
-            Some(link) if link.sha256 == rests.note_sha256 => {}
-            Some(_) => {
-                let detail = "its SHA-256 is not the one that a ledger recorded";
-                collector.add(Code::NoteMismatch, key, detail);
-            }
-            None => {
-                let detail =
-                    "a ledger records it, and no such note follows the newest that is there";
-                collector.add(Code::ObjectMissing, key, detail);
-            }
         }
     }
 }

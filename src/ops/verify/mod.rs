@@ -12,6 +12,7 @@
 mod barred;
 mod batch;
 mod books;
+mod changed;
 mod collector;
 mod contents;
 mod evidence;

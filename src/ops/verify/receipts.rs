@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::barred::Kind;
 use super::evidence::{EvidenceError, ReceiptsFrom};
 use super::{Collector, Scope, held};
-use crate::base::{Code, Digest, SnapshotId};
+use crate::base::{Code, Digest, SignerId, SnapshotId};
 use crate::format::ObjectKey;
 use crate::manifest::{Claim, Claims, KeptReceipt, ManifestView};
 use crate::ops::Error;
@@ -27,8 +27,17 @@ use crate::vault::{self, Auditor};
 /// What a file is read as, for errors.
 const WHAT: &str = "receipts";
 
-/// The events that cover receipts: by store and snapshot, each with the digest that it has.
-pub type Completed = BTreeMap<(String, SnapshotId), Vec<(ObjectKey, Option<Digest>)>>;
+/// An event that covers receipts, with the digest that it has.
+type Covering = (ObjectKey, Option<Digest>);
+
+/// The events that cover receipts.
+#[derive(Default)]
+pub struct Completed {
+    /// By store and snapshot.
+    pub events: BTreeMap<(String, SnapshotId), Vec<Covering>>,
+    /// Whose log breaks off that may have had more of them.
+    pub cut: Option<SignerId>,
+}
 
 /// What receipts say of one kind of objects that nobody may look at.
 #[derive(Default, Clone, Copy)]
@@ -125,7 +134,7 @@ fn read_file(
     while let Some(text) = head.take() {
         let wrong = |lines: &Lines<'_>| lines.wrong("a line is neither a receipt nor a group");
         let Some(snapshot) = receipts::parse_group(&text) else { return Err(wrong(&lines)) };
-        let events = completed.get(&(store.clone(), snapshot));
+        let events = completed.events.get(&(store.clone(), snapshot));
         // Only what is known is remembered: a file may have as many groups as it likes.
         if events.is_some() && !seen.insert(snapshot) {
             return Err(lines.wrong(&format!("the group of {snapshot} is there twice")));
@@ -142,6 +151,13 @@ fn read_file(
                 claims.put(&receipt.key, &claim_of(&receipt))?;
             }
             let found = Digest::from_bytes(hasher.finalize().into());
+            if events.is_none()
+                && let Some(signer) = completed.cut
+            {
+                let gap = "whether receipts that were shown are those that a ledger covers";
+                collector.leave_out(format!("{gap}: the log of {signer} breaks off"));
+                return Ok(false);
+            }
             Ok::<_, Error>(is_covered(&store, snapshot, events, found, collector))
         })?;
     }
@@ -182,7 +198,7 @@ fn read_host(
         }
     };
     let store = auditor.store().name();
-    for ((_, snapshot), events) in completed.iter().filter(|((of, _), _)| of == store) {
+    for ((_, snapshot), events) in completed.events.iter().filter(|((of, _), _)| of == store) {
         let covered = manifest.receipts_of(store, *snapshot)?;
         if covered.is_empty() {
             continue;
@@ -205,7 +221,7 @@ fn claim_of(receipt: &KeptReceipt) -> Claim {
 fn is_covered(
     store: &str,
     snapshot: SnapshotId,
-    events: Option<&Vec<(ObjectKey, Option<Digest>)>>,
+    events: Option<&Vec<Covering>>,
     found: Digest,
     collector: &Collector<'_>,
 ) -> bool {

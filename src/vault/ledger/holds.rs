@@ -44,8 +44,9 @@ impl Hold {
     }
 
     /// Tells whether it stood when an event was recorded, by what that follows or quotes; else by
-    /// time, and then only where no clock that is a day off can have made it so.
-    pub fn stood_at(&self, event: &LedgerEvent) -> bool {
+    /// time, and then only where no clock that is a day off can have made it so. `recorded_by` is
+    /// when it was recorded at the latest, whatever it says itself.
+    pub fn stood_at(&self, event: &LedgerEvent, recorded_by: Timestamp) -> bool {
         let follows = |signer: SignerId, seq: u64| match event.signer == signer {
             true => seq < event.seq,
             false => event.seen.iter().any(|seen| seen.signer == signer && seen.size > seq),
@@ -56,9 +57,9 @@ impl Hold {
         let is_released = self.released.is_some_and(|release| {
             follows(release.signer, release.seq)
                 || event.signer != release.signer
-                    && release.at.duration_since(event.time) <= SKEW_MAX
+                    && release.at.duration_since(recorded_by) <= SKEW_MAX
         });
-        is_placed && !is_released && self.until.is_none_or(|until| event.time < until)
+        is_placed && !is_released && self.until.is_none_or(|until| recorded_by < until)
     }
 }
 

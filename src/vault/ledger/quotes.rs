@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::SignerLog;
 use crate::base::SignerId;
 use crate::crypto::checkpoint::TreeHead;
@@ -24,6 +26,8 @@ pub struct Quote {
     pub signer: SignerId,
     /// What that log was.
     pub head: TreeHead,
+    /// When that was seen at the latest, by the times of who quotes it.
+    pub seen_by: Timestamp,
 }
 
 /// Returns every quote that counts.
@@ -37,13 +41,18 @@ pub fn quotes_of<'a>(
         delegate.is_some_and(|one| one.role != Role::Writer && one.retired.is_none())
     };
     let mut quotes = Vec::new();
-    for event in logs.into_iter().filter(counts).flat_map(|log| &log.events) {
-        let closes = closed_by(event);
-        for seen in &event.seen {
-            if !is_retired(seen.signer) || closes == Some(seen.signer) {
-                let head = TreeHead { size: seen.size, root: seen.root };
-                let event = ObjectKey::LedgerEvent(event.signer, event.seq);
-                quotes.push(Quote { event, signer: seen.signer, head });
+    for log in logs.into_iter().filter(counts) {
+        let mut seen_by = Timestamp::MIN;
+        for event in &log.events {
+            // A clock that went back makes nothing earlier.
+            seen_by = seen_by.max(event.time);
+            let closes = closed_by(event);
+            for seen in &event.seen {
+                if !is_retired(seen.signer) || closes == Some(seen.signer) {
+                    let head = TreeHead { size: seen.size, root: seen.root };
+                    let event = ObjectKey::LedgerEvent(event.signer, event.seq);
+                    quotes.push(Quote { event, signer: seen.signer, head, seen_by });
+                }
             }
         }
     }

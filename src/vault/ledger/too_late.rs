@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use super::SignerLog;
 use super::quotes::quoted_ends;
 use crate::base::{Code, Coded, SignerId, SnapshotId};
-use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::ledger::LedgerEvent;
 use crate::format::vault_note::VaultNote;
+use crate::format::{Folder, ObjectKey};
+use crate::store::Listed;
 use crate::vault::{Auditor, Error};
 
 /// The events that take protection away and do not count.
@@ -80,6 +81,26 @@ impl TooLate {
 /// Tells whether an event takes protection away.
 const fn takes(event: &LedgerEvent) -> bool {
     matches!(event.payload, EventPayload::SnapshotForgotten(_) | EventPayload::HoldReleased(_))
+}
+
+/// Returns when a store first had each event of its logs, of those of which it tells: with the
+/// requests of a listing.
+///
+/// # Errors
+/// If the store does not answer.
+pub fn written_events(auditor: &Auditor) -> Result<BTreeMap<ObjectKey, Timestamp>, Error> {
+    let mut written = BTreeMap::new();
+    for listed in auditor.store().list(Folder::Ledger)? {
+        if let Listed::Object(key @ ObjectKey::LedgerEvent(..), stat) = listed? {
+            // Of one that was put over, the newest version is no witness.
+            let first = match auditor.versions().is_rewritten(key) {
+                true => written_in(auditor, &key)?,
+                false => stat.modified,
+            };
+            written.extend(first.map(|at| (key, at)));
+        }
+    }
+    Ok(written)
 }
 
 /// Returns when a store first had an object, if it tells: of several versions the oldest.

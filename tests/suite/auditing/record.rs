@@ -35,6 +35,12 @@ fn row(record: &RecordReport, id: SnapshotId) -> &SnapshotRow {
     record.snapshots.iter().find(|row| row.id == id).unwrap()
 }
 
+/// Returns what a host says of a snapshot that it took.
+pub fn taken(snapshot: SnapshotId) -> EventPayload {
+    let note_sha256 = Digest::from_bytes([1; 32]);
+    EventPayload::SnapshotTaken(SnapshotTaken { snapshot, note_sha256, stored_len: 9, new_len: 1 })
+}
+
 fn set_policy(bench: &Bench, text: &str) {
     let policy = Policy::new(toml::from_str(text).unwrap()).unwrap();
     let (stores, observer) = (&bench.vault.stores, bench.vault.events.as_ref());
@@ -251,12 +257,11 @@ fn a_night_that_another_host_took_is_not_missing_also_when_it_is_forgotten() {
     signers::add(&mut bench.desk(), public, Role::Writer, events.unwrap(), observer).unwrap();
     bench.vault.clock.pass_hours(24);
     let now = bench.vault.clock.now();
-    let (snapshot, note_sha256) = (SnapshotId::new(now, [1; 4]), Digest::from_bytes([1; 32]));
-    let taken = SnapshotTaken { snapshot, note_sha256, stored_len: 9, new_len: 1 };
+    let snapshot = SnapshotId::new(now, [1; 4]);
     bench.night();
     assert_eq!(codes(&audit(&bench, Rpo::Derived, 1).findings), [Code::NightMissing]);
     let stores = &bench.vault.stores;
-    bench.forge_as(&other, stores, now, vec![EventPayload::SnapshotTaken(taken)]);
+    bench.forge_as(&other, stores, now, vec![taken(snapshot)]);
     let (rule, by) = ("no rule keeps it".to_owned(), "retain".to_owned());
     let said = EventPayload::SnapshotForgotten(SnapshotForgotten { snapshot, rule, by });
     bench.forge(stores, bench.vault.clock.now(), said);

@@ -190,6 +190,21 @@ fn receipts_that_no_event_covers_are_a_finding() {
     assert_eq!(found(&report), expected);
 }
 
+/// W-21
+#[test]
+fn receipts_that_a_log_which_breaks_off_may_have_covered_are_not_covered() {
+    let handed = Handed::new();
+    let whole = handed.verify(&handed.text).unwrap().stored.unwrap().receipts.unwrap();
+    let event = handed.events()[1];
+    handed.shelf.bucket.erase(&event.to_string());
+    let report = handed.verify(&handed.text).unwrap();
+    assert_eq!(found(&report), [("ledger-broken", event.to_string())]);
+    let said = gap(&report, "whether receipts that were shown are those").unwrap();
+    assert!(said.ends_with("breaks off"), "{said}");
+    let counts = report.stored.unwrap().receipts.unwrap();
+    assert!(counts.object_count < whole.object_count && counts.without_count > 0);
+}
+
 /// W-12
 #[test]
 fn an_object_that_was_taken_with_another_digest_than_is_signed_is_altered() {

@@ -100,7 +100,7 @@ fn what_was_put_to_the_test_and_failed_is_not_called_proven() {
     }
 }
 
-///
+///
 #[test]
 fn every_part_is_there_with_its_figures() {
     let Some(mut browser) = Browser::start() else { return };

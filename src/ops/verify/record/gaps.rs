@@ -3,6 +3,8 @@
 //! - Snapshots that were forgotten since count as taken, and so do those of every host.
 //! - A clock that was wrong makes no gap: a time that goes back in the log of its host is not
 //!   believed, and its snapshot counts as one somewhere between its neighbours in that log.
+//! - A night is not made up for afterwards: what was recorded more than a day after its id counts
+//!   when it was recorded.
 
 use std::collections::BTreeSet;
 
@@ -54,6 +56,8 @@ struct Series {
     believed: BTreeSet<(Timestamp, SnapshotId)>,
     /// Between which times each was taken whose own is not believed.
     doubtful: Vec<(Timestamp, Timestamp)>,
+    /// How many records the store got more than a day after their time.
+    late_count: usize,
 }
 
 /// What was found.
@@ -95,31 +99,34 @@ impl Series {
         let mut rest = ever.clone();
         for log in books.logs {
             let taken = log.events.iter().filter_map(|event| match &event.payload {
-                EventPayload::SnapshotTaken(said) => Some(said.snapshot),
+                EventPayload::SnapshotTaken(said) => Some((event, said.snapshot)),
                 _ => None,
             });
             // One that two logs record was taken once.
-            let taken: Vec<SnapshotId> = taken.filter(|id| rest.remove(id)).collect();
-            series.add_log(&taken, now);
+            let taken: Vec<_> = taken.filter(|(_, id)| rest.remove(id)).collect();
+            let late = taken.iter().filter(|(event, id)| books.came_late(event, *id));
+            series.late_count += late.count();
+            let timed = taken.iter().map(|(_, id)| (books.taken_at(*id), *id));
+            series.add_log(&timed.collect::<Vec<_>>(), now);
         }
         for id in rest {
-            series.add_log(&[id], now);
+            series.add_log(&[(books.taken_at(id), id)], now);
         }
         series
     }
 
     /// Adds what one host took, in the order in which it says so.
-    fn add_log(&mut self, taken: &[SnapshotId], now: Timestamp) {
-        let is_past = |id: &&SnapshotId| id.time().duration_since(now) <= SKEW_MAX;
-        let past: Vec<Timestamp> = taken.iter().filter(is_past).map(|id| id.time()).collect();
+    fn add_log(&mut self, taken: &[(Timestamp, SnapshotId)], now: Timestamp) {
+        let is_past = |time: &Timestamp| time.duration_since(now) <= SKEW_MAX;
+        let past: Vec<Timestamp> = taken.iter().map(|(time, _)| *time).filter(is_past).collect();
         let mut forward = longest_forward(&past).into_iter().peekable();
         let (mut low, mut waiting) = (Timestamp::MIN, 0);
-        for id in taken {
-            if forward.next_if_eq(&id.time()).is_none() {
+        for (high, id) in taken {
+            let high = *high;
+            if forward.next_if_eq(&high).is_none() {
                 waiting += 1;
                 continue;
             }
-            let high = id.time();
             self.doubtful.extend(std::iter::repeat_n((low, high), waiting));
             self.believed.insert((high, *id));
             (low, waiting) = (high, 0);
@@ -137,6 +144,13 @@ impl Series {
             gaps.push(format!(
                 "in which night each of {count} snapshots was taken: the clock of their host was \
                  wrong"
+            ));
+        }
+        if self.late_count > 0 {
+            let count = self.late_count;
+            gaps.push(format!(
+                "whether {count} snapshots were taken when their host says: this store got the \
+                 record of them more than a day later, as one does that lagged or was copied"
             ));
         }
         let line = |(since, signer): &(Timestamp, String)| {
