@@ -7,11 +7,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use super::report::Failure;
+use crate::base::{Code, Coded};
 use crate::crypto::digest::Sha256Hasher;
-use crate::format::envelope::FormatError;
 use crate::format::report_note::ReportFile;
 use crate::store::STAGING_PREFIX;
 
@@ -51,8 +52,25 @@ fn read_from(
     let wrap = |cause| Failure::system(format!("read the {what} {}", path.display()), cause);
     let mut bytes = Vec::new();
     file.take(len_max + 1).read_to_end(&mut bytes).map_err(wrap)?;
-    FormatError::check_len(what, bytes.len(), len_max)?;
-    Ok(bytes)
+    match bytes.len() as u64 > len_max {
+        true => Err(TooLong { what, path: path.to_owned(), len_max }.into()),
+        false => Ok(bytes),
+    }
+}
+
+/// A file that is longer than any of its kind; how long it is nobody looked.
+#[derive(Debug, thiserror::Error)]
+#[error("read the {what} {}: it is longer than {len_max} bytes", path.display())]
+struct TooLong {
+    what: &'static str,
+    path: PathBuf,
+    len_max: u64,
+}
+
+impl Coded for TooLong {
+    fn code(&self) -> Code {
+        Code::LimitExceeded
+    }
 }
 
 /// Returns length and digest of a plain file of a directory, if it is there.
@@ -104,14 +122,15 @@ impl Staged {
     /// If its directory cannot be written, or the path is that of a directory.
     pub fn at(path: &Path) -> std::io::Result<Self> {
         if path.is_dir() {
-            return Err(ErrorKind::IsADirectory.into());
+            return Err(Error::from_raw_os_error(Errno::ISDIR.raw_os_error()));
         }
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let file = tempfile::Builder::new()
             .prefix(STAGING_PREFIX)
             // As any file: what the umask does not allow is not allowed.
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+            .tempfile_in(directory.unwrap_or(Path::new(".")))
+            .map_err(without_name)?;
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -139,10 +158,22 @@ impl Staged {
     }
 }
 
+/// Returns what the system said, without the name of a file that nobody asked for.
+fn without_name(error: Error) -> Error {
+    let code = match error.kind() {
+        ErrorKind::NotFound => Errno::NOENT,
+        ErrorKind::PermissionDenied => Errno::ACCESS,
+        ErrorKind::NotADirectory => Errno::NOTDIR,
+        ErrorKind::ReadOnlyFilesystem => Errno::ROFS,
+        ErrorKind::StorageFull => Errno::NOSPC,
+        _ => return error,
+    };
+    Error::from_raw_os_error(code.raw_os_error())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Code;
 
     #[test]
     fn what_never_ends_is_read_no_further_than_it_may_be_long() {

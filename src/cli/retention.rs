@@ -13,8 +13,10 @@ use super::access;
 use super::args::UsageError;
 use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
+use super::files;
 use super::report::Failure;
 use super::session::Session;
+use crate::base::limits::IDENTITY_FILE_LEN_MAX;
 use crate::base::{Code, Event, Observer, Silent, VaultId};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
@@ -342,10 +344,10 @@ impl Site {
 }
 
 fn read_signer(path: &Path) -> Result<SigningKey, Failure> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|cause| Failure::system(format!("read {}", path.display()), cause))?;
+    let bytes = Zeroizing::new(files::read(path, "key of a signer", IDENTITY_FILE_LEN_MAX)?);
     let refuse =
         |reason: &str| UsageError::new(format!("use {} as a signer", path.display()), reason);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let key = SigningKey::from_secret_text(text.trim_end())
         .map_err(|_| refuse("it holds no signing key, as `signer add` writes one"))?;
     match key.verification_key().usage() {

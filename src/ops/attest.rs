@@ -29,7 +29,7 @@ use crate::vault::ledger::SignerLog;
 use crate::vault::{self, notes};
 
 /// What the file of an attestation is called in errors.
-const WHAT: &str = "attestation";
+const WHAT: &str = "signed attestation";
 
 /// Returns what a ledger is to say of a verification of these snapshots, or of all that were there
 /// when it began.

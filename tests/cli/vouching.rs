@@ -233,7 +233,7 @@ fn what_lies_beside_a_report_and_never_ends_is_not_read_to_its_end() {
     }
     install.run(CHECK).exits(0);
     symlink("/dev/zero", install.path("zero.json")).unwrap();
-    let whole = format!("at most {REPORT_LEN_MAX} are allowed");
+    let whole = format!("it is longer than {REPORT_LEN_MAX} bytes");
     let long = |words: &[&str]| install.run(words).fails(1, "limit-exceeded", &[&whole]);
     long(&["report", "show", "zero.json"]);
     long(&["report", "merge", "zero.json"]);

@@ -1,8 +1,8 @@
 //! `report`: what is done with reports of verifications that were made before.
 
-use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde_json::json;
 
 use super::verify;
@@ -80,7 +80,10 @@ fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, 
     let path = reports::signature_path(file);
     let Some(signature) = files::read_plain(&path, "signature", NOTE_LEN_MAX)? else {
         return Err(match bytes {
-            None => Failure::system(format!("read the report {}", file.display()), NotFound.into()),
+            None => {
+                let missing = std::io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
+                Failure::system(format!("read the report {}", file.display()), missing)
+            }
             Some(_) => Unsigned { report: file.to_owned(), missing: path }.into(),
         });
     };

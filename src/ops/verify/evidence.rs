@@ -70,6 +70,13 @@ pub enum EvidenceError {
     },
 }
 
+impl EvidenceError {
+    /// Makes the error of a file that cannot be read.
+    pub(super) fn unread(path: &Path, what: &'static str, cause: std::io::Error) -> Self {
+        Self::NotSo { path: path.to_owned(), what, reason: cause.to_string() }
+    }
+}
+
 impl Coded for EvidenceError {
     fn code(&self) -> Code {
         Code::UsageInvalid

@@ -295,7 +295,7 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn open(path: &'a Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|cause| Error::file("read", path, cause))?;
+        let file = File::open(path).map_err(|cause| EvidenceError::unread(path, WHAT, cause))?;
         Ok(Self { path, reader: BufReader::new(file), number: 0 })
     }
 
@@ -305,7 +305,7 @@ impl<'a> Lines<'a> {
             .by_ref()
             .take(LINE_LEN_MAX as u64)
             .read_until(b'\n', &mut line)
-            .map_err(|cause| Error::file("read", self.path, cause))?;
+            .map_err(|cause| EvidenceError::unread(self.path, WHAT, cause))?;
         self.number += 1;
         match line.last() {
             None => Ok(None),

@@ -270,10 +270,15 @@ fn a_file_that_is_not_receipts_of_this_vault_and_store_is_refused() {
         assert_eq!(error.code(), Code::UsageInvalid);
         assert!(error.to_string().contains(why), "{why}: {error}");
     }
-    let path = handed.shelf.vault.path("missing.txt");
-    let receipts = Some(ReceiptsFrom::File(&path));
-    let evidence = Evidence { receipts, ..Evidence::NONE };
-    assert!(try_verify(&handed.shelf.vault, &handed.host(), evidence).is_err());
+    for (name, why) in [("missing.txt", "missing.txt as receipts: No such"), ("state", "directory")]
+    {
+        let path = handed.shelf.vault.path(name);
+        let receipts = Some(ReceiptsFrom::File(&path));
+        let evidence = Evidence { receipts, ..Evidence::NONE };
+        let error = try_verify(&handed.shelf.vault, &handed.host(), evidence).unwrap_err();
+        assert_eq!(error.code(), Code::UsageInvalid);
+        assert!(error.to_string().contains(why), "{error}");
+    }
 }
 
 /// W-11, W-13

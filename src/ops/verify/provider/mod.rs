@@ -109,7 +109,8 @@ impl Provided {
         place: &s3::Place,
         scope: &Scope,
     ) -> Result<Option<Timestamp>, Error> {
-        let file = File::open(path).map_err(|cause| Error::file("read", path, cause))?;
+        let unread = |cause| EvidenceError::unread(path, WHAT, cause);
+        let file = File::open(path).map_err(unread)?;
         let mut rows = Rows::new(Hashing::new(file));
         let job = Job::of(path);
         let second = job.as_ref().map_or(NOT_TOLD, |job| job.created.as_second());
@@ -124,7 +125,7 @@ impl Provided {
                     let fields = match rows.next() {
                         Ok(Some(fields)) => fields,
                         Ok(None) => return Ok::<_, Error>(true),
-                        Err(RowError::Read(cause)) => return Err(Error::file("read", path, cause)),
+                        Err(RowError::Read(cause)) => return Err(unread(cause).into()),
                         Err(RowError::TooLong) => return Err(too_long(path, line, count)),
                     };
                     if count == 0 {
