@@ -3,6 +3,7 @@
 
 mod accessible;
 mod browser;
+mod hostile;
 mod looks;
 mod pages;
 mod samples;

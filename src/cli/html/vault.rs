@@ -6,6 +6,7 @@ use super::parts::{Column, Foreign, Narrow, Table, code, id, sentence, stamp};
 use super::{findings, growth, history, retention, sample, since, verdict};
 use crate::cli::report::words;
 use crate::ops::report::{Level, Report, StoredCounts, Verdict, VerifyReport};
+use crate::store::LockMode;
 
 /// Returns the chapter of a vault, the `at`-th of the report.
 pub fn section(at: usize, vault: &VerifyReport, report: &Report) -> Markup {
@@ -126,6 +127,47 @@ fn stored(counts: &StoredCounts) -> Markup {
                         " or later, " (words::number(counts.not_locked_count)) " without a lock"
                     }
                     None => "the store tells of none",
+                }
+            }
+        }
+        (known_otherwise(counts))
+    }
+}
+
+/// Returns what is known of a store beside what it says of each object.
+fn known_otherwise(counts: &StoredCounts) -> Markup {
+    let mode = |(mode, n): (&LockMode, &u64)| format!("{} by {}", words::number(*n), mode.name());
+    let modes: Vec<String> = counts.locks.iter().map(mode).collect();
+    html! {
+        @if !modes.is_empty() {
+            div { dt { "Lock modes" } dd { (modes.join(", ")) } }
+        }
+        @if counts.rewritten_count > 0 {
+            div {
+                dt { "Written more than once" }
+                dd { (words::count(counts.rewritten_count, "object")) ", or hidden" }
+            }
+        }
+        @if let Some(receipts) = &counts.receipts {
+            div {
+                dt { "By receipt only" }
+                dd {
+                    (words::count(receipts.object_count, "object")) ", acknowledged between "
+                    (stamp(receipts.first)) " and " (stamp(receipts.last))
+                    " and not looked at since; " (words::number(receipts.without_count))
+                    " without a receipt"
+                }
+            }
+        }
+        @if let Some(provider) = &counts.provider {
+            div {
+                dt { "Computed at rest by the provider" }
+                dd {
+                    (words::number(provider.computed_pack_count)) " of "
+                    (words::count(provider.pack_count, "pack")) ", "
+                    (words::number(provider.computed_other_count)) " of "
+                    (words::number(provider.other_count)) " others"
+                    @if let Some(time) = provider.reported { ", reported " (stamp(time)) }
                 }
             }
         }

@@ -54,7 +54,8 @@ pub fn headline(report: &Report) -> &'static str {
 
 /// Returns the verdict as one sentence that stands by itself.
 pub fn sentence(report: &Report) -> Markup {
-    let snapshots: u64 = report.vaults.iter().map(|vault| vault.snapshot_count).sum();
+    let counts = report.vaults.iter().map(|vault| vault.snapshot_count);
+    let snapshots = counts.fold(0, u64::saturating_add);
     let on = report.ended.strftime("%-d %B %Y").to_string();
     html! {
         @match &report.vaults[..] {

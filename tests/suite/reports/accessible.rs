@@ -63,7 +63,7 @@ fn walk(
     }
 }
 
-///
+///
 #[test]
 fn the_page_is_told_whole_to_those_who_do_not_see_it() {
     let Some(mut browser) = Browser::start() else { return };

@@ -10,7 +10,7 @@ use super::shown::page_of;
 const TEXT_CONTRAST_MIN: f64 = 4.5;
 const DRAWN_CONTRAST_MIN: f64 = 3.0;
 
-///
+///
 #[test]
 fn the_page_fits_and_reads_at_two_widths_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
@@ -65,7 +65,7 @@ fn assert_drawn(picture: &Value, view: View, what: &str) {
 /// Width of the text of a sheet of A4 in the page's margins, in pixels of a style sheet.
 const SHEET_WIDTH: u32 = 672;
 
-///
+///
 #[test]
 fn on_paper_nothing_is_folded_cut_or_dark() {
     let Some(mut browser) = Browser::start() else { return };

@@ -3,10 +3,10 @@
 use idswyft_vault::base::{Code, Digest, SignerId, SnapshotId};
 use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
-    CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow, LedgerHead, Level,
-    PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow, RpoSource,
-    SampleMethod, SampleReport, ShardReport, SinceRow, SnapshotRow, SnapshotState, StoredCounts,
-    TouchedRow, Verdict, VerifiedRow, VerifyReport,
+    BarredCounts, CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow,
+    LedgerHead, Level, PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow,
+    RpoSource, SampleMethod, SampleReport, ShardReport, SinceRow, SnapshotRow, SnapshotState,
+    StoredCounts, TouchedRow, Verdict, VerifiedRow, VerifyReport,
 };
 use idswyft_vault::store::{LockMode, StorageClass};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub fn empty() -> VerifyReport {
         object_count: 0,
         read_len: 0,
         stored: None,
+        barred: None,
         scope_sha256: None,
         sample: None,
         shard: None,
@@ -315,7 +316,15 @@ pub fn sampled() -> VerifyReport {
         never_count: 1000,
         oldest: Some(at(NOW_S - 360 * DAY_S)),
     });
-    vault.since = since().into_iter().take(1).collect();
+    vault.barred =
+        Some(BarredCounts { pack_count: 40_000, barred_pack_count: 0, barred_other_count: 7 });
+    vault.since = vec![SinceRow {
+        file: "2025-11.json".into(),
+        signer: HOST,
+        size_then: 400,
+        size_now: 811,
+        problem: Some("it has another root".into()),
+    }];
     vault.joined = Some(2);
     vault
 }
