@@ -14,8 +14,8 @@ pub struct TouchedRow {
     pub snapshot: SnapshotId,
     /// Objects of it that are missing or damaged.
     pub object_count: u64,
-    /// Files that lose bytes, and `db.sql` if the dump does; at most the first thousand, by name. Only level
-    /// `contents` knows them.
+    /// Files that lose bytes, and `db.sql` if the dump does; at most the first thousand, by name.
+    /// Only level `contents` knows them.
     pub files: Vec<String>,
     /// How many files there are.
     pub file_count: u64,

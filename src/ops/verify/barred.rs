@@ -37,9 +37,9 @@ struct Refusals {
 
 /// The kinds of which a store refused something.
 ///
-/// Who may not list is refused what is not there as well. So whoever deleted one object must not make
-/// a kind look barred: some are looked at all the same, and nobody knows which. If one of them is
-/// shown, those that were refused are found.
+/// Who may not list is refused what is not there as well. So whoever deleted one object must not
+/// make a kind look barred: some are looked at all the same, and nobody knows which. If one of them
+/// is shown, those that were refused are found.
 #[derive(Debug, Default)]
 pub(super) struct Barred(Mutex<BTreeMap<Kind, Refusals>>);
 

@@ -8,8 +8,8 @@ use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::vault::Auditor;
 
-/// Counts for every snapshot the objects that it needs and that are missing or damaged; of a part of
-/// a verification those that are in it, so that joined each counts once.
+/// Counts for every snapshot the objects that it needs and that are missing or damaged; of a part
+/// of a verification those that are in it, so that joined each counts once.
 pub fn gather(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) {
     let lost = lost(collector);
     if lost.is_empty() {

@@ -17,8 +17,7 @@ fn each(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
 }
 
 fn shown(report: &Value) -> Option<usize> {
-    let parsed = Report::parse(report.to_string().as_bytes());
-    let report = parsed.map_err(|error| eprintln!("{error}")).ok()?;
+    let report = Report::parse(report.to_string().as_bytes()).ok()?;
     let words: String = report.vaults.iter().map(text_of).collect();
     Some(words.len() + page(&report).len())
 }

@@ -318,13 +318,7 @@ pub fn sampled() -> VerifyReport {
     });
     vault.barred =
         Some(BarredCounts { pack_count: 40_000, barred_pack_count: 0, barred_other_count: 7 });
-    vault.since = vec![SinceRow {
-        file: "2025-11.json".into(),
-        signer: HOST,
-        size_then: 400,
-        size_now: 811,
-        problem: Some("it has another root".into()),
-    }];
+    vault.since = since().into_iter().take(1).collect();
     vault.joined = Some(2);
     vault
 }
