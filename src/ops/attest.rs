@@ -31,8 +31,13 @@ use crate::vault::{self, notes};
 /// What the file of an attestation is called in errors.
 const WHAT: &str = "attestation";
 
-/// Returns what a ledger is to say of a verification of these snapshots, or of all.
-pub fn events(report: &VerifyReport, only: Option<&[SnapshotId]>) -> Vec<EventPayload> {
+/// Returns what a ledger is to say of a verification of these snapshots, or of all that were there
+/// when it began.
+pub fn events(
+    report: &VerifyReport,
+    only: Option<&[SnapshotId]>,
+    began: Timestamp,
+) -> Vec<EventPayload> {
     let outcome = match report.verdict {
         Verdict::Sound | Verdict::Remarks => Outcome::Passed,
         Verdict::Unread | Verdict::Damaged => Outcome::Failed,
@@ -44,6 +49,7 @@ pub fn events(report: &VerifyReport, only: Option<&[SnapshotId]>) -> Vec<EventPa
                 level: report.level.name().to_owned(),
                 snapshot,
                 sample_percent: report.sample_percent(),
+                until: snapshot.is_none().then_some(began),
             },
             result: VerifiedResult {
                 outcome,

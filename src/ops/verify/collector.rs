@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::{Mutex, MutexGuard};
 
-use super::barred::Kind;
+use super::barred::{Barred, Kind};
 use super::keeping::Keeping;
 use super::provider::Provided;
 use super::receipts::{self, Tally};
@@ -49,8 +49,10 @@ pub struct Collector<'a> {
     pub findings: Mutex<Findings>,
     pub gaps: Mutex<BTreeSet<String>>,
     pub level: Level,
-    pub barred: Mutex<BTreeMap<Kind, bool>>,
+    pub barred: Barred,
     pub tallies: Mutex<BTreeMap<Kind, Tally>>,
+    /// Packs, and others, that were to be looked at and could not be.
+    pub barred_counts: Mutex<(u64, u64)>,
     pub keeping: Keeping,
     /// What the provider computed, where that is known.
     pub provided: Option<Provided>,
@@ -76,8 +78,9 @@ impl<'a> Collector<'a> {
             findings: Mutex::default(),
             gaps: Mutex::default(),
             level,
-            barred: Mutex::default(),
+            barred: Barred::default(),
             tallies: Mutex::default(),
+            barred_counts: Mutex::default(),
             keeping,
             provided: None,
             receipts_of: Mutex::default(),
@@ -120,30 +123,21 @@ impl<'a> Collector<'a> {
     /// records that this was left out (N-17). One object that is refused and others that are not is
     /// another matter: somebody may have made it so.
     pub fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
-        let Some(kind) = Kind::of(key).filter(|_| self.level <= Level::Stored) else {
-            return false;
-        };
-        if error.code() != Code::StoreDenied {
-            return false;
-        }
-        let mut barred = held(&self.barred);
-        let store = self.auditor.store().as_ref();
-        *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store))
+        self.level <= Level::Stored
+            && error.code() == Code::StoreDenied
+            && self.barred.note_refusal(key, self.auditor.store().as_ref())
     }
 
-    /// Tells whether it is known that objects like this one may not be looked at.
-    pub fn is_known_barred(&self, key: &ObjectKey) -> bool {
-        Kind::of(key).is_some_and(|kind| held(&self.barred).get(&kind) == Some(&true))
+    /// Counts an object that was to be looked at, and could not be.
+    pub fn count_barred(&self, key: &ObjectKey) {
+        let (packs, others) = &mut *held(&self.barred_counts);
+        let count = if matches!(key, ObjectKey::Pack(_)) { packs } else { others };
+        *count += 1;
     }
 
     /// Records what this run could not look at.
     pub fn leave_out(&self, gap: String) {
         held(&self.gaps).insert(gap);
-    }
-
-    /// Tells whether a finding names an object.
-    pub fn names(&self, object: &str) -> bool {
-        held(&self.findings).named.iter().any(|finding| finding.object == object)
     }
 
     /// Tells whether a finding says of an object that it is not as it was signed, whatever else is
@@ -164,6 +158,12 @@ impl<'a> Collector<'a> {
     /// Counts what the store says of an object.
     pub fn count_stored(&self, stat: &Stat) {
         held(&self.counts).count(stat);
+    }
+
+    /// Tells whether a finding says that an object is not there, or is not what it was.
+    pub fn has_lost(&self, object: &str) -> bool {
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && loses(one.code))
     }
 
     /// Takes note of what damage touches in a snapshot.
@@ -206,6 +206,24 @@ impl<'a> Collector<'a> {
     }
 }
 
+/// Tells whether a finding of a code says that an object is not there, or is not what it was.
+pub const fn loses(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ObjectMissing
+            | Code::ObjectTruncated
+            | Code::ObjectAltered
+            | Code::ObjectUnreadable
+            | Code::ObjectForeign
+            | Code::FormatInvalid
+            | Code::LimitExceeded
+            | Code::ContentsAltered
+            | Code::SignatureInvalid
+            | Code::SignerNotDelegated
+            | Code::NoteMismatch
+    )
+}
+
 /// Returns an error with what caused it, on one line.
 pub fn with_causes(error: &vault::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
@@ -236,10 +254,8 @@ impl Collector<'_> {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
-        for (kind, _) in held(&self.barred).iter().filter(|(_, is_barred)| **is_barred) {
-            let text = tallies.get(kind).and_then(|tally| tally.text(receipts_of.as_deref()));
-            gaps.insert(kind.gap(text));
-        }
+        let text = |tally: &Tally| tally.text(receipts_of.as_deref());
+        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(text)));
         let mut counts = held(&self.counts).clone();
         counts.receipts = receipts::counts_of(&tallies, receipts_of);
         if let Some(receipts) = &counts.receipts {
@@ -268,6 +284,7 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
+            barred: None,
             record: record.finish(findings.iter()),
             findings,
             touched: own(self.touched).into_values().collect(),
