@@ -254,8 +254,8 @@ impl Collector<'_> {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
-        let known = |kind| tallies.get(&kind).and_then(|tally| tally.text(receipts_of.as_deref()));
-        gaps.extend(self.barred.gaps(known));
+        let text = |tally: &Tally| tally.text(receipts_of.as_deref());
+        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(text)));
         let mut counts = held(&self.counts).clone();
         counts.receipts = receipts::counts_of(&tallies, receipts_of);
         if let Some(receipts) = &counts.receipts {

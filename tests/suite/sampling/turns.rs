@@ -123,7 +123,7 @@ impl Store for Elsewhere {
     }
 }
 
-/// Y-20
+/// Y-21
 #[test]
 fn what_was_found_sound_in_one_store_does_not_count_for_its_namesake_elsewhere() {
     let vault = vault_of(1);
