@@ -15,9 +15,7 @@ const DRAWN_CONTRAST_MIN: f64 = 3.0;
 fn the_page_fits_and_reads_at_two_widths_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
     for (name, vault) in [
-        ("sound", samples::sound(400)),
         ("damaged", samples::damaged()),
-        ("sampled", samples::sampled()),
         ("decade", samples::sound(3650)),
         ("empty", samples::empty()),
     ] {
@@ -73,7 +71,6 @@ fn on_paper_nothing_is_folded_cut_or_dark() {
         ("sound", samples::sound(90), 9),
         ("damaged", samples::damaged(), 14),
         ("decade", samples::sound(3650), 40),
-        ("empty", samples::empty(), 2),
     ] {
         browser.open(&page_of(vault));
         browser.look_as_printed(SHEET_WIDTH);
