@@ -100,8 +100,8 @@ fn what_is_known_of_a_store_from_elsewhere_is_said_in_words_and_on_the_page() {
         "  stored: 1203 in STANDARD, 40000 in DEEP_ARCHIVE\n",
         "  lock modes: 3 by governance, 41200 by compliance\n",
         "  versions: 2 objects with more than one, or hidden\n",
-        "  by receipt only: 12 objects, acknowledged between 2026-10-23 and 2026-11-21, and not \
-         looked at since\n",
+        "  by receipt only: 12 objects, acknowledged by store glacier between 2026-10-23 and \
+         2026-11-21, and not looked at since\n",
         "  computed at rest by the provider: 39998 of 40000 packs, reported 2026-11-20T02:30:00Z\n",
     ] {
         assert!(words.contains(line), "{line} is not in: {words}");
