@@ -24,7 +24,8 @@ fn a_browser_loads_nothing_but_the_page_and_has_nothing_to_say() {
         let foreign = "script, img, b, iframe, object, embed, form, link, [onload], [onerror]";
         assert_eq!(browser.measure(&format!("count(\"{foreign}\")")), 0);
     }
-    let hostile = "<script src=\"https://x.invalid/x.js\"></script><script>document.documentElement.lang=\"xx\"</script>\
+    let hostile = "<script src=\"https://x.invalid/x.js\"></script>\
+                   <script>document.documentElement.lang=\"xx\"</script>\
                    <img src=\"https://x.invalid/y.png\"><p id=\"styled\" style=\"color:red\">x</p>";
     let taken_in = page_of(samples::empty()).replace("<main>", &format!("<main>{hostile}"));
     browser.open(&taken_in);
