@@ -60,7 +60,7 @@ fn of_very_many_files_in_one_pack_each_is_judged() {
         let other = FILE_COUNT + index;
         let is_altered = altered.contains(&index);
         let bytes = [content[index], content[other] ^ u8::from(is_altered)];
-        let beyond = if index + 1 == FILE_COUNT { 1 } else { 0 };
+        let beyond = usize::from(index + 1 == FILE_COUNT);
         let extent = |offset: usize| Extent { pack, offset: offset as u64, len: 1 };
         let extents = vec![extent(index), extent(other + beyond)];
         let kind = FileContent { size: 2, b3: blake3::hash(&bytes), extents, sparse: false };
