@@ -12,6 +12,7 @@ pub mod demo_install;
 pub mod desk;
 pub mod differing;
 mod evidence;
+mod files;
 pub mod html;
 pub mod mirrors;
 pub mod night;
@@ -28,6 +29,7 @@ pub mod secrets;
 pub mod session;
 mod sources;
 mod stack;
+mod vouching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

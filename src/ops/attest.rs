@@ -3,7 +3,6 @@
 //! Where the verifier may not write, the event goes to a file, and an operator adds it: nothing is
 //! signed anew, so adding it proves no more and no less than if its signer had put it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::recorder::{Draft, check_delegated};
-use super::report::{SnapshotState, Verdict, VerifyReport};
+use super::report::{Verdict, VerifyReport};
 use super::retain::{Scribe, Survey};
 use crate::base::{Code, Coded, Observer, SignerId, SnapshotId, VaultId};
 use crate::crypto::checkpoint::TreeHead;
@@ -32,18 +31,13 @@ use crate::vault::{self, notes};
 /// What the file of an attestation is called in errors.
 const WHAT: &str = "attestation";
 
-/// Returns what a ledger is to say of a verification of these snapshots, or of all. `there` are
-/// those that are there now: where some came since, it is said of the newest that was looked at, as
-/// whoever reads that all were verified takes these for it too.
+/// Returns what a ledger is to say of a verification of these snapshots, or of all that were there
+/// when it began.
 pub fn events(
     report: &VerifyReport,
     only: Option<&[SnapshotId]>,
-    there: impl IntoIterator<Item = SnapshotId>,
+    began: Timestamp,
 ) -> Vec<EventPayload> {
-    let rows = || report.record.snapshots.iter();
-    let known: BTreeSet<SnapshotId> = rows().map(|row| row.id).collect();
-    let standing = rows().filter(|row| row.state == SnapshotState::Standing).map(|row| row.id);
-    let newest = standing.max();
     let outcome = match report.verdict {
         Verdict::Sound | Verdict::Remarks => Outcome::Passed,
         Verdict::Unread | Verdict::Damaged => Outcome::Failed,
@@ -55,6 +49,7 @@ pub fn events(
                 level: report.level.name().to_owned(),
                 snapshot,
                 sample_percent: report.sample_percent(),
+                until: snapshot.is_none().then_some(began),
             },
             result: VerifiedResult {
                 outcome,
@@ -64,9 +59,6 @@ pub fn events(
         })
     };
     match only {
-        None if there.into_iter().any(|id| !known.contains(&id)) => {
-            newest.map(|id| of(Some(id))).into_iter().collect()
-        }
         None => vec![of(None)],
         Some(ids) => ids.iter().map(|id| of(Some(*id))).collect(),
     }

@@ -32,7 +32,7 @@ fn diff_refuses_rows_without_an_identity_and_snapshots_that_are_not_there() {
     let refused = install.run(["diff", &id, "latest", "--rows"]);
     refused.fails(2, "usage-invalid", &["--identity"]);
     install.run(["diff", &id, "1999"]).fails(1, "snapshot-unknown", &["1999"]);
-    install.run(["diff", &id, "../x"]).fails(1, "snapshot-unknown", &["../x"]);
+    install.run(["diff", &id, "../x"]).fails(2, "id-invalid", &["../x"]);
     fs::remove_dir_all(install.path("store/snapshots")).unwrap();
     install.run(["diff", &id, &id]).fails(1, "snapshot-unknown", &[&id]);
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod access;
+mod attesting;
 mod auditing;
 mod changes;
 mod choices;
@@ -36,6 +37,7 @@ mod support;
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
 mod together;
+mod vouching;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

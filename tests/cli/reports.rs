@@ -8,7 +8,7 @@ use crate::retention::with;
 use crate::support::{Install, tree_of};
 
 /// Adds a signer, and returns the words with which it works on a machine of its own.
-fn signer(install: &Install, role: &str) -> Vec<String> {
+pub fn signer(install: &Install, role: &str) -> Vec<String> {
     let file = format!("{role}.key");
     let words = ["signer", "add", "--role", role, "-o", &file, "--kit", "kit"];
     install.unlock(words).exits(0);
@@ -21,10 +21,10 @@ fn signer(install: &Install, role: &str) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-const FILES: [&str; 4] = ["--report", "r.json", "--report", "r.html"];
+pub const FILES: [&str; 4] = ["--report", "r.json", "--report", "r.html"];
 
 /// An installation with a report in both forms that an auditor signed.
-fn signed() -> (Install, Vec<String>) {
+pub fn signed() -> (Install, Vec<String>) {
     let (install, _) = Install::with_snapshot();
     let auditor = signer(&install, "auditor");
     let words = [&["verify", "--sign", "--level", "bytes"][..], &FILES].concat();
@@ -86,7 +86,7 @@ fn a_signed_report_is_checked_and_what_was_altered_is_found() {
     install.write("other.json.sig", &signature);
     install.write("other.json", &fs::read(install.path("r.json")).unwrap());
     let found = install.run(["report", "check", "other.json"]).exits(3).out;
-    assert!(found.contains("does not cover it"), "{found}");
+    assert!(found.contains("does not cover it as the report"), "{found}");
     let mut altered = signature.clone();
     let at = altered.iter().position(|byte| *byte == b'{').unwrap() + 8;
     altered[at] ^= 1;
@@ -125,7 +125,7 @@ fn a_report_whose_ledger_was_rewritten_since_is_told() {
 }
 
 /// Returns what came of the verifications that are in a ledger.
-fn verified(install: &Install) -> Vec<String> {
+pub fn verified(install: &Install) -> Vec<String> {
     let shown = install.run(["ledger", "show", "--json"]).json(0);
     let events = shown["events"].as_array().unwrap().iter();
     let verified = events.filter(|event| event["event"] == "verified");

@@ -7,11 +7,9 @@ codes! {
     ObjectMissing = "object-missing", Damaged, 1,
         "restore the object from a mirror; other snapshots are not affected unless named";
     /// An object is shorter than what was signed.
-    ObjectTruncated = "object-truncated", Damaged, 1,
-        "restore the object from a mirror; nothing was changed by reading it";
+    ObjectTruncated = "object-truncated", Damaged, 1, "restore the object from a mirror";
     /// An object's bytes do not have the signed SHA-256.
-    ObjectAltered = "object-altered", Damaged, 1,
-        "restore the object from a mirror and find out what wrote to the store";
+    ObjectAltered = "object-altered", Damaged, 1, "restore it from a mirror; find out who wrote it";
     /// A sealed object's authentication failed, or the store reads others and not this one.
     ObjectUnreadable = "object-unreadable", Damaged, 1,
         "restore the object from a mirror; `verify --level bytes` tells whether it was altered";
@@ -47,6 +45,8 @@ codes! {
     ReceiptMismatch = "receipt-mismatch", Damaged, 1, "ask the host for its receipts once more";
     /// A report is not what was signed, or the ledgers were rewritten since.
     ReportMismatch = "report-mismatch", Damaged, 1, "believe only what verifies";
+    /// A report has no signature beside it.
+    ReportUnsigned = "report-unsigned", Refused, 1, "ask who made it for the .sig beside it";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.

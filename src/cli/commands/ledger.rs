@@ -11,6 +11,7 @@ use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::args::selection::{SelectError, Selector};
 use crate::cli::args::{LedgerArgs, LedgerCommand, LogArgs, UsageError};
+use crate::cli::files;
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::retention;
 use crate::cli::session::Session;
@@ -69,13 +70,8 @@ fn logs_of(session: &Session, of: &LogArgs) -> Result<Vec<SignerLog>, Failure> {
 
 /// Adds to every store what a signer said that may only read.
 fn add(session: &Session, file: &Path, args: &SiteArgs) -> Result<Ending, Failure> {
-    let wrap = |cause| Failure::system(format!("read {}", file.display()), cause);
-    let mut bytes = Vec::new();
     // A longer one is none: as much again as event and checkpoint may have is escapes.
-    let len_max = 4 * NOTE_LEN_MAX;
-    let opened = File::open(file).map_err(wrap)?;
-    opened.take(len_max).read_to_end(&mut bytes).map_err(wrap)?;
-    let attestation = Attestation::parse(&bytes)?;
+    let attestation = Attestation::parse(&files::read(file, "attestation", 4 * NOTE_LEN_MAX)?)?;
     let site = retention::site(session, args)?;
     let survey = site.survey(session)?;
     let added = attest::add(&survey, site.stores(), &attestation, session.clock.now())?;

@@ -1,21 +1,40 @@
 //! `report`: what is done with reports of verifications that were made before.
 
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::verify;
-use crate::base::{Code, Event, Observer};
+use crate::base::limits::{NOTE_LEN_MAX, REPORT_LEN_MAX};
+use crate::base::{Code, Coded, Event, Observer};
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::retain::SiteArgs;
 use crate::cli::args::{ReportArgs, ReportCommand};
+use crate::cli::files;
 use crate::cli::report::{Ending, Failure, verification, words};
 use crate::cli::reports;
 use crate::cli::retention::site;
 use crate::cli::session::Session;
+use crate::crypto::digest::sha256;
+use crate::format::report_note::ReportFile;
 use crate::ops::report::signed::{self, SignedReport};
 use crate::ops::report::{Finding, Report, merge};
 use crate::vault::ledger;
+
+/// A report for which nobody vouches.
+#[derive(Debug, thiserror::Error)]
+#[error("check the report {}: there is no {} beside it", report.display(), missing.display())]
+struct Unsigned {
+    report: PathBuf,
+    missing: PathBuf,
+}
+
+impl Coded for Unsigned {
+    fn code(&self) -> Code {
+        Code::ReportUnsigned
+    }
+}
 
 /// Shows, joins, signs or checks a report.
 ///
@@ -31,7 +50,7 @@ pub fn run(args: &ReportArgs, session: &Session) -> Result<Ending, Failure> {
 }
 
 fn show(file: &Path, others: &[PathBuf], session: &Session) -> Result<Ending, Failure> {
-    reports::check_names(others)?;
+    reports::check_places(others)?;
     let report = reports::read(file)?;
     reports::write(others, &report)?;
     let words = || report.vaults.iter().map(verification::text_of).collect::<String>();
@@ -39,7 +58,7 @@ fn show(file: &Path, others: &[PathBuf], session: &Session) -> Result<Ending, Fa
 }
 
 fn join(files: &[PathBuf], written: &[PathBuf], session: &Session) -> Result<Ending, Failure> {
-    reports::check_names(written)?;
+    reports::check_places(written)?;
     let parts: Result<Vec<merge::Named>, Failure> =
         files.iter().map(|path| Ok((path.display().to_string(), reports::read(path)?))).collect();
     let report = merge::merge(&parts?)?;
@@ -57,32 +76,21 @@ fn sign(files: &[PathBuf], args: &SiteArgs, session: &Session) -> Result<Ending,
 }
 
 fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, Failure> {
-    let auditor = access::auditor(session, access)?;
-    let read = |path: &Path| {
-        let wrap = |cause| Failure::system(format!("read {}", path.display()), cause);
-        std::fs::read(path).map_err(wrap)
+    let bytes = files::read_plain(file, "report", REPORT_LEN_MAX)?;
+    let path = reports::signature_path(file);
+    let Some(signature) = files::read_plain(&path, "signature", NOTE_LEN_MAX)? else {
+        return Err(match bytes {
+            None => Failure::system(format!("read the report {}", file.display()), NotFound.into()),
+            Some(_) => Unsigned { report: file.to_owned(), missing: path }.into(),
+        });
     };
-    let signature = read(&reports::signature_path(file))?;
+    let auditor = access::auditor(session, access)?;
     let signed = signed::check(auditor.root(), auditor.note(), &signature)?;
-    let directory = file.parent().unwrap_or(Path::new(""));
-    let mut findings = Vec::new();
-    for covered in &signed.note().files {
-        let bytes = std::fs::read(directory.join(&covered.name)).ok();
-        findings.extend(SignedReport::check_file(covered, bytes.as_deref()));
-    }
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-    let is_covered = |name: &String| signed.note().files.iter().any(|one| one.name == *name);
-    if !name.as_ref().is_some_and(is_covered) {
-        let object = name.unwrap_or_default();
-        let detail = "its signature does not cover it".to_owned();
-        findings.push(Finding { code: Code::ReportMismatch, object, detail });
-    }
+    let mut findings = compare_files(file, bytes.as_deref(), &signed)?;
     // Of a report that is not what was signed nothing is believed.
-    if findings.is_empty() {
-        let report = reports::read(file)?;
+    if let (Some(bytes), true) = (&bytes, findings.is_empty()) {
         let logs = ledger::answered(&auditor, ledger::read_all(&auditor)?)?;
-        findings.extend(of_vault(&report, &auditor.vault().to_string()));
-        findings.extend(signed::compare(&report, &logs));
+        findings = signed.compare(&Report::parse(bytes)?, &logs)?;
     }
     if let Some(at) = signed.retired() {
         let signer = signed.note().signer;
@@ -94,11 +102,33 @@ fn check(file: &Path, access: &AccessArgs, session: &Session) -> Result<Ending, 
     told(&signed, &findings, session)
 }
 
-/// Returns what a report says that is not about the vault of its signer.
-fn of_vault(report: &Report, vault: &str) -> Option<Finding> {
-    let other = report.vaults.iter().find(|one| one.vault != vault)?;
-    let detail = format!("it is about vault {}, its signer is of {vault}", other.vault);
-    Some(Finding { code: Code::ReportMismatch, object: "report".to_owned(), detail })
+/// Compares the report, as it was read, and every file beside it with what was signed.
+fn compare_files(
+    file: &Path,
+    bytes: Option<&[u8]>,
+    signed: &SignedReport,
+) -> Result<Vec<Finding>, Failure> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let own = |name: &str| {
+        let of = |bytes: &[u8]| (bytes.len() as u64, sha256(bytes));
+        let (len, sha256) = bytes.map(of)?;
+        Some(ReportFile { name: name.to_owned(), len, sha256 })
+    };
+    let mut findings = Vec::new();
+    for covered in &signed.note().files {
+        let found = match name == Some(&covered.name) {
+            // What is believed of it later is this, whatever lies there by then.
+            true => own(&covered.name),
+            false => files::digest_of(file.parent().unwrap_or(Path::new("")), &covered.name)?,
+        };
+        findings.extend(SignedReport::check_file(covered, found.as_ref()));
+    }
+    if signed.note().files.first().map(|first| first.name.as_str()) != name {
+        let object = name.unwrap_or_default().to_owned();
+        let detail = "its signature does not cover it as the report".to_owned();
+        findings.push(Finding { code: Code::ReportMismatch, object, detail });
+    }
+    Ok(findings)
 }
 
 fn told(signed: &SignedReport, findings: &[Finding], session: &Session) -> Result<Ending, Failure> {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::base::SnapshotId;
+use crate::base::{SnapshotId, VaultId};
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
 use crate::cli::args::{LevelArg, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
 use crate::cli::report::{Ending, Failure, verification};
-use crate::cli::reports::{self, Vouching};
+use crate::cli::reports;
 use crate::cli::session::Session;
+use crate::cli::vouching::{self, Named, Vouching};
 use crate::cli::{auditing, evidence, night, parts};
 use crate::format::ObjectKey;
 use crate::ops::report::{Level, Report, Verdict, VerifyReport};
@@ -22,17 +23,20 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
-    reports::check_names(&args.report)?;
+    reports::check_places(&args.report)?;
     let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
-    let vouching = Vouching::prepare(&args.vouch, access, session)?;
+    let vouching = Vouching::prepare(&args.vouch, access, &args.report, session)?;
     let jobs = match jobs(args, session) {
         Ok(Ok(jobs)) => Ok(jobs),
         Ok(Err(ending)) => return Ok(ending),
         Err(failure) => Err(failure),
     };
     // Whoever vouches names the snapshots, if these were not all that there were.
-    let only = jobs.iter().flatten().flat_map(|job| job.meant.only.iter().flatten());
-    let only: Vec<String> = only.map(ToString::to_string).collect();
+    let named: Named = jobs.iter().flatten().filter_map(Job::named).collect();
+    if let (Some(vouching), Ok(jobs)) = (&vouching, &jobs) {
+        let vaults: Vec<VaultId> = jobs.iter().map(|job| job.auditor.vault()).collect();
+        vouching.check(&vaults, &named, session)?;
+    }
     let began = session.clock.now();
     let verified = jobs.and_then(|jobs| verify_all(args, jobs, session));
     let verified = verified.map(|vaults| Report::new(began, session.clock.now(), vaults));
@@ -48,9 +52,13 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
         night::tell_failure(&session.config()?, session, "verify", exit, &codes);
     }
     let report = verified?;
-    reports::write(&args.report, &report)?;
+    // What took a day to find out is said, though a disk is full by now.
+    let made = reports::write(&args.report, &report).unwrap_or_else(|failure| {
+        vouching::warn(session, "the report is not in its files", &failure);
+        Vec::new()
+    });
     if let Some(vouching) = vouching {
-        vouching.vouch(&report, &args.report, &only, session);
+        vouching.vouch(&report, &made, &named, session);
     }
     let warnings = session.progress.warnings();
     session.report.deed(&report, &warnings, ending(report.verdict()), || {
@@ -82,6 +90,11 @@ impl Meant {
 }
 
 impl Job {
+    /// Returns the snapshots that are verified of the vault, if not all.
+    fn named(&self) -> Option<(VaultId, Vec<SnapshotId>)> {
+        Some((self.auditor.vault(), self.meant.only.clone()?))
+    }
+
     /// Gets the packs ready that are read, if they can be; else the command ends so.
     fn readied(
         mut self,

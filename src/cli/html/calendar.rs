@@ -55,7 +55,7 @@ impl Mark {
     const fn path(self) -> &'static str {
         match self {
             Self::Standing => "m1 1h8v8h-8z",
-            Self::Gone => "m2.5 2.5h5v5h-5z",
+            Self::Gone => "m3.5 3.5h3v3h-3z",
             Self::Gap => "m1.5 5h7",
             Self::Found => "m5 .5l4.5 8.5h-9z",
             Self::Missing => "m1.5 1.5l7 7m0 -7l-7 7",

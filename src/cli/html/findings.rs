@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::parts::{Column, Foreign, Table, code};
+use super::parts::{Column, Foreign, Narrow, Table, code, hint, id};
 use crate::base::limits::LISTED_COUNT_MAX;
 use crate::base::{Code, Family};
 use crate::cli::report::words;
@@ -16,19 +16,19 @@ const OPEN_COUNT: usize = 10;
 const NAMED_COUNT: usize = 20;
 
 /// Returns the findings.
-pub fn section(id: &str, vault: &VerifyReport) -> Markup {
+pub fn section(name: &str, vault: &VerifyReport) -> Markup {
     let mut by_code: BTreeMap<(u8, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in &vault.findings {
         by_code.entry((rank(finding.code), finding.code.text())).or_default().push(finding);
     }
     html! {
-        section aria-label="Findings" {
+        section class="findings" id={ (name) "-findings" } {
             h3 { "Findings" }
             @if by_code.is_empty() {
                 p { "None: nothing that was looked at differs from what was recorded and signed." }
             } @else {
-                (overview(id, &by_code))
-                @for findings in by_code.values() { (of_code(id, findings)) }
+                (overview(name, &by_code))
+                @for findings in by_code.values() { (of_code(name, findings)) }
             }
             @if !vault.touched.is_empty() { (touched(vault)) }
         }
@@ -42,7 +42,7 @@ fn touched(vault: &VerifyReport) -> Markup {
         let named = row.files.iter().take(NAMED_COUNT).map(String::as_str);
         let more = row.file_count.saturating_sub(NAMED_COUNT as u64);
         vec![
-            html! { (row.snapshot.to_string()) },
+            id(row.snapshot),
             html! { (words::number(row.object_count)) },
             html! {
                 (Foreign(&named.collect::<Vec<_>>().join(", ")))
@@ -59,10 +59,11 @@ fn touched(vault: &VerifyReport) -> Markup {
             columns: &[
                 Column::Text("Snapshot"),
                 Column::Number("Objects"),
-                Column::Text("Files"),
+                Column::Prose("Files"),
                 Column::Text("Tables"),
             ],
             rows: vault.touched.iter().map(row).collect(),
+            narrow: Narrow::Stacks,
         }
         .folded(OPEN_COUNT))
     }
@@ -86,14 +87,14 @@ fn kind(code: Code) -> &'static str {
     }
 }
 
-fn overview(id: &str, by_code: &BTreeMap<(u8, &str), Vec<&Finding>>) -> Markup {
+fn overview(name: &str, by_code: &BTreeMap<(u8, &str), Vec<&Finding>>) -> Markup {
     let row = |findings: &Vec<&Finding>| {
         let code = findings[0].code;
         vec![
-            html! { a href={ "#" (id) "-" (code.text()) } { (code.text()) } },
+            html! { a href={ "#" (name) "-" (code.text()) } { (code.text()) } },
             html! { (kind(code)) },
             html! { (words::number(findings.len() as u64)) },
-            html! { (code.hint()) },
+            hint(code.hint()),
         ]
     };
     let table = Table {
@@ -102,14 +103,15 @@ fn overview(id: &str, by_code: &BTreeMap<(u8, &str), Vec<&Finding>>) -> Markup {
             Column::Text("Code"),
             Column::Text("Kind"),
             Column::Number("Findings"),
-            Column::Text("What to do"),
+            Column::Prose("What to do"),
         ],
         rows: by_code.values().map(row).collect(),
+        narrow: Narrow::Stacks,
     };
     table.whole()
 }
 
-fn of_code(id: &str, findings: &[&Finding]) -> Markup {
+fn of_code(name: &str, findings: &[&Finding]) -> Markup {
     let code_of = findings[0].code;
     let named = &findings[..findings.len().min(LISTED_COUNT_MAX)];
     let left = (findings.len() - named.len()) as u64;
@@ -117,11 +119,12 @@ fn of_code(id: &str, findings: &[&Finding]) -> Markup {
     let rows = rows.map(|one| vec![code(&one.object), html! { (Foreign(&one.detail)) }]);
     let table = Table {
         caption: format!("Findings {}", code_of.text()).into(),
-        columns: &[Column::Text("Object"), Column::Text("What is wrong")],
+        columns: &[Column::Text("Object"), Column::Prose("What is wrong")],
         rows: rows.collect(),
+        narrow: Narrow::Stacks,
     };
     html! {
-        section class="code" id={ (id) "-" (code_of.text()) } {
+        section class="code" id={ (name) "-" (code_of.text()) } {
             h4 {
                 code { (code_of.text()) } ": "
                 (words::count(findings.len() as u64, "finding"))

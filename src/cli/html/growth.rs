@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::charts::{Growth, Point};
-use super::parts::{Column, Table};
+use super::parts::{Column, Narrow, Table, month as month_name};
 use crate::cli::report::words;
 use crate::ops::report::VerifyReport;
 
@@ -37,7 +37,7 @@ pub fn section(id: &str, vault: &VerifyReport) -> Markup {
         month.needed_len = row.stored_len.unwrap_or(month.needed_len);
     }
     html! {
-        section aria-label="Storage growth" {
+        section {
             h3 { "Storage growth" }
             @match picture(id, &written, &needed) {
                 Some(picture) => { (picture) (table(&months)) }
@@ -76,7 +76,7 @@ fn picture(id: &str, written: &[Point], needed: &[Point]) -> Option<Markup> {
 fn table(months: &BTreeMap<String, Month>) -> Markup {
     let row = |(name, month): (&String, &Month)| {
         vec![
-            html! { (name) },
+            month_name(name),
             html! { (words::bytes(month.new_len)) },
             html! { (words::bytes(month.written_len)) },
             html! { (words::bytes(month.needed_len)) },
@@ -91,6 +91,7 @@ fn table(months: &BTreeMap<String, Month>) -> Markup {
             Column::Number("Needed by its last snapshot"),
         ],
         rows: months.iter().rev().map(row).collect(),
+        narrow: Narrow::Scrolls,
     };
     table.folded(OPEN_COUNT)
 }

@@ -9,11 +9,11 @@ use maud::{Markup, html};
 
 use super::calendar::{self, Mark};
 use super::charts::{marks, span};
-use super::parts::{Column, Foreign, Table, code, stamp};
+use super::parts::{Column, Foreign, Narrow, Table, id, stamp};
 use crate::cli::report::words;
 use crate::format::event_fields::Outcome;
 use crate::ops::report::{
-    GapRow, Level, Report, SnapshotRow, SnapshotState, VerifiedRow, VerifyReport,
+    GapRow, Level, Report, RpoRow, RpoSource, SnapshotRow, SnapshotState, VerifiedRow, VerifyReport,
 };
 
 /// Years that are drawn at most: a clock that was wrong must not fill the page.
@@ -24,23 +24,23 @@ const GAP_DAYS_MAX: usize = 3660;
 const OPEN_COUNT: usize = 12;
 
 /// Returns the calendar of all snapshots, and the times without one.
-pub fn snapshots(id: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
+pub fn snapshots(name: &str, vault: &VerifyReport, now: Timestamp) -> Markup {
     let record = &vault.record;
     let days = days(&record.snapshots, &record.gaps, now);
     let mut years: Vec<i16> = days.keys().map(|date| date.year()).collect();
     years.dedup();
     let left_out = years.len().saturating_sub(YEAR_COUNT_MAX);
     html! {
-        section aria-label="Snapshots over time" {
+        section {
             h3 { "Snapshots over time" }
             @if record.snapshots.is_empty() {
                 p { "No snapshot is on record." }
             } @else {
-                p { (told(&record.snapshots, &record.gaps)) }
+                p { (told(&record.snapshots, &record.gaps)) " " (allowed(record.rpo)) }
                 (calendar::legend())
                 div class="years" {
                     @for year in &years[left_out..] {
-                        (calendar::year(&format!("{id}-{year}"), *year, &days))
+                        (calendar::year(&format!("{name}-{year}"), *year, &days))
                     }
                 }
                 @if left_out > 0 {
@@ -62,8 +62,12 @@ fn told(rows: &[SnapshotRow], gaps: &[GapRow]) -> String {
         some => format!("{} missing", words::number(some)),
     };
     let gaps = match gaps.len() as u64 {
-        0 => "No time without a snapshot was longer than it may be".to_owned(),
-        some => format!("{} without a snapshot longer than it may be", words::count(some, "time")),
+        0 => "No time without a snapshot was longer than allowed".to_owned(),
+        1 => "Once, the time without a snapshot was longer than allowed".to_owned(),
+        some => format!(
+            "{} times, the time without a snapshot was longer than allowed",
+            words::number(some)
+        ),
     };
     format!(
         "{} from {} to {}: {} standing, {} forgotten, {missing}. {gaps}.",
@@ -73,6 +77,20 @@ fn told(rows: &[SnapshotRow], gaps: &[GapRow]) -> String {
         words::number(count(SnapshotState::Standing)),
         words::number(count(SnapshotState::Forgotten)),
     )
+}
+
+/// Returns how long the vault may go without a snapshot, and who says so.
+fn allowed(rpo: Option<RpoRow>) -> String {
+    let Some(RpoRow { hours: allowed, source }) = rpo else {
+        return "How long it may be without one was not looked at.".to_owned();
+    };
+    let source = match source {
+        RpoSource::Given => "as was asked for",
+        RpoSource::Config => "by the config",
+        RpoSource::Policy => "by the policy",
+        RpoSource::Default => "as nothing says otherwise",
+    };
+    format!("Allowed are {}, {source}.", hours(allowed))
 }
 
 fn date(time: Timestamp) -> Date {
@@ -112,7 +130,7 @@ fn gaps(gaps: &[GapRow]) -> Markup {
         ]
     };
     let table = Table {
-        caption: "Times without a snapshot, the newest first".into(),
+        caption: "Longer without a snapshot than allowed, the newest first".into(),
         columns: &[
             Column::Text("After"),
             Column::Text("Next snapshot"),
@@ -120,6 +138,7 @@ fn gaps(gaps: &[GapRow]) -> Markup {
             Column::Number("Allowed"),
         ],
         rows: gaps.iter().rev().map(row).collect(),
+        narrow: Narrow::Scrolls,
     };
     html! { @if !gaps.is_empty() { (table.folded(OPEN_COUNT)) } }
 }
@@ -140,15 +159,15 @@ const fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// Returns the verifications before this one, and what they covered when.
-pub fn verifications(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
+pub fn verifications(name: &str, vault: &VerifyReport, report: &Report) -> Markup {
     let rows = &vault.record.verifications;
     html! {
-        section aria-label="Verifications over time" {
+        section {
             h3 { "Verifications over time" }
             @if rows.is_empty() {
                 p { "No verification before this one is on record." }
             } @else {
-                (coverage(id, vault, report))
+                (coverage(name, vault, report))
                 (verified_table(vault))
             }
         }
@@ -156,7 +175,7 @@ pub fn verifications(id: &str, vault: &VerifyReport, report: &Report) -> Markup 
 }
 
 /// Returns a line for each level, with a mark for each verification.
-fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
+fn coverage(name: &str, vault: &VerifyReport, report: &Report) -> Markup {
     let rows = &vault.record.verifications;
     let first = rows.iter().map(|row| row.time).chain([report.ended]);
     let Some(span) = span(first) else { return html! {} };
@@ -166,7 +185,7 @@ fn coverage(id: &str, vault: &VerifyReport, report: &Report) -> Markup {
                 @let of_level = rows.iter().filter(|row| row.level == level.name());
                 @let all: Vec<(Timestamp, bool)> = of_level.map(passed).collect();
                 @let told = told_of_level(&all, report.ended);
-                (marks(&format!("{id}-{}", level.name()), level.name(), &told, &all, span))
+                (marks(&format!("{name}-{}", level.name()), level.name(), &told, &all, span))
             }
             div class="dates" aria-hidden="true" {
                 span { (super::parts::day(span.0)) }
@@ -213,12 +232,12 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             stamp(row.time),
             html! { (Foreign(&row.level)) },
             html! { (outcome(row.outcome)) },
-            html! { @match row.snapshot { Some(id) => (code(id)), None => "every snapshot" } },
+            html! { @match row.snapshot { Some(snapshot) => (id(snapshot)), None => "all" } },
             html! { (row.sample_percent) " %" },
             html! { (words::number(row.object_count)) },
             html! { (words::number(row.finding_count)) },
             html! { (Foreign(&row.store)) },
-            code(row.signer),
+            id(row.signer),
         ]
     });
     let table = Table {
@@ -227,7 +246,7 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             Column::Text("When"),
             Column::Text("Level"),
             Column::Text("Outcome"),
-            Column::Text("Of"),
+            Column::Text("Snapshots"),
             Column::Number("Looked at"),
             Column::Number("Objects"),
             Column::Number("Findings"),
@@ -235,6 +254,7 @@ fn verified_table(vault: &VerifyReport) -> Markup {
             Column::Text("Signed by"),
         ],
         rows: rows.collect(),
+        narrow: Narrow::Scrolls,
     };
     table.folded(OPEN_COUNT)
 }
@@ -246,10 +266,10 @@ pub fn drills(vault: &VerifyReport) -> Markup {
             stamp(row.time),
             html! { (outcome(row.outcome)) },
             html! { (words::duration(row.duration_s.saturating_mul(1000))) },
-            code(row.snapshot),
+            id(row.snapshot),
             html! { (words::number(row.finding_count)) },
             html! { (Foreign(&row.store)) },
-            code(row.signer),
+            id(row.signer),
         ]
     });
     let table = Table {
@@ -264,9 +284,10 @@ pub fn drills(vault: &VerifyReport) -> Markup {
             Column::Text("Signed by"),
         ],
         rows: rows.collect(),
+        narrow: Narrow::Scrolls,
     };
     html! {
-        section aria-label="Drills" {
+        section {
             h3 { "Drills: restores that were rehearsed" }
             @if table.rows.is_empty() {
                 p {

@@ -15,6 +15,7 @@ mod history;
 mod parts;
 mod retention;
 mod sample;
+mod since;
 mod vault;
 mod verdict;
 
@@ -74,8 +75,14 @@ fn head_of(report: &Report) -> Markup {
     html! {
         header class={ "verdict " (verdict::class(verdict)) } {
             p class="kind" { "Report of a verification" }
-            h1 { (verdict::mark(verdict)) (verdict::headline(report)) }
+            h1 { (verdict::mark(verdict)) span { (verdict::headline(report)) } }
             p class="lead" { (verdict::sentence(report)) }
+            @if let [one] = &report.vaults[..] {
+                p class="lead" {
+                    (verdict::gaps(0, one)) ", and the report says nothing of "
+                    @if one.not_covered.len() == 1 { "it." } @else { "them." }
+                }
+            }
             @if report.vaults.len() > 1 {
                 nav aria-label="Vaults of this report" {
                     ul {
@@ -93,7 +100,7 @@ fn entry(at: usize, report: &VerifyReport) -> Markup {
     html! {
         a href={ "#vault-" (at + 1) } { "Vault " code { (Foreign(&report.vault)) } }
         " in store " (Foreign(&report.store)) ": "
-        strong { (verdict::word(report.verdict)) }
+        strong { (verdict::word(report.verdict)) } "; " (verdict::gaps(at, report))
     }
 }
 

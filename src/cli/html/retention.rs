@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::parts::{Column, Foreign, Table, code, day, day_or, stamp};
+use super::parts::{Column, Foreign, Narrow, Table, day, day_or, id, month as month_name, stamp};
 use crate::cli::report::words;
 use crate::ops::report::{PolicyRow, SnapshotRow, SnapshotState, VerifyReport};
 
@@ -20,7 +20,7 @@ pub fn section(vault: &VerifyReport) -> Markup {
     let rows = &vault.record.snapshots;
     let count = rows.len();
     html! {
-        section aria-label="Retention" {
+        section {
             h3 { "Retention" }
             (policies(&vault.record.policies))
             @if rows.is_empty() {
@@ -50,8 +50,9 @@ fn policies(policies: &[PolicyRow]) -> Markup {
     };
     let table = Table {
         caption: "Policies that were in force, the newest first".into(),
-        columns: &[Column::Text("Vault note"), Column::Text("Since"), Column::Text("Rules")],
+        columns: &[Column::Text("Vault note"), Column::Text("Since"), Column::Prose("Rules")],
         rows: policies.iter().rev().map(row).collect(),
+        narrow: Narrow::Stacks,
     };
     html! { @if policies.is_empty() { p { "No policy is on record." } } @else { (table.whole()) } }
 }
@@ -102,13 +103,14 @@ fn by_month(rows: &[SnapshotRow]) -> Markup {
             Column::Number("Taken"),
             Column::Number("Standing"),
             Column::Number("Forgotten"),
-            Column::Text("By which rule"),
+            Column::Prose("By which rule"),
             Column::Number("Missing"),
             Column::Number("On hold"),
             Column::Text("All gone by"),
             Column::Number("Findings"),
         ],
         rows: months.iter().rev().map(|(name, month)| month_row(name, month)).collect(),
+        narrow: Narrow::Scrolls,
     };
     table.folded(OPEN_COUNT)
 }
@@ -119,12 +121,12 @@ fn month_row(name: &str, month: &Month) -> Vec<maud::Markup> {
     let rules: Vec<String> = month.gone.iter().take(3).map(rule).collect();
     let more = month.gone.len().saturating_sub(rules.len()) as u64;
     vec![
-        html! { (name) },
+        month_name(name),
         number(month.taken),
         number(month.standing),
         number(month.gone.values().sum()),
         html! {
-            (Foreign(&rules.join("; ")))
+            @if rules.is_empty() { "–" } @else { (Foreign(&rules.join("; "))) }
             @if more > 0 { "; and " (words::count(more, "more rule")) }
         },
         number(month.missing),
@@ -149,10 +151,11 @@ fn every_row(rows: &[SnapshotRow]) -> Markup {
             Column::Text("Goes by"),
             Column::Text("Locked until"),
             Column::Text("Hold"),
-            Column::Text("How it went"),
+            Column::Prose("How it went"),
             Column::Number("Findings"),
         ],
         rows: rows.iter().rev().map(row_of).collect(),
+        narrow: Narrow::Scrolls,
     };
     table.whole()
 }
@@ -164,7 +167,7 @@ fn row_of(row: &SnapshotRow) -> Vec<Markup> {
         SnapshotState::Missing => "MISSING",
     };
     vec![
-        code(row.id),
+        id(row.id),
         html! { (state) },
         html! { @match row.policy { Some(number) => { "note " (number) }, None => "not told" } },
         html! { (day_or(row.floor, "–")) },
@@ -194,7 +197,7 @@ fn went(row: &SnapshotRow) -> Markup {
             None => "–",
             Some(gone) => {
                 (day(gone.time)) ", " (Foreign(&gone.rule)) ", by " (Foreign(&gone.by))
-                ", signed " code { (gone.signer) }
+                ", signed " (id(gone.signer))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{Foreign, day_or};
+use super::parts::{Foreign, day_or, sentence};
 use crate::cli::report::words;
 use crate::ops::report::{CoverageReport, FileCounts, SampleReport, ShardReport, VerifyReport};
 
@@ -11,11 +11,16 @@ pub fn section(vault: &VerifyReport) -> Markup {
     let is_part = vault.sample.is_some() || vault.shard.is_some() || vault.joined.is_some();
     html! {
         @if is_part || vault.files.is_some() || vault.coverage.is_some() {
-            section aria-label="How much of it was looked at" {
+            section {
                 h3 { "How much of it was looked at" }
                 @if let Some(sample) = &vault.sample {
                     p { (Foreign(&sample.says)) }
-                    p { (Foreign(&sample.not_said)) }
+                    @if !sample.not_said.is_empty() {
+                        p {
+                            strong { "Not covered by it: " }
+                            (Foreign(&sentence(&sample.not_said)))
+                        }
+                    }
                 }
                 dl class="facts" {
                     @if let Some(sample) = &vault.sample { (of_sample(sample)) }

@@ -54,13 +54,13 @@ pub fn headline(report: &Report) -> &'static str {
 
 /// Returns the verdict as one sentence that stands by itself.
 pub fn sentence(report: &Report) -> Markup {
-    let snapshots: u64 = report.vaults.iter().map(|vault| vault.snapshot_count).sum();
+    let counts = report.vaults.iter().map(|vault| vault.snapshot_count);
+    let snapshots = counts.fold(0, u64::saturating_add);
     let on = report.ended.strftime("%-d %B %Y").to_string();
     html! {
         @match &report.vaults[..] {
             [one] => {
-                "On " (on) ", " (words::count(snapshots, "snapshot")) " of the archive in store "
-                q { (Foreign(&one.store)) } " were checked" (sampled(one)) ", and " (found(one)) "."
+                "On " (on) ", " (checked(one)) (sampled(one)) ", and " (found(0, one)) "."
             }
             all => {
                 "On " (on) ", " (words::count(snapshots, "snapshot")) " of "
@@ -71,9 +71,24 @@ pub fn sentence(report: &Report) -> Markup {
     }
 }
 
-/// Returns what was found of one archive, to complete a sentence.
-pub fn found(report: &VerifyReport) -> String {
-    let count = report.findings.len() as u64;
+/// Returns what was checked of one archive.
+pub fn checked(report: &VerifyReport) -> Markup {
+    let store = html! { "store " q { (Foreign(&report.store)) } };
+    html! {
+        @match report.snapshot_count {
+            0 => {
+                "the records of the archive in " (store) ", which has no snapshot, were checked"
+            }
+            1 => { "1 snapshot of the archive in " (store) " was checked" }
+            count => {
+                (words::count(count, "snapshot")) " of the archive in " (store) " were checked"
+            }
+        }
+    }
+}
+
+/// Returns what was found of an archive, the `at`-th of the report, to complete a sentence.
+pub fn found(at: usize, report: &VerifyReport) -> Markup {
     let sound = match report.level {
         Level::Ledger => {
             "the records were found complete, unaltered, and signed by those entitled to sign"
@@ -84,19 +99,37 @@ pub fn found(report: &VerifyReport) -> String {
             "what is stored was found to open, and every file and database came out as archived"
         }
     };
-    match report.verdict {
-        Verdict::Sound => sound.to_owned(),
-        Verdict::Remarks => format!("{sound}; {} below to be looked at", remarks(count)),
-        Verdict::Unread => format!(
-            "a part of it can be read by a newer program only, so that nothing is said of it ({})",
-            words::count(count, "finding")
-        ),
-        Verdict::Damaged => format!(
-            "something is missing, altered, or was not done as it had to be: {} below {} what",
-            words::count(count, "finding"),
-            if count == 1 { "says" } else { "say" }
-        ),
+    let count = report.findings.len() as u64;
+    let link = |thing: &str| {
+        html! { a href={ "#vault-" (at + 1) "-findings" } { (words::count(count, thing)) } }
+    };
+    html! {
+        @match report.verdict {
+            Verdict::Sound => (sound),
+            Verdict::Remarks => {
+                (sound) "; " (link("remark")) " below " (if count == 1 { "is" } else { "are" })
+                " to be looked at"
+            }
+            Verdict::Unread => {
+                "a part of it can be read by a newer program only, so that nothing is said of it ("
+                (link("finding")) ")"
+            }
+            Verdict::Damaged => {
+                "something is missing, altered, or was not done as it had to be: "
+                (link("finding")) " below " (if count == 1 { "says" } else { "say" })
+                " what, and what to do"
+            }
+        }
     }
+}
+
+/// Returns how much was not covered of an archive, and the way to it.
+pub fn gaps(at: usize, report: &VerifyReport) -> Markup {
+    let text = match report.not_covered.len() as u64 {
+        1 => "1 thing was not covered".to_owned(),
+        more => format!("{} were not covered", words::count(more, "thing")),
+    };
+    html! { a href={ "#vault-" (at + 1) "-gaps" } { (text) } }
 }
 
 /// Returns that only a part of the packs was looked at, if it was so.
@@ -105,9 +138,4 @@ pub fn sampled(report: &VerifyReport) -> String {
     looked.map_or_else(String::new, |(looked, all)| {
         format!(", by {} of {}", words::number(looked), words::count(all, "pack"))
     })
-}
-
-fn remarks(count: u64) -> String {
-    let is = if count == 1 { "is" } else { "are" };
-    format!("{} {is}", words::count(count, "remark"))
 }

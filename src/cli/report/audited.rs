@@ -23,7 +23,8 @@ pub fn text_of(report: &VerifyReport) -> String {
     }
     if let Some(last) = record.drills.last() {
         let (count, outcome) = (words::count(record.drills.len() as u64, "drill"), last.outcome);
-        let (time, took) = (words::time(last.time), words::duration(last.duration_s * 1000));
+        let (time, took) =
+            (words::time(last.time), words::duration(last.duration_s.saturating_mul(1000)));
         let came = outcome_of(outcome);
         text.push_str(&format!("  drills: {count}, the last one at {time} {came}, in {took}\n"));
     }

@@ -69,6 +69,28 @@ pub struct ProviderCounts {
     pub reported: Option<Timestamp>,
 }
 
+/// Objects that these credentials may not look at, of those that were to be looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarredCounts {
+    /// Packs that are needed.
+    pub pack_count: u64,
+    /// Those of them that were not looked at.
+    pub barred_pack_count: u64,
+    /// Trees, bodies and segments that were not looked at.
+    pub barred_other_count: u64,
+}
+
+impl BarredCounts {
+    pub(super) fn join(self, other: Self) -> Self {
+        Self {
+            // Every part counts all packs that there are.
+            pack_count: self.pack_count.max(other.pack_count),
+            barred_pack_count: self.barred_pack_count.saturating_add(other.barred_pack_count),
+            barred_other_count: self.barred_other_count.saturating_add(other.barred_other_count),
+        }
+    }
+}
+
 impl ReceiptCounts {
     fn join(self, other: Self) -> Self {
         Self {
@@ -81,7 +103,7 @@ impl ReceiptCounts {
 }
 
 /// Joins what two parts know, where both know something.
-fn join<T>(one: Option<T>, other: Option<T>, both: fn(T, T) -> T) -> Option<T> {
+pub(super) fn join<T>(one: Option<T>, other: Option<T>, both: fn(T, T) -> T) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(both(one, other)),
         (one, other) => one.or(other),

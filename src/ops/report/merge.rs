@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use super::counts::{self, BarredCounts};
 use super::{
-    FileCounts, Finding, LedgerHead, Report, ShardReport, TouchedRow, Verdict, VerifyReport,
+    FileCounts, Finding, LedgerHead, Report, ShardReport, SinceRow, TouchedRow, Verdict,
+    VerifyReport,
 };
 use crate::base::limits::SHARD_COUNT_MAX;
-use crate::base::{Code, Coded, SnapshotId};
+use crate::base::{Code, Coded, SignerId, SnapshotId};
 use crate::ops::report::StoredCounts;
 
 /// Parts that cannot be joined.
@@ -90,7 +92,8 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
     let own_objects = own(|report, shard| (report.object_count, shard.shared_object_count));
     let own_bytes = own(|report, shard| (report.read_len, shard.shared_read_len));
     let mut joined = VerifyReport {
-        verdict: Verdict::of(&findings),
+        // A part may say worse than its findings do, and is not made better.
+        verdict: reports().map(|one| one.verdict).fold(Verdict::of(&findings), Verdict::max),
         object_count: objects.saturating_add(own_objects),
         read_len: bytes.saturating_add(own_bytes),
         stored: join_stored(reports()),
@@ -98,7 +101,9 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         findings,
         not_covered: Vec::new(),
         shard: None,
+        since: join_since(reports()),
         touched: join_touched(reports()),
+        barred: reports().map(|report| report.barred).reduce(join_barred).flatten(),
         files: join_files(reports()),
         // Each part remembers for itself.
         coverage: None,
@@ -212,13 +217,45 @@ fn join_heads(pieces: &[Piece<'_>]) -> (Vec<LedgerHead>, Vec<String>, BTreeSet<F
     (heads, gaps, findings)
 }
 
+/// Adds up what parts may not look at: each object is of one part alone.
+fn join_barred(sum: Option<BarredCounts>, next: Option<BarredCounts>) -> Option<BarredCounts> {
+    counts::join(sum, next, BarredCounts::join)
+}
+
 /// Adds up what the store says of objects: each was looked at by one part alone.
-fn join_stored<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Option<StoredCounts> {
-    reports.map(|report| report.stored.clone()).reduce(|sum, next| {
+fn join_stored<'a>(
+    reports: impl Iterator<Item = &'a VerifyReport> + Clone,
+) -> Option<StoredCounts> {
+    let stored = reports.clone().map(|report| report.stored.clone());
+    let mut sum = stored.reduce(|sum, next| {
         let (mut sum, next) = (sum?, next?);
         sum.add(&next);
         Some(sum)
-    })?
+    })??;
+    // A part of whose objects none has a receipt does not count those without one.
+    let has_none = |report: &&VerifyReport| {
+        report.stored.as_ref().is_some_and(|counts| counts.receipts.is_none())
+    };
+    let barred = reports.filter(has_none).filter_map(|report| report.barred);
+    if let Some(receipts) = &mut sum.receipts {
+        for BarredCounts { barred_pack_count, barred_other_count, .. } in barred {
+            let count = barred_pack_count.saturating_add(barred_other_count);
+            receipts.without_count = receipts.without_count.saturating_add(count);
+        }
+    }
+    Some(sum)
+}
+
+/// Unites what the ledgers were compared with; where parts differ, what is wrong counts.
+fn join_since<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Vec<SinceRow> {
+    let mut joined: BTreeMap<(&str, SignerId), &SinceRow> = BTreeMap::new();
+    for row in reports.flat_map(|report| &report.since) {
+        let there = joined.entry((&row.file, row.signer)).or_insert(row);
+        if there.problem.is_none() && row.problem.is_some() {
+            *there = row;
+        }
+    }
+    joined.into_values().cloned().collect()
 }
 
 /// Adds up the files that were compared: each by one part alone, and counted by all of them.

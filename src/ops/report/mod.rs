@@ -14,7 +14,7 @@ mod touched;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use counts::{ProviderCounts, ReceiptCounts, StoredCounts};
+pub use counts::{BarredCounts, ProviderCounts, ReceiptCounts, StoredCounts};
 pub use record::{
     DrillRow, GapRow, GoneRow, HoldRow, PolicyRow, RecordReport, RpoRow, RpoSource, SinceRow,
     SnapshotRow, SnapshotState, VerifiedRow,
@@ -177,6 +177,9 @@ pub struct VerifyReport {
     /// What the store says of the objects, from level `stored` on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredCounts>,
+    /// What these credentials may not look at, if there is any of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<BarredCounts>,
     /// Every ledger as far as it verified.
     pub ledgers: Vec<LedgerHead>,
     /// What the ledgers were compared with, that somebody kept.

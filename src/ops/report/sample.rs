@@ -137,18 +137,21 @@ pub struct CoverageReport {
 impl VerifyReport {
     /// Returns how many packs were looked at, and of how many, where it was not all.
     pub fn looked_at(&self) -> Option<(u64, u64)> {
-        match (&self.shard, &self.sample) {
-            (None, None) => None,
-            (None, Some(sample)) => Some((sample.sample_count, sample.pack_count)),
-            (Some(shard), None) => Some((shard.pack_count, shard.all_pack_count)),
-            (Some(shard), Some(sample)) => Some((shard.pack_count, sample.pack_count)),
-        }
+        let (chosen, all) = match (&self.shard, &self.sample) {
+            (None, None) => self.barred.map(|barred| (barred.pack_count, barred.pack_count))?,
+            (None, Some(sample)) => (sample.sample_count, sample.pack_count),
+            (Some(shard), None) => (shard.pack_count, shard.all_pack_count),
+            (Some(shard), Some(sample)) => (shard.pack_count, sample.pack_count),
+        };
+        let barred_count = self.barred.map_or(0, |barred| barred.barred_pack_count);
+        Some((chosen.saturating_sub(barred_count), all))
     }
 
     /// Returns how many percent of the packs were looked at, as a ledger records it: 100 only if
-    /// all were, else rounded down and 99 at most.
+    /// all were and nothing else was left out, else rounded down and 99 at most.
     pub fn sample_percent(&self) -> u8 {
-        let is_part = self.shard.as_ref().is_some_and(|shard| shard.count > 1);
+        let is_part =
+            self.barred.is_some() || self.shard.as_ref().is_some_and(|shard| shard.count > 1);
         match self.looked_at() {
             None => 100,
             Some((looked, all)) if looked >= all && !is_part => 100,
@@ -165,6 +168,12 @@ impl VerifyReport {
         let looked = self.looked_at().filter(|_| self.sample_percent() < 100);
         let proven = reached.map(|level| match looked.filter(|_| level > Level::Ledger) {
             None => level.proves().to_owned(),
+            Some((0, all)) if self.barred.is_some() => format!(
+                "Of none of {} packs, which these credentials may not look at, and of the rest \
+                 only what they may: {}",
+                grouped(all),
+                level.proves()
+            ),
             Some((looked, all)) => format!(
                 "Of {} of {} packs, and of those alone: {}",
                 grouped(looked),

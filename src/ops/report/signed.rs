@@ -1,6 +1,6 @@
 //! Signing a report, and checking one that is signed. Spec: `report.md` §3.
 //!
-//! - A host cannot vouch for itself: a writer's signature is refused.
+//! - A host cannot vouch for itself, nor a janitor for what it left: their signatures are refused.
 //! - The time in a signature is its signer's word. Of a signer that was retired since, nothing
 //!   proves that it signed before.
 
@@ -9,13 +9,14 @@ use thiserror::Error;
 
 use super::{Finding, Report};
 use crate::base::{Code, Coded, SignerId};
-use crate::crypto::digest::sha256;
 use crate::crypto::signing::{SigningError, SigningKey, VerificationKey, verify};
-use crate::format::event::EventKind;
+use crate::format::event::{EventKind, EventPayload};
+use crate::format::ledger::LedgerEvent;
 use crate::format::report_note::{ReportFile, ReportNote};
 use crate::format::role::Role;
 use crate::format::vault_note::VaultNote;
 use crate::format::{FormatError, ObjectKey};
+use crate::policy::plan::SKEW_MAX;
 use crate::vault::ledger::SignerLog;
 use crate::vault::notes;
 
@@ -86,33 +87,60 @@ impl SignedReport {
         self.retired
     }
 
-    /// Compares a file with what was signed of it.
-    pub fn check_file(file: &ReportFile, bytes: Option<&[u8]>) -> Option<Finding> {
-        let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-        let detail = match bytes {
+    /// Compares a file that was signed with what was found.
+    pub fn check_file(file: &ReportFile, found: Option<&ReportFile>) -> Option<Finding> {
+        let detail = match found {
             None => "it is signed and not there".to_owned(),
-            Some(bytes) if wide(bytes.len()) != file.len => {
-                format!("it has {} bytes, {} were signed", bytes.len(), file.len)
+            Some(found) if found.len != file.len => {
+                format!("it has {} bytes, {} were signed", found.len, file.len)
             }
-            Some(bytes) if sha256(bytes) != file.sha256 => {
-                format!("its SHA-256 is {}, that of {} was signed", sha256(bytes), file.sha256)
+            Some(found) if found.sha256 != file.sha256 => {
+                format!("its SHA-256 is {}, that of {} was signed", found.sha256, file.sha256)
             }
             Some(_) => return None,
         };
         Some(Finding { code: Code::ReportMismatch, object: file.name.clone(), detail })
+    }
+
+    /// Compares a report with whose signature it has, and with the ledgers of a store: each must go
+    /// on from what it was.
+    ///
+    /// # Errors
+    /// If its signer was retired, and the report knows of something that came later.
+    pub fn compare(
+        &self,
+        report: &Report,
+        logs: &[SignerLog],
+    ) -> Result<Vec<Finding>, SignedError> {
+        if let Some(at) = self.retired.filter(|at| knows_of_later(report, logs, &self.note, *at)) {
+            let (signer, time) = (self.note.signer, self.note.time);
+            let reason = format!(
+                "it was retired at {at}, says that it signed at {time}, and the report has events \
+                 that were recorded after it was retired"
+            );
+            return Err(SignedError::Signer { signer, reason });
+        }
+        let vault = self.note.vault.to_string();
+        let mut findings: Vec<Finding> = of_other_vault(report, &vault).into_iter().collect();
+        findings.extend(compare(report, logs));
+        Ok(findings)
     }
 }
 
 /// Refuses a signer that cannot vouch for a vault.
 ///
 /// # Errors
-/// If the vault note does not have it, it is a host, or `verified` is not delegated to it.
+/// If the vault note does not have it, it is a host or a janitor, or `verified` is not delegated to
+/// it.
 pub fn check_signer(note: &VaultNote, signer: SignerId) -> Result<Role, SignedError> {
     let refuse = |reason: String| Err(SignedError::Signer { signer, reason });
     match note.delegate(signer) {
         None => refuse(format!("vault note {} does not have it", note.number)),
         Some(one) if one.role == Role::Writer => {
             refuse("it is a host, which cannot vouch for what it wrote itself".to_owned())
+        }
+        Some(one) if one.role == Role::Janitor => {
+            refuse("it is a janitor, which cannot vouch for what its own deletions left".to_owned())
         }
         Some(one) if !one.may_append(EventKind::Verified) => {
             refuse(format!("vault note {} does not delegate verified to it", note.number))
@@ -128,7 +156,7 @@ pub fn check_signer(note: &VaultNote, signer: SignerId) -> Result<Role, SignedEr
 pub fn sign(
     key: &SigningKey,
     report: &Report,
-    files: &[(String, Vec<u8>)],
+    files: Vec<ReportFile>,
     time: Timestamp,
 ) -> Result<Vec<u8>, SignedError> {
     let vault = key.verification_key().vault();
@@ -138,13 +166,7 @@ pub fn sign(
         let found = if found.is_empty() { "no vault".to_owned() } else { found.join(", ") };
         return Err(SignedError::Elsewhere { expected, found });
     }
-    let covered = files.iter().map(|(name, bytes)| ReportFile {
-        name: name.clone(),
-        len: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        sha256: sha256(bytes),
-    });
-    let (signer, files) = (key.signer_id(), covered.collect());
-    let text = ReportNote { vault, signer, time, files }.compose()?;
+    let text = ReportNote { vault, signer: key.signer_id(), time, files }.compose()?;
     Ok(key.sign(&text)?)
 }
 
@@ -171,8 +193,38 @@ pub fn check(
     Ok(SignedReport { note, role, retired })
 }
 
+/// Returns what a report says that is not about the vault of its signer, or that it says nothing.
+fn of_other_vault(report: &Report, vault: &str) -> Option<Finding> {
+    let detail = match report.vaults.iter().find(|one| one.vault != vault) {
+        Some(other) => format!("it is about vault {}, its signer is of {vault}", other.vault),
+        None if report.vaults.is_empty() => "it is about no vault".to_owned(),
+        None => return None,
+    };
+    Some(Finding { code: Code::ReportMismatch, object: "report".to_owned(), detail })
+}
+
+/// Tells whether a report has events that were recorded after its signer was retired: whoever has
+/// the key can date a signature back, and cannot know less than the report says.
+fn knows_of_later(
+    report: &Report,
+    logs: &[SignerLog],
+    note: &ReportNote,
+    retired: Timestamp,
+) -> bool {
+    let is_later = |event: &LedgerEvent| match &event.payload {
+        EventPayload::SignerRetired(said) if said.subject == note.signer => true,
+        _ => event.time.duration_since(retired) > SKEW_MAX,
+    };
+    let heads = report.vaults.iter().flat_map(|vault| &vault.ledgers);
+    heads.into_iter().any(|head| {
+        let log = logs.iter().find(|log| log.signer.to_string() == head.signer);
+        let size = usize::try_from(head.size).unwrap_or(usize::MAX);
+        log.is_some_and(|log| log.events.iter().take(size).any(is_later))
+    })
+}
+
 /// Compares the ledgers of a report with those of a store: each must go on from what it was.
-pub fn compare(report: &Report, logs: &[SignerLog]) -> Vec<Finding> {
+fn compare(report: &Report, logs: &[SignerLog]) -> Vec<Finding> {
     let heads = report.vaults.iter().flat_map(|vault| &vault.ledgers);
     let mut findings = Vec::new();
     for head in heads.filter(|head| head.size > 0) {

@@ -14,8 +14,8 @@ pub struct TouchedRow {
     pub snapshot: SnapshotId,
     /// Objects of it that are missing or damaged.
     pub object_count: u64,
-    /// Files that lose bytes, and `db.sql` if the dump does; at most the first thousand. Only level
-    /// `contents` knows them.
+    /// Files that lose bytes, and `db.sql` if the dump does; at most the first thousand, by name.
+    /// Only level `contents` knows them.
     pub files: Vec<String>,
     /// How many files there are.
     pub file_count: u64,
@@ -34,9 +34,9 @@ impl TouchedRow {
 
     /// Adds a file.
     pub fn add_file(&mut self, name: String) {
+        let Err(at) = self.files.binary_search(&name) else { return };
         self.file_count += 1;
-        if self.files.len() < LISTED_COUNT_MAX {
-            self.files.push(name);
-        }
+        self.files.insert(at, name);
+        self.files.truncate(LISTED_COUNT_MAX);
     }
 }

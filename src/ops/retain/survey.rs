@@ -23,6 +23,7 @@ use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
 use crate::policy::guard::Known;
+use crate::policy::plan::SKEW_MAX;
 use crate::policy::{Candidate, HoldRef, PolicyHistory};
 use crate::store::{self, Listed, Store};
 use crate::vault::ledger::SignerLog;
@@ -230,14 +231,19 @@ impl Survey {
                 EventPayload::Verified(said) if self.is_whole(event.signer, said) => {
                     match said.scope.snapshot {
                         Some(id) => drop(verified.insert(id)),
-                        None => all_verified = all_verified.max(Some(event.time)),
+                        None => {
+                            let until = said.scope.until.unwrap_or(event.time).min(event.time);
+                            all_verified = all_verified.max(Some(until));
+                        }
                     }
                 }
                 _ => {}
             }
         }
-        let older = |note: &&SnapshotNote| all_verified.is_some_and(|at| note.time <= at);
-        verified.extend(self.signed().filter(older).map(|note| note.snapshot));
+        let was_there = |note: &&SnapshotNote| {
+            all_verified.is_some_and(|until| note.time <= until && self.was_put(note, until))
+        };
+        verified.extend(self.signed().filter(was_there).map(|note| note.snapshot));
         let written = self.written.values().flatten().copied();
         let of_event = |event: &LedgerEvent| {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
@@ -260,6 +266,13 @@ impl Survey {
         (self.forgotten, self.verified) = (forgotten, verified);
         let standing = self.notes.keys().filter(|id| !self.forgotten.contains_key(id));
         self.candidates = standing.map(|id| self.candidate(*id)).collect();
+    }
+
+    /// Tells whether a note was in a store at a time, where its store tells; one that was copied
+    /// since tells only that.
+    fn was_put(&self, note: &SnapshotNote, until: Timestamp) -> bool {
+        let put = self.written(&ObjectKey::Note(note.snapshot));
+        put.is_none_or(|put| put <= until || put.duration_since(note.time) > SKEW_MAX)
     }
 
     /// Tells whether a verification passed that looked at every byte, of a signer that is no host:

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::{Mutex, MutexGuard};
 
-use super::barred::Kind;
+use super::barred::{Barred, Kind};
 use super::keeping::Keeping;
 use super::receipts::{self, Tally};
 use super::record::Record;
@@ -48,8 +48,10 @@ pub struct Collector<'a> {
     pub findings: Mutex<Findings>,
     pub gaps: Mutex<BTreeSet<String>>,
     pub level: Level,
-    pub barred: Mutex<BTreeMap<Kind, bool>>,
+    pub barred: Barred,
     pub tallies: Mutex<BTreeMap<Kind, Tally>>,
+    /// Packs, and others, that were to be looked at and could not be.
+    pub barred_counts: Mutex<(u64, u64)>,
     pub keeping: Keeping,
     pub counts: Mutex<StoredCounts>,
     pub touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
@@ -71,8 +73,9 @@ impl<'a> Collector<'a> {
             findings: Mutex::default(),
             gaps: Mutex::default(),
             level,
-            barred: Mutex::default(),
+            barred: Barred::default(),
             tallies: Mutex::default(),
+            barred_counts: Mutex::default(),
             keeping,
             counts: Mutex::default(),
             touched: Mutex::default(),
@@ -113,20 +116,16 @@ impl<'a> Collector<'a> {
     /// records that this was left out (N-17). One object that is refused and others that are not is
     /// another matter: somebody may have made it so.
     pub fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
-        let Some(kind) = Kind::of(key).filter(|_| self.level <= Level::Stored) else {
-            return false;
-        };
-        if error.code() != Code::StoreDenied {
-            return false;
-        }
-        let mut barred = held(&self.barred);
-        let store = self.auditor.store().as_ref();
-        *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store))
+        self.level <= Level::Stored
+            && error.code() == Code::StoreDenied
+            && self.barred.note_refusal(key, self.auditor.store().as_ref())
     }
 
-    /// Tells whether it is known that objects like this one may not be looked at.
-    pub fn is_known_barred(&self, key: &ObjectKey) -> bool {
-        Kind::of(key).is_some_and(|kind| held(&self.barred).get(&kind) == Some(&true))
+    /// Counts an object that was to be looked at, and could not be.
+    pub fn count_barred(&self, key: &ObjectKey) {
+        let (packs, others) = &mut *held(&self.barred_counts);
+        let count = if matches!(key, ObjectKey::Pack(_)) { packs } else { others };
+        *count += 1;
     }
 
     /// Records what this run could not look at.
@@ -147,6 +146,12 @@ impl<'a> Collector<'a> {
     /// Counts what the store says of an object.
     pub fn count_stored(&self, stat: &Stat) {
         held(&self.counts).count(stat);
+    }
+
+    /// Tells whether a finding says that an object is not there, or is not what it was.
+    pub fn has_lost(&self, object: &str) -> bool {
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && loses(one.code))
     }
 
     /// Takes note of what damage touches in a snapshot.
@@ -183,6 +188,24 @@ impl<'a> Collector<'a> {
     }
 }
 
+/// Tells whether a finding of a code says that an object is not there, or is not what it was.
+pub const fn loses(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ObjectMissing
+            | Code::ObjectTruncated
+            | Code::ObjectAltered
+            | Code::ObjectUnreadable
+            | Code::ObjectForeign
+            | Code::FormatInvalid
+            | Code::LimitExceeded
+            | Code::ContentsAltered
+            | Code::SignatureInvalid
+            | Code::SignerNotDelegated
+            | Code::NoteMismatch
+    )
+}
+
 /// Returns an error with what caused it, on one line.
 pub fn with_causes(error: &vault::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
@@ -213,9 +236,7 @@ impl Collector<'_> {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
         let tallies = held(&self.tallies).clone();
-        for (kind, _) in held(&self.barred).iter().filter(|(_, is_barred)| **is_barred) {
-            gaps.insert(kind.gap(tallies.get(kind).and_then(Tally::text)));
-        }
+        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(Tally::text)));
         let mut counts = held(&self.counts).clone();
         counts.receipts = receipts::counts_of(&tallies);
         let provider = counts.provider.clone();
@@ -241,6 +262,7 @@ impl Collector<'_> {
             object_count: self.object_count.into_inner(),
             read_len: self.read_len.into_inner(),
             stored: (level >= Level::Stored).then_some(counts),
+            barred: None,
             record: record.finish(findings.iter()),
             findings,
             touched: own(self.touched).into_values().collect(),

@@ -17,7 +17,7 @@ use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::Floor;
 use crate::ops::Error;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyTimes};
 use crate::store::{self, LockMode, Stat, StorageClass};
 use crate::vault::at_once::map_at_once;
 use crate::vault::{self, Auditor};
@@ -179,12 +179,16 @@ impl Keeping {
         else {
             return BTreeMap::new();
         };
-        let policies = auditor.chain().iter().map(|link| Policy::from_json(&link.note.policy));
-        let policies: Vec<Policy> = policies.filter_map(Result::ok).collect();
+        let policies = auditor
+            .chain()
+            .iter()
+            .filter_map(|link| Some((link.note.time, Policy::from_json(&link.note.policy).ok()?)));
+        let policies = PolicyTimes::new(policies.collect());
         let floor_of = |note: &SnapshotNote| {
-            // No note promises more than the longest policy there ever was.
-            let longest = policies.iter().filter_map(|policy| policy.floor_at(note.time)).max();
-            let until = note.floor.map(|floor| longest.map_or(floor, |longest| floor.min(longest)));
+            let at = |time| policies.floor_of(note.time, Some(note.floor), time);
+            // What a new policy gives beyond is locked by the next run that extends locks.
+            let before = now.checked_sub(EXTENDED_WITHIN).unwrap_or(now);
+            let until = at(now).min(at(before));
             let is_old = now.duration_since(note.time) > EXTENDED_WITHIN;
             let slack = if is_old { SignedDuration::ZERO } else { YOUNG_SLACK };
             let until = until.and_then(|until| until.checked_sub(slack).ok());
@@ -217,8 +221,9 @@ pub fn check_records(
             true => *old = (*old).max(Some(floor.until)),
             false => {
                 // It was put as the generation was opened, and not with the first snapshot.
-                let early = floor.until - note.time.duration_since(note.generation.time());
-                *young = Some(young.map_or(early, |there| there.min(early)));
+                let begun = note.time.duration_since(note.generation.time());
+                let early = floor.until.checked_sub(begun.max(SignedDuration::ZERO));
+                *young = [*young, early.ok()].into_iter().flatten().min();
             }
         }
     }
@@ -245,7 +250,7 @@ fn check_record(
     until: Timestamp,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    if collector.is_known_barred(&key) {
+    if collector.barred.skips(&key) {
         return Ok(());
     }
     let seen = auditor.store().stat(&key).map_err(vault::Error::from);
@@ -306,7 +311,11 @@ pub fn report(auditor: &Auditor, collector: &Collector<'_>) -> Result<(), Error>
 fn tell(fault: Fault, group: Group, collector: &Collector<'_>) {
     let code = fault.code();
     if group.count <= NAMED_MAX {
-        let found = group.named.into_iter().filter(|(key, _)| !collector.names(&key.to_string()));
+        // Of what cannot be read the class says why; its lock is another matter.
+        let is_known = |key: &ObjectKey| {
+            matches!(fault, Fault::Class(..)) && collector.has_lost(&key.to_string())
+        };
+        let found = group.named.into_iter().filter(|(key, _)| !is_known(key));
         let found: Vec<(ObjectKey, String)> = found.collect();
         found.into_iter().for_each(|(key, detail)| collector.add(code, key, detail));
         return;

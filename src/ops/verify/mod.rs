@@ -42,7 +42,7 @@ pub use sample::rank;
 
 use super::Error;
 pub use super::history::Kept;
-pub use super::report::{Finding, LedgerHead, Level, StoredCounts, VerifyReport};
+pub use super::report::{BarredCounts, Finding, LedgerHead, Level, StoredCounts, VerifyReport};
 pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
@@ -213,7 +213,14 @@ pub fn verify_as(
     touched::gather(auditor, &scope, &collector);
     observer.observe(Event::PhaseFinished { phase: "verify" });
     let told = Told { ledgers: heads, since, record };
+    let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
+    let barred = (barred_pack_count > 0 || barred_other_count > 0).then(|| {
+        let pack_count = scope.needed.packs().map_err(vault::Error::from)?.count;
+        Ok::<_, Error>(BarredCounts { pack_count, barred_pack_count, barred_other_count })
+    });
+    let barred = barred.transpose()?;
     let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, told);
+    report.barred = barred;
     choice.describe(&mut report, &scope, request, observer);
     Ok(report)
 }

@@ -276,7 +276,7 @@ pub fn is_other(
 pub fn check_generations(scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
     let Some(claims) = &scope.receipts else { return Ok(()) };
     for (key, signed) in &scope.generation_files {
-        if collector.is_known_barred(key) && scope.is_here(signed.as_bytes()) {
+        if collector.barred.has(key) && scope.is_here(signed.as_bytes()) {
             take_instead(key, *signed, claims.get(key)?.as_ref(), collector);
         }
     }

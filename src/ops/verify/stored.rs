@@ -40,6 +40,9 @@ pub fn check_sizes(
     })?;
     receipts::check_generations(scope, collector)?;
     keeping::check_records(auditor, scope, collector)?;
+    for (key, detail) in collector.barred.withheld() {
+        collector.add(Code::ObjectUnreadable, key, detail);
+    }
     if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
 }
 
@@ -173,15 +176,19 @@ fn note_list(
 fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Result<(), Error> {
     let Item { key, signed, claim, .. } = item;
     let take_instead = || {
+        collector.count_barred(key);
         receipts::take_instead(key, signed.sha256, claim.as_ref(), collector);
         Ok(())
     };
-    if collector.is_known_barred(key) {
+    if collector.barred.skips(key) {
         return take_instead();
     }
     collector.saw(1, 0);
     let stat = match auditor.store().stat(key).map_err(vault::Error::from) {
-        Ok(stat) => stat,
+        Ok(stat) => {
+            collector.barred.note_answer(key);
+            stat
+        }
         Err(error) if collector.is_barred(key, &error) => return take_instead(),
         Err(error) => return collector.add_error(key, error),
     };

@@ -2,44 +2,61 @@
 
 use std::collections::BTreeSet;
 
+use super::collector::loses;
 use super::{Collector, Scope, held};
-use crate::base::Family;
 use crate::format::ObjectKey;
+use crate::format::snapshot_note::SnapshotNote;
 use crate::vault::Auditor;
 
-/// Counts for every snapshot the objects that it needs and that are missing or damaged.
+/// Counts for every snapshot the objects that it needs and that are missing or damaged; of a part
+/// of a verification those that are in it, so that joined each counts once.
 pub fn gather(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) {
-    let damaged = damaged(collector);
-    if damaged.is_empty() {
+    let lost = lost(collector);
+    if lost.is_empty() {
         return;
     }
-    for (id, note) in &scope.notes {
-        let own = [ObjectKey::Note(*id), ObjectKey::Body(*id), ObjectKey::List(*id)];
-        let mut count = own.iter().filter(|key| damaged.contains(*key)).count();
-        let of = |key: &ObjectKey| match key {
-            ObjectKey::Generation(of, _) => Some(*of),
-            _ => None,
-        };
-        count += damaged.iter().filter(|key| of(key) == Some(note.generation)).count();
-        let is_damaged = |key: &ObjectKey| damaged.contains(key);
-        count += match scope.lists.get(id) {
-            Some(list) => list.iter().filter(|entry| is_damaged(&entry.key)).count(),
+    for note in scope.notes.values() {
+        let id = note.snapshot;
+        let own = lost.iter().filter(|key| is_of(note, key));
+        let mut found: BTreeSet<ObjectKey> = own.copied().collect();
+        let read;
+        let list = match scope.lists.get(&id) {
+            Some(list) => list,
             // One that cannot be read is counted above.
             None => {
-                let list = auditor.list(note).unwrap_or_default();
-                list.iter().filter(|entry| is_damaged(&entry.key)).count()
+                read = auditor.list(note).unwrap_or_default();
+                &read
             }
         };
-        if count > 0 {
-            collector.touch(*id, |touched| touched.object_count = count as u64);
+        found.extend(list.iter().map(|entry| entry.key).filter(|key| lost.contains(key)));
+        let count = found.iter().filter(|key| scope.is_here(part_of(note, key))).count() as u64;
+        if !found.is_empty() {
+            collector.touch(id, |touched| touched.object_count = count);
         }
     }
 }
 
-/// Returns the objects that have a finding that is damage.
-fn damaged(collector: &Collector<'_>) -> BTreeSet<ObjectKey> {
+/// Tells whether an object is a snapshot's own, or a key without which it does not open.
+fn is_of(note: &SnapshotNote, key: &ObjectKey) -> bool {
+    match key {
+        ObjectKey::Note(id) | ObjectKey::Body(id) | ObjectKey::List(id) => *id == note.snapshot,
+        ObjectKey::Generation(id, _) => *id == note.generation,
+        _ => false,
+    }
+}
+
+/// Returns what says in which part an object is; what every part looks at is in the first.
+const fn part_of<'a>(note: &'a SnapshotNote, key: &'a ObjectKey) -> &'a [u8; 32] {
+    match key {
+        ObjectKey::Pack(id) | ObjectKey::Tree(id) => id.as_bytes(),
+        ObjectKey::Body(_) => note.body.sha256.as_bytes(),
+        _ => &[0; 32],
+    }
+}
+
+/// Returns the objects that are not there, or are not what they were.
+fn lost(collector: &Collector<'_>) -> BTreeSet<ObjectKey> {
     let findings = held(&collector.findings);
-    let is_damage = |code: crate::base::Code| code.family() == Family::Damaged && code.exit() == 1;
-    let damage = findings.named.iter().filter(|one| is_damage(one.code));
-    damage.filter_map(|one| one.object.parse().ok()).collect()
+    let lost = findings.named.iter().filter(|one| loses(one.code));
+    lost.filter_map(|one| one.object.parse().ok()).collect()
 }

@@ -10,7 +10,6 @@ use idswyft_vault::format::event_fields::{ClockAnomaly, SnapshotForgotten};
 use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
-use idswyft_vault::ops::attest;
 use idswyft_vault::ops::history::Kept;
 use idswyft_vault::ops::report::Verdict;
 use idswyft_vault::ops::verify::{self, Finding, Level, Request, VerifyReport};
@@ -21,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::books::fixture::{hold, verified};
 use crate::replicas::keys_in;
-use crate::retention::bench::{ALL, Bench, copy_with};
+use crate::retention::bench::{Bench, copy_with};
 use crate::support::sha256;
 
 /// Verifies notes and ledgers, at the time of the vault or at none.
@@ -312,26 +311,4 @@ fn a_store_that_was_rolled_back_behind_a_signer_is_told_by_its_checkpoint() {
         let request = Request { since: &kept, ..Request::of(Level::Ledger) };
         assert!(verify::verify_as(&auditor, None, &request, events).is_err());
     }
-}
-
-///
-#[test]
-fn what_came_while_it_was_verified_is_not_said_to_be_verified() {
-    let bench = Bench::new("keep_last = 1", 2);
-    bench.apply(&ALL).unwrap();
-    let there = || bench.survey(&bench.vault.stores).unwrap().notes.keys().copied().max();
-    let (report, looked_at) = (audit(&bench), there());
-    let said = |there: Option<SnapshotId>| {
-        let events = attest::events(&report, None, there);
-        events
-            .into_iter()
-            .map(|event| match event {
-                EventPayload::Verified(said) => said.scope.snapshot,
-                other => panic!("{other:?}"),
-            })
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(said(looked_at), [None]);
-    bench.night();
-    assert_eq!(said(there()), [looked_at]);
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Clock, Code, Coded};
+use idswyft_vault::base::{Clock, Code, Coded, GenerationId};
+use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::prolong;
 use idswyft_vault::ops::report::Verdict;
@@ -13,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{detail, found, gap, keys, try_verify, verify};
 use crate::retention::bench::{Bench, ending_after};
 use crate::support::bucket::{Bucket, Rights};
+use crate::support::unread::put_snapshot;
 use crate::support::vault::noise;
 
 /// A vault whose snapshots have floors, in a bucket.
@@ -156,6 +158,56 @@ fn nothing_is_found_of_locks_that_hold_and_each_that_was_cut_is() {
     assert!(counts.locks[&LockMode::Governance] == 1 && counts.not_locked_count == 0);
     locked.prolong();
     assert_eq!(locked.verify(Evidence::NONE), [], "a janitor locks anew");
+}
+
+/// W-3
+#[test]
+fn a_pack_that_was_moved_and_unlocked_is_told_for_both_and_costs_no_snapshot() {
+    let locked = Locked::new(Some(LockMode::Compliance), Some(365), 2);
+    let pack = keys(&locked.bucket, Folder::Packs)[0];
+    locked.bucket.move_to(&pack.to_string(), StorageClass::Standard);
+    locked.bucket.unlock(&pack.to_string());
+    let must = Evidence { class: Some(StorageClass::DeepArchive), ..Evidence::NONE };
+    let report = verify(&locked.bench.vault, &locked.store(), must);
+    let pack = pack.to_string();
+    assert_eq!(found(&report), [("class-wrong", pack.clone()), ("lock-cut", pack)]);
+    assert_eq!(report.touched, [], "it can be read");
+}
+
+/// W-4
+#[test]
+fn a_note_that_promises_nothing_needs_the_lock_that_the_policy_gives() {
+    let locked = Locked::new(Some(LockMode::Compliance), Some(365), 1);
+    locked.bench.vault.clock.pass_hours(24);
+    let snapshot = put_snapshot(&locked.bench.vault, &locked.store(), [], None);
+    let cut = |key: ObjectKey| ("lock-cut", key.to_string());
+    let found = locked.verify(Evidence::NONE);
+    let own = [ObjectKey::Body, ObjectKey::List, ObjectKey::Note, ObjectKey::Segment];
+    for key in own.map(|kind| kind(snapshot)) {
+        assert!(found.contains(&cut(key)), "{key}: {found:?}");
+    }
+}
+
+/// W-6
+#[test]
+fn a_note_that_names_a_generation_of_another_age_is_judged_like_any_other() {
+    let locked = Locked::new(Some(LockMode::Compliance), None, 2);
+    let vault = &locked.bench.vault;
+    let auditor = vault.auditor(&locked.store());
+    let newest = *auditor.snapshots().unwrap().sound.keys().next_back().unwrap();
+    for time in ["9999-12-30T00:00:00Z", "0000-01-01T00:00:00Z"] {
+        let generation = GenerationId::new(time.parse().unwrap(), [1; 4]);
+        let note = auditor.snapshot(newest).unwrap();
+        let signed =
+            vault.writer().key().sign(&SnapshotNote { generation, ..note }.compose().unwrap());
+        locked.bucket.put_like(
+            &ObjectKey::Note(newest).to_string(),
+            &ObjectKey::Note(newest).to_string(),
+            &signed.unwrap(),
+        );
+        let found = locked.verify(Evidence::NONE);
+        assert!(found.iter().all(|(code, _)| *code == "note-mismatch"), "{found:?}");
+    }
 }
 
 /// W-4

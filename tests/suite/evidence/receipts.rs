@@ -11,8 +11,12 @@ use idswyft_vault::format::event_fields::StoreCompleted;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::ManifestView;
-use idswyft_vault::ops::verify::{Evidence, ReceiptsFrom, VerifyReport};
-use idswyft_vault::ops::{receipts, signers};
+use idswyft_vault::ops::report::Report;
+use idswyft_vault::ops::report::merge::merge;
+use idswyft_vault::ops::verify::{
+    Evidence, Level, Part, ReceiptsFrom, Request, VerifyReport, verify_as,
+};
+use idswyft_vault::ops::{attest, receipts, signers};
 use idswyft_vault::store::{StorageClass, Store};
 use jiff::Timestamp;
 
@@ -88,6 +92,49 @@ fn what_only_receipts_prove_is_counted_apart_and_said_to_be_weaker() {
     let store: Arc<dyn Store> = Arc::new(bucket.clone());
     let report = verify(&handed.shelf.vault, &store, own);
     assert_eq!((found(&report), report.stored.unwrap().receipts), (vec![], None));
+}
+
+/// Y-12 Y-20
+#[test]
+fn what_nobody_may_look_at_lowers_the_share_and_its_receipts_add_up_over_parts() {
+    let handed = Handed::new();
+    let (vault, path) = (&handed.shelf.vault, handed.shelf.vault.path("receipts.txt"));
+    // Receipts of the first group alone, so that some objects have none.
+    let half = &handed.text[..handed.text.rfind("## ").unwrap()];
+    for text in [handed.text.as_str(), half] {
+        fs::write(&path, text).unwrap();
+        let look = |name: Option<&str>| {
+            let evidence = Evidence { receipts: Some(ReceiptsFrom::File(&path)), ..Evidence::NONE };
+            let part = Part { shard: name.map(|name| name.parse().unwrap()), ..Part::default() };
+            let now = Some(vault.clock.now());
+            let request =
+                Request { now, evidence, part: Some(&part), ..Request::of(Level::Stored) };
+            let auditor = vault.auditor(&handed.host());
+            verify_as(&auditor, None, &request, vault.events.as_ref()).unwrap()
+        };
+        let whole = look(None);
+        let barred = whole.barred.unwrap();
+        let pack_count = keys(&handed.shelf.bucket, Folder::Packs).len() as u64;
+        assert_eq!((barred.pack_count, barred.barred_pack_count), (pack_count, pack_count));
+        assert_eq!(whole.looked_at(), Some((0, pack_count)));
+        assert_eq!(whole.sample_percent(), 0);
+        let none = format!("Of none of {pack_count} packs, which these credentials may not look");
+        assert!(whole.proves[1].starts_with(&none), "{:?}", whole.proves);
+        let recorded = attest::events(&whole, None, vault.clock.now());
+        let EventPayload::Verified(said) = &recorded[0] else { panic!("it is verified") };
+        assert_eq!(said.scope.sample_percent, 0);
+        let part = |index: u32| {
+            let name = format!("{index}/7");
+            let one = look(Some(&name));
+            (name, Report::new(vault.clock.now(), vault.clock.now(), vec![one]))
+        };
+        let parts: Vec<_> = (1..=7).map(part).collect();
+        let joined = merge(&parts).unwrap().vaults.remove(0);
+        assert_eq!((joined.barred, joined.sample_percent()), (whole.barred, 0));
+        assert_eq!(joined.proves, whole.proves);
+        let counts = |report: &VerifyReport| report.stored.clone().unwrap().receipts.unwrap();
+        assert_eq!(counts(&joined), counts(&whole));
+    }
 }
 
 /// W-13

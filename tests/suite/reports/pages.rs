@@ -3,6 +3,7 @@
 use idswyft_vault::base::Code;
 use idswyft_vault::base::limits::FINDINGS_MAX;
 use idswyft_vault::cli::html::page;
+use idswyft_vault::cli::report::verification::text_of;
 use idswyft_vault::ops::report::Verdict;
 
 use super::samples;
@@ -87,4 +88,35 @@ fn ten_years_and_ten_thousand_findings_are_a_few_megabytes() {
     let page = page(&samples::report(vec![vault]));
     assert!(page.len() < 4 << 20, "{} bytes", page.len());
     assert!(page.contains("10,000 findings") && page.contains("9,000"), "what is cut is said");
+}
+
+/// Q-3
+#[test]
+fn what_is_known_of_a_store_from_elsewhere_is_said_in_words_and_on_the_page() {
+    let mut vault = samples::sound(30);
+    vault.stored.as_mut().unwrap().rewritten_count = 2;
+    let words = text_of(&vault);
+    for line in [
+        "  stored: 1203 in STANDARD, 40000 in DEEP_ARCHIVE\n",
+        "  lock modes: 3 by governance, 41200 by compliance\n",
+        "  versions: 2 objects with more than one, or hidden\n",
+        "  by receipt only: 12 objects, acknowledged between 2026-10-23 and 2026-11-21, and not \
+         looked at since\n",
+        "  computed at rest by the provider: 39998 of 40000 packs, reported 2026-11-20T02:30:00Z\n",
+    ] {
+        assert!(words.contains(line), "{line} is not in: {words}");
+    }
+    let page = page(&samples::report(vec![vault]));
+    for (name, value) in [
+        ("Storage classes", "1,203 in STANDARD, 40,000 in DEEP_ARCHIVE"),
+        ("Lock modes", "3 by governance, 41,200 by compliance"),
+        ("Written more than once", "2 objects, or hidden"),
+        ("By receipt only", "12 objects, acknowledged between "),
+        ("By receipt only", "not looked at since; 1 without a receipt"),
+        ("Computed at rest by the provider", "39,998 of 40,000 packs, 1,203 of 1,203 others"),
+    ] {
+        let (_, rest) = page.split_once(&format!("<dt>{name}</dt>")).expect(name);
+        let (said, _) = rest.split_once("</dd>").unwrap();
+        assert!(said.contains(value), "{name}: {said}");
+    }
 }

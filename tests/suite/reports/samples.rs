@@ -3,10 +3,10 @@
 use idswyft_vault::base::{Code, Digest, SignerId, SnapshotId};
 use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
-    CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow, LedgerHead, Level,
-    PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow, RpoSource,
-    SampleMethod, SampleReport, ShardReport, SnapshotRow, SnapshotState, StoredCounts, TouchedRow,
-    Verdict, VerifiedRow, VerifyReport,
+    BarredCounts, CoverageReport, DrillRow, FileCounts, Finding, GapRow, GoneRow, HoldRow,
+    LedgerHead, Level, PolicyRow, ProviderCounts, ReceiptCounts, RecordReport, Report, RpoRow,
+    RpoSource, SampleMethod, SampleReport, ShardReport, SinceRow, SnapshotRow, SnapshotState,
+    StoredCounts, TouchedRow, Verdict, VerifiedRow, VerifyReport,
 };
 use idswyft_vault::store::{LockMode, StorageClass};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub fn empty() -> VerifyReport {
         object_count: 0,
         read_len: 0,
         stored: None,
+        barred: None,
         scope_sha256: None,
         sample: None,
         shard: None,
@@ -242,11 +243,24 @@ pub fn damaged() -> VerifyReport {
         ..TouchedRow::new(rows[100].id)
     };
     vault.touched = vec![touched];
+    vault.since = since();
     vault.record.gaps = vec![
         GapRow { from: rows[379].time, to: Some(rows[380].time), hours: 120, allowed_hours: 26 },
         GapRow { from: rows.last().unwrap().time, to: None, hours: 27, allowed_hours: 26 },
     ];
     vault
+}
+
+/// What became of the ledgers that somebody kept a year ago.
+fn since() -> Vec<SinceRow> {
+    let row = |signer, problem: Option<&str>| SinceRow {
+        file: "2025 <i>.json".into(),
+        signer,
+        size_then: 611,
+        size_now: 811,
+        problem: problem.map(str::to_owned),
+    };
+    vec![row(HOST, None), row(JANITOR, Some("its first 611 events have another root"))]
 }
 
 fn is_of_a_vault(code: Code) -> bool {
@@ -302,6 +316,9 @@ pub fn sampled() -> VerifyReport {
         never_count: 1000,
         oldest: Some(at(NOW_S - 360 * DAY_S)),
     });
+    vault.barred =
+        Some(BarredCounts { pack_count: 40_000, barred_pack_count: 0, barred_other_count: 7 });
+    vault.since = since().into_iter().take(1).collect();
     vault.joined = Some(2);
     vault
 }

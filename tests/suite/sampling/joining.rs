@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use idswyft_vault::base::{Clock, Code, Coded};
+use idswyft_vault::base::{Clock, Code, Coded, SignerId};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::report::merge::{MergeError, Named, merge};
-use idswyft_vault::ops::report::{Report, VerifyReport};
+use idswyft_vault::ops::report::{Report, SinceRow, Verdict, VerifyReport};
 use idswyft_vault::ops::verify::{Level, Part};
 
 use super::bench::{damage, look_at, look_recorded, objects, shard, share, vault_of};
@@ -129,6 +129,25 @@ fn parts_that_do_not_belong_together_are_refused() {
     vault.write("new.jpg", b"new");
     vault.snapshot();
     refused(&replaced(of(Level::Bytes, shard("3/3"))), &["1/3 and other", "what was in scope"]);
+}
+
+/// Y-17
+#[test]
+fn a_part_that_says_worse_than_its_findings_is_not_made_better() {
+    let vault = vault_of(1);
+    let mut parts = parts_of(&vault, Level::Bytes, 2, &Part::default());
+    parts[1].1.vaults[0].verdict = Verdict::Damaged;
+    assert_eq!(joined(&parts).verdict, Verdict::Damaged);
+    let row = |problem: Option<&str>| SinceRow {
+        file: "kept.json".to_owned(),
+        signer: SignerId::from_bytes([3; 8]),
+        size_then: 4,
+        size_now: 9,
+        problem: problem.map(str::to_owned),
+    };
+    parts[0].1.vaults[0].since = vec![row(None)];
+    parts[1].1.vaults[0].since = vec![row(Some("it was cut"))];
+    assert_eq!(joined(&parts).since, [row(Some("it was cut"))]);
 }
 
 #[test]
