@@ -350,7 +350,7 @@ fn what_is_found_of_the_version_that_counts_is_not_undone_by_a_row_of_another() 
     assert_eq!(found(&report), expected[1..]);
 }
 
-/// W-21
+/// W-22
 #[test]
 fn what_was_written_after_the_report_was_made_does_not_count_as_computed() {
     let clock = FixedClock::new();
