@@ -51,7 +51,7 @@ impl Bench<'_> {
     }
 
     fn judge_report(&self, report: &VerifyReport, reached: Level, promise: &Promise) -> Wrong {
-        // What a log that breaks off does not tell is said beside it, and what a lost list does not.
+        // What a log that breaks off does not tell is said beside it, as is what a lost list hides.
         let is_beside =
             |gap: &str| ["breaks off", "no signed list names"].iter().any(|it| gap.contains(it));
         let own = report.not_covered.iter().filter(|gap| !is_beside(gap));
