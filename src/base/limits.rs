@@ -72,6 +72,12 @@ pub const READERS_MAX: usize = 4;
 pub const VERSIONS_READ_MAX: usize = 32;
 /// Findings that a report names; how many more there are is counted.
 pub const FINDINGS_MAX: usize = 10_000;
+/// Parts of one verification at most.
+pub const SHARD_COUNT_MAX: u32 = 1000;
+/// Longest report of a verification, as JSON, that is read: an hourly snapshot for ten years.
+pub const REPORT_LEN_MAX: u64 = 128 * 1024 * 1024;
+/// Longest file of what was kept of ledgers: checkpoints, or the report of a verification.
+pub const KEPT_LEN_MAX: u64 = REPORT_LEN_MAX;
 /// Largest object that a reader keeps in its cache.
 pub const CACHED_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes that the cache of one vault may hold.

@@ -7,8 +7,10 @@ use clap::Args;
 
 use super::args::UsageError;
 use super::config::{Config, StoreConfig, VaultConfig};
+use super::files;
 use super::report::Failure;
 use super::session::Session;
+use crate::base::limits::NOTE_LEN_MAX;
 use crate::base::{Event, Observer};
 use crate::crypto::signing::VerificationKey;
 use crate::ops::probing;
@@ -121,6 +123,14 @@ pub fn unlocked(
     // The identity first: without it nothing else matters, and a wrong passphrase shows early.
     let identities = session.identities(action)?;
     Ok(Unlocked::new(auditor(session, args)?, identities)?)
+}
+
+/// Tells whether a store and a key are given, so that no config counts.
+///
+/// # Errors
+/// If the key does not parse.
+pub fn is_standalone(args: &AccessArgs) -> Result<bool, Failure> {
+    Ok(standalone(args)?.is_some())
 }
 
 /// Returns the store and the key, if both are given and no config is needed.
@@ -242,8 +252,8 @@ pub fn anchor(config: &Config, vault: &VaultConfig) -> Result<Anchor, Failure> {
 /// If it is neither.
 pub fn read_key(text: &str) -> Result<VerificationKey, Failure> {
     if Path::new(text).is_file() {
-        let read = std::fs::read_to_string(text);
-        let line = read.map_err(|error| Failure::system(format!("read {text}"), error))?;
+        let bytes = files::read(Path::new(text), "verification key", NOTE_LEN_MAX)?;
+        let line = std::str::from_utf8(&bytes).unwrap_or_default();
         return line.trim().parse().map_err(|_| not_a_key(text, "the file holds none"));
     }
     let reason = "it is neither a file nor <name>+<hash>+<key>, as `ledger key` prints it";

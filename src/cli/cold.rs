@@ -40,6 +40,14 @@ pub enum Readied {
     Ended(Ending),
 }
 
+/// What is said beside a plan.
+pub struct Note {
+    /// A line of text.
+    pub words: String,
+    /// The same with `--json`, as `sample`.
+    pub object: serde_json::Value,
+}
+
 /// Gets packs ready, as far as the options say; else shows the plan.
 ///
 /// # Errors
@@ -49,6 +57,21 @@ pub fn ready(
     args: &ThawingArgs,
     auditor: &Auditor,
     begin: Begin,
+    need: impl FnOnce() -> Result<Need, ops::Error>,
+) -> Result<Readied, Failure> {
+    ready_noting(session, args, auditor, begin, None, need)
+}
+
+/// As [`ready`], and says something beside the plan if the command ends with it.
+///
+/// # Errors
+/// As [`ready`].
+pub fn ready_noting(
+    session: &Session,
+    args: &ThawingArgs,
+    auditor: &Auditor,
+    begin: Begin,
+    note: Option<&Note>,
     need: impl FnOnce() -> Result<Need, ops::Error>,
 ) -> Result<Readied, Failure> {
     if !auditor.store().has_classes() {
@@ -64,7 +87,7 @@ pub fn ready(
         Ok(()) => Ok(Readied::Own),
         Err(error @ ops::Error::Thaw(ThawError::Archived { .. } | ThawError::Waiting { .. })) => {
             let packs = thaw.survey(&need)?;
-            show_instead(session, &thaw.plan(&packs), &error.into())?;
+            show_instead(session, &thaw.plan(&packs), &error.into(), note)?;
             Ok(Readied::Ended(Ending::Frozen))
         }
         Err(error) => Err(error.into()),
@@ -82,12 +105,21 @@ fn stand(thaw: &Thaw, need: &Need, wait: bool, begin: Begin) -> Result<(), ops::
 }
 
 /// Says the plan and why nothing else was done: to standard error, or as one JSON object.
-fn show_instead(session: &Session, plan: &ThawPlan, failure: &Failure) -> Result<(), Failure> {
+fn show_instead(
+    session: &Session,
+    plan: &ThawPlan,
+    failure: &Failure,
+    note: Option<&Note>,
+) -> Result<(), Failure> {
     if session.report.is_json() {
-        let object = json!({ "error": failure.to_json(), "plan": plan });
+        let mut object = json!({ "error": failure.to_json(), "plan": plan });
+        if let Some(note) = note {
+            object["sample"] = note.object.clone();
+        }
         return session.report.data(format!("{object}\n").as_bytes());
     }
     say(&text_of(plan));
+    note.iter().for_each(|note| say(&note.words));
     session.report.failure(failure);
     Ok(())
 }

@@ -4,24 +4,32 @@
 
 pub mod access;
 pub mod args;
+mod auditing;
 mod cold;
 mod commands;
 pub mod config;
 pub mod demo_install;
 pub mod desk;
 pub mod differing;
+mod evidence;
+mod files;
+pub mod html;
 pub mod mirrors;
 pub mod night;
+mod parts;
 pub mod passphrase;
 pub mod places;
 pub mod progress;
 pub mod pruning;
+mod receipts;
 pub mod report;
+mod reports;
 pub mod retention;
 pub mod secrets;
 pub mod session;
 mod sources;
 mod stack;
+mod vouching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -62,10 +70,12 @@ fn dispatch(command: &Command, session: &Session) -> Result<Ending, Failure> {
         Command::Snapshots(args) => commands::snapshots::run(args, session),
         Command::Show(args) => commands::show::run(args, session),
         Command::Restore(args) => commands::restore::run(args, session),
+        Command::Diff(args) => commands::diff::run(args, session),
         Command::Drill(args) => commands::drill::run(args, session),
         Command::Cat(args) => commands::cat::run(args, session),
         Command::Thaw(args) => commands::thaw::run(args, session),
         Command::Verify(args) => commands::verify::run(args, session),
+        Command::Report(args) => commands::report::run(args, session),
         Command::Replicate(args) => commands::replicate::run(args, session),
         Command::Repair(args) => commands::repair::run(args, session),
         Command::Store(args) => commands::store::run(args, session),

@@ -13,9 +13,11 @@ use super::access;
 use super::args::UsageError;
 use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
+use super::files;
 use super::report::Failure;
 use super::session::Session;
-use crate::base::{Code, Event, Observer, Silent};
+use crate::base::limits::IDENTITY_FILE_LEN_MAX;
+use crate::base::{Code, Event, Observer, Silent, VaultId};
 use crate::crypto::recipient::DataRecipients;
 use crate::crypto::signing::{KeyUse, SigningKey, VerificationKey};
 use crate::format::event::EventKind;
@@ -29,7 +31,7 @@ use crate::vault::state::{StateDir, StateLock};
 use crate::vault::{Auditor, Writer};
 
 /// A signer's key, and where it keeps what must outlive a crash.
-type Signer = (SigningKey, Box<dyn Kept>);
+pub type Signer = (SigningKey, Box<dyn Kept>);
 
 /// A vault of which something may be forgotten.
 pub struct Site {
@@ -161,6 +163,24 @@ impl Site {
         self.name.clone().unwrap_or_else(|| self.key.vault().to_string())
     }
 
+    /// Returns the vault.
+    pub const fn vault(&self) -> VaultId {
+        self.key.vault()
+    }
+
+    /// Returns the auditor's side of its first store.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn auditor(&self) -> Result<Auditor, Failure> {
+        Ok(Auditor::open(Arc::clone(&self.seen[0]), self.key.clone())?)
+    }
+
+    /// Returns its stores, the primary first.
+    pub fn stores(&self) -> &[Arc<dyn Store>] {
+        &self.stores
+    }
+
     /// Returns to whom the vault is sealed, as the config says it.
     ///
     /// # Errors
@@ -286,7 +306,10 @@ impl Site {
     }
 
     /// Returns the signer that is given for this vault, and where it keeps what must last.
-    fn signer(&self, args: &SiteArgs, session: &Session) -> Result<Option<Signer>, Failure> {
+    ///
+    /// # Errors
+    /// If it cannot be read or opened, or is that of another vault.
+    pub fn signer(&self, args: &SiteArgs, session: &Session) -> Result<Option<Signer>, Failure> {
         if let Some(dir) = &args.kit {
             let identities = session.identities("sign as the operator")?;
             let kit = OpenKit::find(dir, self.name.as_deref().unwrap_or_default())?;
@@ -321,10 +344,10 @@ impl Site {
 }
 
 fn read_signer(path: &Path) -> Result<SigningKey, Failure> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|cause| Failure::system(format!("read {}", path.display()), cause))?;
+    let bytes = Zeroizing::new(files::read(path, "key of a signer", IDENTITY_FILE_LEN_MAX)?);
     let refuse =
         |reason: &str| UsageError::new(format!("use {} as a signer", path.display()), reason);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let key = SigningKey::from_secret_text(text.trim_end())
         .map_err(|_| refuse("it holds no signing key, as `signer add` writes one"))?;
     match key.verification_key().usage() {

@@ -16,6 +16,7 @@ use age::secrecy::ExposeSecret;
 use age_core::format::{FileKey, Stanza};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
@@ -181,11 +182,11 @@ impl PayloadKey {
         let mut sealed = vec![0; plain.len() + count * SEALED_TAG_LEN];
         let seal = |(index, (out, piece)): (usize, (&mut [u8], &[u8]))| {
             let (body, tag_out) = out.split_at_mut(piece.len());
-            body.copy_from_slice(piece);
+            let both = InOutBuf::new(piece, body).expect("they were split alike");
             let nonce = stream_nonce(first, index, count, ending);
             let tag = self
                 .0
-                .encrypt_inout_detached(&nonce.into(), b"", body.into())
+                .encrypt_inout_detached(&nonce.into(), b"", both)
                 .expect("a piece is far below the cipher's limit");
             tag_out.copy_from_slice(&tag);
         };
@@ -231,11 +232,11 @@ impl PayloadKey {
         let open = |(index, (out, piece)): (usize, (&mut [u8], &[u8]))| {
             let at = first + index as u64;
             let (body, tag) = piece.split_at(piece.len() - SEALED_TAG_LEN);
-            out.copy_from_slice(body);
+            let both = InOutBuf::new(body, out).expect("they were split alike");
             let nonce = stream_nonce(first, index, count, ending);
             let tag = tag.try_into().expect("the tag was split off with its length");
             self.0
-                .decrypt_inout_detached(&nonce.into(), b"", out.into(), &tag)
+                .decrypt_inout_detached(&nonce.into(), b"", both, &tag)
                 .map_err(|_| unreadable(at))
         };
         if plain.is_empty() {

@@ -140,8 +140,17 @@ pub fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T,
     if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Err(FormatError::invalid(what, "the JSON is more than one line"));
     }
-    let invalid = |error: serde_json::Error| FormatError::invalid(what, error);
-    let header: Header = serde_json::from_slice(bytes).map_err(invalid)?;
+    check_header(what, bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(what, error))
+}
+
+/// Checks that this program knows all that a structure requires, also one of several lines.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check_header(what: &'static str, bytes: &[u8]) -> Result<(), FormatError> {
+    let header: Header =
+        serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(what, error))?;
     if header.v == 0 {
         return Err(FormatError::invalid(what, "version 0"));
     }
@@ -152,7 +161,7 @@ pub fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T,
         let feature: String = feature.chars().take(QUOTED_LEN_MAX).collect();
         return Err(FormatError::TooNew { what, needs: format!("{feature:?}") });
     }
-    serde_json::from_slice(bytes).map_err(invalid)
+    Ok(())
 }
 
 /// `#[serde(with = "integer")]`: a `u64` that every JSON reader keeps exactly.

@@ -242,6 +242,7 @@ mod tests {
                     level,
                     snapshot: None,
                     sample_percent: 100,
+                    until: Some(Timestamp::UNIX_EPOCH),
                 },
                 result: VerifiedResult { outcome, object_count: 8, finding_count },
             }),

@@ -17,6 +17,7 @@ pub mod padme;
 pub mod parameters;
 pub mod proof;
 pub mod recipe;
+pub mod report_note;
 pub mod role;
 pub mod segment;
 pub mod snapshot_note;

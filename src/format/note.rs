@@ -29,6 +29,8 @@ pub enum NoteKind {
     Vault,
     /// `snapshots/<id>.note`, signed by a writer.
     Snapshot,
+    /// `<report>.sig`, signed by an auditor or an operator.
+    Report,
 }
 
 impl NoteKind {
@@ -37,6 +39,7 @@ impl NoteKind {
         match self {
             Self::Vault => "vault",
             Self::Snapshot => "snapshot",
+            Self::Report => "report",
         }
     }
 
@@ -45,6 +48,7 @@ impl NoteKind {
         match self {
             Self::Vault => "vault note",
             Self::Snapshot => "snapshot note",
+            Self::Report => "report signature",
         }
     }
 }

@@ -44,8 +44,34 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
-    /// The manifest was made by a newer program.
-    #[error("open the manifest {path}: it has version {version}, this program knows {known}")]
+    /// SQLite failed on the memory of verifications.
+    #[error("{action} the memory of verifications {path}")]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file of the memory cannot be made.
+    #[error("create the memory of verifications {path}")]
+    MemoryFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file is no memory of verifications.
+    #[error("open the memory of verifications {path}: it is a file of something else")]
+    NotMemory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The manifest, or the memory, was made by a newer program.
+    #[error("open {path}: it has version {version}, this program knows {known}")]
     TooNew {
         /// The file.
         path: PathBuf,
@@ -77,8 +103,14 @@ impl Coded for Error {
                 }
                 _ => Code::StateUnavailable,
             },
+            Self::Memory { cause, .. } => match cause.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => Code::StoreFull,
+                Some(rusqlite::ErrorCode::DatabaseBusy) => Code::Locked,
+                _ => Code::StateUnavailable,
+            },
+            Self::NotMemory { .. } => Code::UsageInvalid,
             Self::Missing { .. } | Self::Empty { .. } => Code::ManifestDamaged,
-            Self::File { cause, .. } => match cause.kind() {
+            Self::File { cause, .. } | Self::MemoryFile { cause, .. } => match cause.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     Code::StoreFull
                 }

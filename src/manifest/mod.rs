@@ -5,12 +5,19 @@
 //! What happens to the archive happens in one of its transactions first.
 
 mod chunks;
+mod claims;
+mod coverage;
+mod drawn;
 mod error;
+mod file_plan;
 mod files;
+mod floors;
 mod inventory;
+mod names;
 mod needed;
 mod outbox;
 mod packs;
+mod planned;
 mod references;
 mod scratch;
 mod snapshots;
@@ -23,12 +30,19 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 pub use chunks::{ChunkReader, Located};
+pub use claims::{Claim, Claims};
+pub use coverage::{Coverage, Look, Shelf};
+pub use drawn::{Amount, Standing};
 pub use error::Error;
+pub use file_plan::{FileCounts, FilePlan, PackPlace};
 pub use files::{CachedFile, CachedKind, FileCache, FilePages, FileStamp};
+pub use floors::Floor;
 pub use inventory::Inventory;
+pub use names::{NAME_LEN, Names};
 pub use needed::Needed;
 pub use outbox::{KeptReceipt, Outgoing, Payload, ReceiptRow};
 pub use packs::{NewPack, PackNumber, PackRow};
+pub use planned::{Cause, Known, Mark, PlannedFile};
 pub use references::{Reference, ReferenceCursor, References};
 pub use snapshots::{Commit, SnapshotRow};
 pub use sweep::{Going, Named, Naming, Pick, Staging, Sweep};

@@ -4,10 +4,11 @@
 //! in as little memory as a hundred.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::Error;
+use super::{Error, drawn};
 use crate::base::PackId;
 use crate::format::ObjectKey;
 
@@ -19,11 +20,18 @@ const SCHEMA: &str = "
         len INTEGER NOT NULL,
         PRIMARY KEY (tree, id, len)
     ) WITHOUT ROWID;
+    CREATE TABLE floor (
+        tree INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        old INTEGER,
+        young INTEGER,
+        PRIMARY KEY (tree, id)
+    ) WITHOUT ROWID;
 ";
 
 /// The packs and tree objects that lists name, each with its signed lengths.
 pub struct Needed {
-    connection: Connection,
+    connection: Mutex<Connection>,
 }
 
 impl Needed {
@@ -35,7 +43,8 @@ impl Needed {
         let open = || {
             let connection = Connection::open("")?;
             connection.execute_batch(SCHEMA)?;
-            Ok(connection)
+            connection.execute_batch(drawn::SCHEMA)?;
+            Ok(Mutex::new(connection))
         };
         Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
     }
@@ -48,7 +57,7 @@ impl Needed {
         &self,
         add: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let run = |sql| self.connection.execute_batch(sql).map_err(|cause| wrap("write", cause));
+        let run = |sql| self.held().execute_batch(sql).map_err(|cause| wrap("write", cause));
         run("SAVEPOINT attempt")?;
         let result = add(self);
         if result.is_err() {
@@ -66,7 +75,8 @@ impl Needed {
         let Some(id) = key.pack() else { return Ok(()) };
         let add = || {
             let sql = "INSERT OR IGNORE INTO needed VALUES (?1, ?2, ?3)";
-            let mut insert = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut insert = connection.prepare_cached(sql)?;
             insert.execute(params![is_tree(key), id.as_bytes(), stored_len])
         };
         add().map(drop).map_err(|cause| wrap("write", cause))
@@ -80,8 +90,24 @@ impl Needed {
         let Some(id) = key.pack() else { return Ok(false) };
         let find = || {
             let sql = "SELECT 1 FROM needed WHERE tree = ?1 AND id = ?2";
-            let mut select = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
             select.exists(params![is_tree(key), id.as_bytes()])
+        };
+        find().map_err(|cause| wrap("read", cause))
+    }
+
+    /// Returns the stored length of an object, if a list names it.
+    ///
+    /// # Errors
+    /// If the set cannot be read.
+    pub fn len_of(&self, key: &ObjectKey) -> Result<Option<u64>, Error> {
+        let Some(id) = key.pack() else { return Ok(None) };
+        let find = || {
+            let sql = "SELECT len FROM needed WHERE tree = ?1 AND id = ?2";
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
+            select.query_row(params![is_tree(key), id.as_bytes()], |row| row.get(0)).optional()
         };
         find().map_err(|cause| wrap("read", cause))
     }
@@ -103,7 +129,8 @@ impl Needed {
         let read = || {
             let sql = "SELECT tree, id, len FROM needed WHERE (tree, id, len) > (?1, ?2, ?3)
                        ORDER BY tree, id, len LIMIT ?4";
-            let mut select = self.connection.prepare_cached(sql)?;
+            let connection = self.held();
+            let mut select = connection.prepare_cached(sql)?;
             let rows = select.query_map(params![tree, id, len, count], |row| {
                 let id = PackId::from_bytes(row.get(1)?);
                 let key = if row.get(0)? { ObjectKey::Tree(id) } else { ObjectKey::Pack(id) };
@@ -113,13 +140,18 @@ impl Needed {
         };
         read().map_err(|cause| wrap("read", cause))
     }
+
+    /// Returns the connection, for as long as one statement runs.
+    pub(super) fn held(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
-const fn is_tree(key: &ObjectKey) -> bool {
+pub(super) const fn is_tree(key: &ObjectKey) -> bool {
     matches!(key, ObjectKey::Tree(_))
 }
 
-fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
+pub(super) fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
     Error::new(Path::new("the list of needed objects"), action, cause)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
-use super::{Error, MIGRATIONS, Manifest, SnapshotRow};
+use super::{Error, KeptReceipt, MIGRATIONS, Manifest, SnapshotRow};
 use crate::base::{OpenGate, SnapshotId};
 use crate::format::ObjectKey;
 
@@ -94,6 +94,31 @@ impl ManifestView {
                 .query_row("SELECT MAX(time) FROM receipt WHERE store = ?1", [store], |r| r.get(0))
         })?;
         Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
+    }
+
+    /// Returns the snapshots whose events cover receipts of `store`, the oldest first.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn covered_snapshots(&self, store: &str) -> Result<Vec<SnapshotId>, Error> {
+        let ids: Vec<String> = self.0.run("read the receipts of", |connection| {
+            let text = "SELECT DISTINCT completed FROM receipt \
+                        WHERE store = ?1 AND completed IS NOT NULL ORDER BY completed";
+            connection.prepare_cached(text)?.query_map([store], |row| row.get(0))?.collect()
+        })?;
+        Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Returns the receipts of a store that the event of a snapshot covers, by name.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn receipts_of(
+        &self,
+        store: &str,
+        completed: SnapshotId,
+    ) -> Result<Vec<KeptReceipt>, Error> {
+        self.0.receipts_of(store, Some(completed))
     }
 
     /// Returns how much waits for `store`.

@@ -37,6 +37,12 @@ pub enum Error {
     /// A generation is not shredded.
     #[error(transparent)]
     Shred(#[from] super::shred::ShredError),
+    /// Evidence for a verification cannot be used.
+    #[error(transparent)]
+    Evidence(#[from] super::verify::EvidenceError),
+    /// A part cannot be looked at.
+    #[error(transparent)]
+    Part(#[from] super::verify::PartError),
     /// Packs are not thawed.
     #[error(transparent)]
     Thaw(#[from] super::thaw::ThawError),
@@ -186,6 +192,8 @@ impl Coded for Error {
             Self::Retain(error) => error.code(),
             Self::Prune(error) => error.code(),
             Self::Shred(error) => error.code(),
+            Self::Evidence(error) => error.code(),
+            Self::Part(error) => error.code(),
             Self::Thaw(error) => error.code(),
             Self::Escrow(error) => error.code(),
             Self::Stream(error) => error.code(),

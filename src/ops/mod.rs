@@ -1,9 +1,11 @@
 //! Layer 4: what the program does, each operation as one readable order of steps.
 
 pub mod apply;
+pub mod attest;
 mod carrying;
 pub mod change;
 pub mod desk;
+pub mod diff;
 pub mod drill;
 pub mod erase;
 pub mod error;
@@ -26,11 +28,13 @@ pub mod prune;
 pub mod read;
 mod readers;
 pub mod rebuild;
+pub mod receipts;
 pub mod recipients;
 pub mod recorder;
 pub mod rejoin;
 pub mod repair;
 pub mod replicate;
+pub mod report;
 pub mod restore;
 pub mod retain;
 pub mod rows;

@@ -6,10 +6,10 @@ use super::Error;
 use super::retain::Survey;
 use crate::base::{Coded, Event, Observer, SnapshotId};
 use crate::format::ObjectKey;
-use crate::format::event::EventPayload;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::policy::RetentionPlan;
 use crate::policy::space::{Space, SpaceCount};
+use crate::vault::ledger::too_late::TooLate;
 use crate::vault::{Auditor, ledger};
 
 /// Counts what these snapshots need in a store.
@@ -45,13 +45,7 @@ pub fn count<'a>(
 /// If the store does not answer.
 pub fn of_store(auditor: &Auditor, observer: &dyn Observer) -> Result<Space, Error> {
     let logs = ledger::read_answered(auditor)?;
-    let events = logs.iter().flat_map(|log| &log.events);
-    let forgotten: BTreeSet<SnapshotId> = events
-        .filter_map(|event| match &event.payload {
-            EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
-            _ => None,
-        })
-        .collect();
+    let forgotten = TooLate::in_store(auditor, &logs)?.forgotten_in(&logs);
     let notes = auditor.snapshots()?.sound;
     let standing = notes.values().filter(|note| !forgotten.contains(&note.snapshot));
     Ok(count(auditor, standing, BTreeSet::new(), observer))

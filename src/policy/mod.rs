@@ -14,7 +14,10 @@ pub mod plan;
 pub mod prune;
 pub mod reason;
 pub mod retention;
+pub mod sampling;
+pub mod shard;
 pub mod space;
+pub mod times;
 
 pub use age::Age;
 pub use error::PolicyError;
@@ -27,3 +30,6 @@ pub use plan::{Candidate, HoldRef, PolicyHistory, RetentionPlan};
 pub use prune::{ObjectFacts, StayReason};
 pub use reason::{DropReason, KeepReason, Verdict};
 pub use retention::Policy;
+pub use sampling::{Confidence, Loss, Rolling, Share};
+pub use shard::Shard;
+pub use times::PolicyTimes;

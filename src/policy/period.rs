@@ -39,6 +39,18 @@ impl Period {
         }
     }
 
+    /// Returns the hours after which the next snapshot of a vault is missing that admits one a
+    /// period: the period and some slack, for a run that takes its time or is made up for.
+    pub const fn hours_with_slack(self) -> u64 {
+        match self {
+            Self::Hour => 2,
+            Self::Day => 26,
+            Self::Week => 8 * 24,
+            Self::Month => 32 * 24,
+            Self::Year => 367 * 24,
+        }
+    }
+
     pub(super) const fn age_unit(self) -> AgeUnit {
         match self {
             Self::Hour => AgeUnit::Hour,

@@ -15,6 +15,7 @@ use super::keep_rule::KeepRule;
 use super::period::Period;
 use super::reason::{DropReason, KeepReason, Verdict};
 use super::retention::Policy;
+use super::times::floor_among;
 use crate::base::{SignerId, SnapshotId};
 
 /// How far a snapshot's own time may be off what others saw.
@@ -110,11 +111,8 @@ impl PolicyHistory {
     /// writes notes cannot keep for good what must go.
     pub fn floor_of(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
         let begins = candidate.begins(now);
-        let own = self.in_force.floor_at(begins);
-        let earlier = self.earlier.iter().filter_map(|policy| policy.floor_at(begins));
-        let longest = own.into_iter().chain(earlier).max();
-        let promised = candidate.floor.zip(longest).map(|(floor, longest)| floor.min(longest));
-        own.max(promised)
+        let all = self.earlier.iter().chain([&self.in_force]);
+        floor_among(&self.in_force, all, begins, candidate.floor)
     }
 }
 

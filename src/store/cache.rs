@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store,
+    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, STAGING_PREFIX, Stat, Store, Terms,
     ThawAnswer, ThawTier, VersionListing,
 };
 use crate::base::Digest;
@@ -231,6 +231,10 @@ impl Store for CachedStore {
         self.inner.url()
     }
 
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
     fn prepare(&self) -> Result<(), Error> {
         self.inner.prepare()
     }
@@ -323,6 +327,18 @@ impl Store for CachedStore {
     fn erase(&self, key: &ObjectKey) -> Result<u64, Error> {
         self.forget(key);
         self.inner.erase(key)
+    }
+
+    fn tells_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.inner.tells_locks(key)
+    }
+
+    fn terms(&self) -> Terms {
+        self.inner.terms()
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.inner.seen_version(key)
     }
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {

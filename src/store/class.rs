@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The storage class of an object, by the names of S3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StorageClass {
     /// Read at once; the only class of a directory.
@@ -121,7 +123,7 @@ pub enum ThawAnswer {
 }
 
 /// How an object is protected from being deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LockMode {
     /// Whoever has the right to bypass can remove it.
@@ -139,6 +141,14 @@ impl LockMode {
             _ => None,
         }
     }
+
+    /// Returns the name that it has in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Governance => "governance",
+            Self::Compliance => "compliance",
+        }
+    }
 }
 
 /// The lock of an object, as the store tells it.
@@ -148,6 +158,15 @@ pub struct Lock {
     pub mode: LockMode,
     /// Until when it holds.
     pub until: Timestamp,
+}
+
+/// How the settings of a store want objects to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// The class of packs, if one is named.
+    pub pack_class: Option<StorageClass>,
+    /// How objects are locked, if they are.
+    pub lock: Option<LockMode>,
 }
 
 #[cfg(test)]

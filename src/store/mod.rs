@@ -57,11 +57,11 @@ use jiff::Timestamp;
 use sha2::Digest as _;
 
 pub use cache::CachedStore;
-pub use class::{Lock, LockMode, Readiness, StorageClass, ThawAnswer, ThawTier};
+pub use class::{Lock, LockMode, Readiness, StorageClass, Terms, ThawAnswer, ThawTier};
 pub use error::Error;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
-pub use open::{directory, open, open_with};
+pub use open::{bucket, directory, open, open_with};
 pub use probe::{Probe, ProbeRequest};
 pub use remains::{Prolonged, Remains, Sight};
 pub use s3::{Fault, Quirks, S3Settings, S3Store};
@@ -158,6 +158,12 @@ pub trait Store: Send + Sync {
 
     /// Returns the URL that the store was opened with.
     fn url(&self) -> &str;
+
+    /// Returns what tells its place from others of the same URL, for whoever remembers something
+    /// of it: of a bucket also the endpoint that serves it.
+    fn location(&self) -> String {
+        self.url().to_owned()
+    }
 
     /// Makes the place that objects go to, such as the directory itself.
     ///
@@ -271,6 +277,22 @@ pub trait Store: Send + Sync {
     /// Returns the lock of an object, for who may not be allowed to read it; none, if it has none.
     fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         Ok(self.stat(key)?.and_then(|stat| stat.lock))
+    }
+
+    /// Tells whether these credentials are told the lock of an object; where they are not, `stat`
+    /// shows none.
+    fn tells_locks(&self, _key: &ObjectKey) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    /// Returns how the settings want objects to be kept.
+    fn terms(&self) -> Terms {
+        Terms::default()
+    }
+
+    /// Returns which version of an object is seen in a store that [`Self::versions`] returned.
+    fn seen_version(&self, _key: &ObjectKey) -> Option<String> {
+        None
     }
 
     /// Locks an object until a time, if it is not locked for as long (C21).

@@ -6,6 +6,7 @@ use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use super::{Error, LocalStore, S3Settings, S3Store, Store, s3};
+use crate::store::s3::Place;
 
 /// What would be right.
 const WRITE: &str = "write file:///absolute/path or s3://bucket/prefix";
@@ -53,6 +54,12 @@ pub fn open(url: &str, name: &str) -> Result<Arc<dyn Store>, Error> {
 /// Returns the directory of a `file://` URL; none for any other.
 pub fn directory(url: &str) -> Option<PathBuf> {
     directory_of(url.strip_prefix("file://")?).ok()
+}
+
+/// Returns the bucket of an `s3://` URL, and where in it the store is; none for any other.
+pub fn bucket(url: &str) -> Option<Place> {
+    let rest = url.strip_prefix("s3://")?;
+    Place::parse(rest.split_once('?').map_or(rest, |(place, _)| place)).ok()
 }
 
 /// Parses what follows `file://`.

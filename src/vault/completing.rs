@@ -4,10 +4,8 @@
 //! Whatever a store acknowledged is covered by one `store.completed` event: the first that follows
 //! it. So the ledger tells later whether the receipts that a host shows are those that it got.
 
-use jiff::Timestamp;
-
-use super::Error;
 use super::writer::Writer;
+use super::{Error, receipts};
 use crate::base::{Digest, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
@@ -17,21 +15,9 @@ use crate::manifest::{KeptReceipt, Manifest};
 use crate::store;
 
 /// Returns the SHA-256 of the lines of receipts, which are sorted by name.
-///
-/// ```text
-/// line = name " " time " " version-id " " sha256 LF      what was not told is "-"
-/// ```
 pub fn receipts_digest(receipts: &[KeptReceipt]) -> Digest {
-    let lines: String = receipts.iter().map(line).collect();
+    let lines: String = receipts.iter().map(receipts::line).collect();
     sha256(lines.as_bytes())
-}
-
-fn line(receipt: &KeptReceipt) -> String {
-    let time = Timestamp::from_second(receipt.second);
-    let time = time.map_or_else(|_| "-".to_owned(), |time| time.to_string());
-    let version = receipt.version_id.as_deref().unwrap_or("-");
-    let checksum = receipt.checksum.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
-    format!("{} {time} {version} {checksum}\n", receipt.key)
 }
 
 /// Computes anew what the event of a store and a snapshot has as `receipts_sha256`; nothing, if

@@ -28,6 +28,7 @@ pub mod operator;
 pub mod pack_reader;
 pub mod pack_writer;
 pub mod rebuild;
+pub mod receipts;
 pub mod resealing;
 pub mod sealed_file;
 pub mod sealed_reader;

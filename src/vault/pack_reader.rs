@@ -1,5 +1,6 @@
 //! Reading a pack: its directory, and any blocks by the pieces that hold them. Spec: §4.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::Error;
-use super::sealed_reader::read_plain;
+use super::sealed_reader::{Run, read_plain};
 use crate::base::limits::{PACK_STORED_LEN_MAX, SEALED_HEADER_LEN, SEALED_PIECE_LEN};
 use crate::crypto::identity::GenerationIdentity;
 use crate::crypto::seal::{self, PayloadKey};
@@ -28,18 +29,28 @@ pub enum Source<'a> {
     Shared(Arc<dyn Store>),
     /// A copy of the pack on this machine.
     Copied(File),
+    /// All of its bytes.
+    Whole(Vec<u8>),
 }
 
 impl Source<'_> {
-    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+    fn get_range(&self, key: &ObjectKey, offset: u64, len: usize) -> Result<Cow<'_, [u8]>, Error> {
         match self {
-            Self::Lent(store) => Ok(store.get_range(key, offset, len)?),
-            Self::Shared(store) => Ok(store.get_range(key, offset, len)?),
+            Self::Lent(store) => Ok(store.get_range(key, offset, len)?.into()),
+            Self::Shared(store) => Ok(store.get_range(key, offset, len)?.into()),
             Self::Copied(file) => {
                 let mut bytes = vec![0; len];
                 let read = file.read_exact_at(&mut bytes, offset);
                 read.map_err(|cause| Error::state("read the copy of", key.to_string(), cause))?;
-                Ok(bytes)
+                Ok(bytes.into())
+            }
+            Self::Whole(bytes) => {
+                let part = usize::try_from(offset).ok().and_then(|at| {
+                    let end = at.checked_add(len)?;
+                    bytes.get(at..end)
+                });
+                let (have, need) = (bytes.len() as u64, offset.saturating_add(len as u64));
+                part.map(Cow::Borrowed).ok_or(Error::Len { key: *key, len: have, need })
             }
         }
     }
@@ -54,7 +65,7 @@ pub struct OpenPack<'a> {
     footer: Footer,
     blocks: Blocks,
     /// The plaintext, if looking for the directory had to read all of it.
-    whole: Option<Vec<u8>>,
+    whole: Option<Run>,
 }
 
 impl<'a> OpenPack<'a> {
@@ -144,10 +155,10 @@ impl<'a> OpenPack<'a> {
             .collect()
     }
 
-    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    fn read(&self, range: Range<u64>) -> Result<Run, Error> {
         if let Some(whole) = &self.whole {
             let at = |offset: u64| usize::try_from(offset).expect("it is in memory");
-            return Ok(whole[at(range.start)..at(range.end)].to_vec());
+            return Ok(whole[at(range.start)..at(range.end)].to_vec().into());
         }
         let get = |offset, len| self.source.get_range(&self.key, offset, len);
         read_plain(get, &self.key, &self.payload, self.plain_len, range)

@@ -1,7 +1,8 @@
 //! Reading the plaintext of a sealed object in order, with bounded memory. Spec: §4.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use super::Error;
 use crate::base::limits::{SEALED_HEADER_LEN, SEALED_PIECE_LEN, SEALED_TAG_LEN};
@@ -20,7 +21,7 @@ pub struct SealedReader<'a> {
     payload: PayloadKey,
     plain_len: u64,
     opened_len: u64,
-    batch: io::Cursor<Vec<u8>>,
+    batch: io::Cursor<Run>,
 }
 
 impl<'a> SealedReader<'a> {
@@ -40,14 +41,14 @@ impl<'a> SealedReader<'a> {
         })?;
         let header = store.get_range(&key, 0, SEALED_HEADER_LEN)?;
         let payload = seal::open_header(&key.to_string(), &header, identity)?;
-        let batch = io::Cursor::new(Vec::new());
+        let batch = io::Cursor::new(Run::default());
         Ok(Self { store, key, payload, plain_len, opened_len: 0, batch })
     }
 
     fn refill(&mut self) -> Result<(), Error> {
         let end = self.plain_len.min(self.opened_len + BATCH_LEN);
         let range = self.opened_len..end;
-        let get = |offset, len| Ok(self.store.get_range(&self.key, offset, len)?);
+        let get = |offset, len| Ok(self.store.get_range(&self.key, offset, len)?.into());
         let plain = read_plain(get, &self.key, &self.payload, self.plain_len, range)?;
         self.opened_len = end;
         self.batch = io::Cursor::new(plain);
@@ -66,14 +67,42 @@ impl Read for SealedReader<'_> {
     }
 }
 
+/// A range of the plaintext, in the pieces that hold it.
+#[derive(Default)]
+pub(super) struct Run {
+    pieces: Vec<u8>,
+    range: Range<usize>,
+}
+
+impl From<Vec<u8>> for Run {
+    fn from(pieces: Vec<u8>) -> Self {
+        let range = 0..pieces.len();
+        Self { pieces, range }
+    }
+}
+
+impl Deref for Run {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.pieces[self.range.clone()]
+    }
+}
+
+impl AsRef<[u8]> for Run {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 /// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
-pub(super) fn read_plain(
-    get: impl FnOnce(u64, usize) -> Result<Vec<u8>, Error>,
+pub(super) fn read_plain<'a>(
+    get: impl FnOnce(u64, usize) -> Result<Cow<'a, [u8]>, Error>,
     key: &ObjectKey,
     payload: &PayloadKey,
     plain_len: u64,
     range: Range<u64>,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Run, Error> {
     let piece = SEALED_PIECE_LEN as u64;
     let sealed_piece = piece + SEALED_TAG_LEN as u64;
     let first = range.start / piece;
@@ -87,8 +116,7 @@ pub(super) fn read_plain(
         SEALED_HEADER_LEN as u64 + first * sealed_piece,
         usize::try_from(sealed_len).expect(in_memory),
     )?;
-    let mut plain = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
-    plain.truncate(usize::try_from(range.end - first * piece).expect(in_memory));
-    plain.drain(..usize::try_from(range.start - first * piece).expect(in_memory));
-    Ok(plain)
+    let pieces = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
+    let at = |offset: u64| usize::try_from(offset - first * piece).expect(in_memory);
+    Ok(Run { pieces, range: at(range.start)..at(range.end) })
 }

@@ -8,6 +8,7 @@
 //!                     writer.key      the writer's signing key
 //!                     generation.json the open generation: recipient and dedup secret
 //!                     manifest.sqlite, files.sqlite, spool/
+//!                     coverage.sqlite what was verified when
 //! ```
 //!
 //! No file here opens a pack. The dedup secret is erased when its generation closes.

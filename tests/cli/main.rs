@@ -6,21 +6,27 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod access;
+mod attesting;
+mod auditing;
 mod changes;
 mod choices;
 mod damage;
+mod differing;
 mod drills;
 mod escrow;
+mod evidence;
 mod ledgers;
 mod lost;
 mod mirrors;
 mod nights;
 mod pings;
 mod prune;
+mod reports;
 mod retention;
 mod rooms;
 mod rows;
 mod s3;
+mod sampling;
 mod session;
 mod shred;
 mod sources;
@@ -31,6 +37,7 @@ mod support;
 #[path = "../support_s3/mod.rs"]
 mod support_s3;
 mod together;
+mod vouching;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

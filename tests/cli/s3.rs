@@ -1,5 +1,6 @@
 //! The real program and a real server of S3, with a proxy between that sees every request.
 
+mod evidence;
 mod faults;
 mod hostile;
 mod liar;

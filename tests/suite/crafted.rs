@@ -1,5 +1,7 @@
 //! A hostile host signs what it likes: what its snapshots get wrong is found all the same.
 
+mod contents;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
@@ -8,7 +10,7 @@ use idswyft_vault::base::{ChunkId, Code, Digest, PackId, Profile, SnapshotId, Sy
 use idswyft_vault::crypto::digest::sha256;
 use idswyft_vault::crypto::seal::{self, SealingRecipient};
 use idswyft_vault::format::ObjectKey;
-use idswyft_vault::format::body::{Body, Stream, UploadsTree};
+use idswyft_vault::format::body::{Body, DatabaseStream, Stream, UploadsTree};
 use idswyft_vault::format::extent::Extent;
 use idswyft_vault::format::frame::{Compression, encode_block, encode_document};
 use idswyft_vault::format::list::{self, ListEntry};
@@ -47,6 +49,8 @@ pub struct Host {
     pub vault: TestVault,
     pub writer: Writer,
     pub snapshot: SnapshotId,
+    /// The dump of the next snapshots.
+    dump: Option<DatabaseStream>,
 }
 
 impl Host {
@@ -54,7 +58,7 @@ impl Host {
         let vault = TestVault::new();
         let writer = vault.writer();
         let snapshot = SnapshotId::new(writer.outside().clock.now(), [7; 4]);
-        Self { vault, writer, snapshot }
+        Self { vault, writer, snapshot, dump: None }
     }
 
     fn put(&self, key: ObjectKey, bytes: &[u8]) -> SignedObject {
@@ -142,7 +146,7 @@ impl Host {
             tags: Vec::new(),
             tags_salt: "00".repeat(16),
             packs,
-            database: None,
+            database: self.dump.clone(),
             uploads: Some(UploadsTree {
                 source: serde_json::json!({"kind": "path"}),
                 file_count: 1,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test leans on panics as the test does")]
 
 mod archive;
+mod auditing;
 mod bombs;
 mod books;
 mod bounds;
@@ -14,8 +15,10 @@ mod crash;
 mod damage;
 mod decade;
 mod escrow;
+mod evidence;
 mod faults;
 mod hard;
+mod isolation;
 mod leaning;
 mod mirrors;
 mod nights;
@@ -29,11 +32,13 @@ mod rebuild;
 mod reference;
 mod repairs;
 mod replicas;
+mod reports;
 mod retention;
 mod review;
 mod rows;
 mod rules;
 mod s3;
+mod sampling;
 mod simulation;
 mod sources;
 mod standard_files;

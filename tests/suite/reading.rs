@@ -2,9 +2,9 @@
 
 mod alone;
 mod at_once;
-mod barred;
+pub mod barred;
 mod far;
 mod hostile;
-mod shelf;
+pub mod shelf;
 mod stored;
-mod vast;
+pub mod vast;

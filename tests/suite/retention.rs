@@ -2,6 +2,7 @@
 
 mod ages;
 mod applying;
+mod attested;
 pub mod bench;
 mod buckets;
 mod crashes;

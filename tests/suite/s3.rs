@@ -10,5 +10,6 @@ mod pruned;
 mod reading;
 mod refusals;
 mod roles;
+mod stored;
 mod thaw;
 mod writing;

@@ -1,6 +1,6 @@
 //! Cold restore: plan, request, wait. Spec: `thaw.md`.
 
 mod asking;
-mod bench;
+pub mod bench;
 mod planning;
 mod waiting;

@@ -7,17 +7,14 @@ codes! {
     ObjectMissing = "object-missing", Damaged, 1,
         "restore the object from a mirror; other snapshots are not affected unless named";
     /// An object is shorter than what was signed.
-    ObjectTruncated = "object-truncated", Damaged, 1,
-        "restore the object from a mirror; nothing was changed by reading it";
+    ObjectTruncated = "object-truncated", Damaged, 1, "restore the object from a mirror";
     /// An object's bytes do not have the signed SHA-256.
-    ObjectAltered = "object-altered", Damaged, 1,
-        "restore the object from a mirror and find out what wrote to the store";
+    ObjectAltered = "object-altered", Damaged, 1, "restore it from a mirror; find out who wrote it";
     /// A sealed object's authentication failed, or the store reads others and not this one.
     ObjectUnreadable = "object-unreadable", Damaged, 1,
         "restore the object from a mirror; `verify --level bytes` tells whether it was altered";
     /// An object belongs to another vault, generation or snapshot.
-    ObjectForeign = "object-foreign", Damaged, 1,
-        "an object was moved or planted; restore the right one from a mirror";
+    ObjectForeign = "object-foreign", Damaged, 1, "moved or planted; restore it from a mirror";
     /// An object that nothing names.
     ObjectUnreferenced = "object-unreferenced", Damaged, 4,
         "left by an interrupted run; nothing needs it, and the next snapshot may reuse it";
@@ -36,6 +33,20 @@ codes! {
     ForgottenEarly = "forgotten-early", Damaged, 1, "retire its signer; `repair` from a mirror";
     /// What a ledger says was deleted is needed.
     NeededDeleted = "needed-deleted", Damaged, 1, "retire its signer; `repair` from a mirror";
+    /// An object is in another storage class than it must be.
+    ClassWrong = "class-wrong", Damaged, 4, "nothing is lost; look at the bucket's lifecycle rules";
+    /// An object's lock ends before its snapshot may go.
+    LockCut = "lock-cut", Damaged, 1, "`retain --apply` locks it anew; find out who cut it";
+    /// A snapshot stands past its ceiling.
+    OverAge = "over-age", Damaged, 1, "run `retain --apply`, and see why it did not run";
+    /// A night has no snapshot.
+    NightMissing = "night-missing", Damaged, 4, "nothing stored is lost by it; ask its host";
+    /// Receipts are not those that the ledger covers.
+    ReceiptMismatch = "receipt-mismatch", Damaged, 1, "ask the host for its receipts once more";
+    /// A report is not what was signed, or the ledgers were rewritten since.
+    ReportMismatch = "report-mismatch", Damaged, 1, "believe only what verifies";
+    /// A report has no signature beside it.
+    ReportUnsigned = "report-unsigned", Refused, 1, "ask who made it for the .sig beside it";
     /// A structure does not parse.
     FormatInvalid = "format-invalid", Damaged, 1, "damaged or not ours; restore it from a mirror";
     /// A structure needs a newer program.
@@ -75,8 +86,7 @@ codes! {
     IdentityInvalid = "identity-invalid", Misuse, 2,
         "the file must be an age identity file, plain or passphrase-protected";
     /// A recipient does not parse.
-    RecipientInvalid = "recipient-invalid", Misuse, 2,
-        "recipients look like age1…; make an identity with `keygen`";
+    RecipientInvalid = "recipient-invalid", Misuse, 2, "they look like age1…; `keygen` makes one";
     /// A recipient's plugin is missing or failed.
     PluginFailed = "plugin-failed", Unavailable, 1, "nothing was changed; put the plugin on PATH";
     /// The source command or file could not be read.
@@ -135,8 +145,7 @@ codes! {
     ServiceUnusable = "service-unusable", Unavailable, 1,
         "earlier snapshots are safe; bring the service up and run again";
     /// The database role does not see every row.
-    RoleBlind = "role-blind", Refused, 1,
-        "no snapshot was made; dump as a superuser or give the role BYPASSRLS";
+    RoleBlind = "role-blind", Refused, 1, "no snapshot made; dump as superuser, or grant BYPASSRLS";
     /// The stack stores its files where this vault does not read them.
     UploadsElsewhere = "uploads-elsewhere", Refused, 4,
         "the files of the stack are not archived by this; version and copy their bucket";
@@ -152,8 +161,7 @@ codes! {
     /// The store or the state directory is full.
     StoreFull = "store-full", Unavailable, 1, "make room, run again; what is durable is reused";
     /// An object with that name exists with other bytes.
-    ObjectExists = "object-exists", Refused, 1,
-        "nothing was overwritten; run `verify` to see which object is right";
+    ObjectExists = "object-exists", Refused, 1, "nothing was overwritten; see `verify`";
     /// A mirror lags behind.
     MirrorLagging = "mirror-lagging", Unavailable, 4,
         "the primary store has everything; the mirror catches up at the next run";
@@ -170,16 +178,14 @@ codes! {
     ManifestDamaged = "manifest-damaged", Unavailable, 1,
         "the archive itself is not affected; run `manifest rebuild`, which reads the store";
     /// Objects still wait for a store.
-    DeliveryPending = "delivery-pending", Refused, 1,
-        "nothing was changed; the next snapshot delivers what waits";
+    DeliveryPending = "delivery-pending", Refused, 1, "the next snapshot delivers what waits";
     /// Another run holds the lock.
     Locked = "locked", Unavailable, 5, "wait for the other run to end; nothing was changed";
     /// The vault has no state here yet.
     VaultMissing = "vault-missing", Misuse, 1,
         "run `init` first, or check --config and --vault; if the state was lost, `init --rejoin`";
     /// The vault exists already.
-    VaultExists = "vault-exists", Refused, 1,
-        "nothing was changed or removed; a new vault needs another name and store";
+    VaultExists = "vault-exists", Refused, 1, "a new vault needs another name and store";
     /// An object is in a storage class that cannot be read before it is thawed.
     ObjectArchived = "object-archived", Unavailable, 8,
         "nothing is lost: ask for a plan with `thaw`, then thaw it with --thaw TIER";
@@ -202,8 +208,7 @@ codes! {
     BucketMissing = "bucket-missing", Unavailable, 1,
         "nothing was changed; make the bucket first, or mend its url, endpoint or region";
     /// A bucket is in another region.
-    RegionWrong = "region-wrong", Unavailable, 1,
-        "nothing was changed; set `region` of the store to the bucket's own";
+    RegionWrong = "region-wrong", Unavailable, 1, "set the store's `region` to the bucket's own";
     /// The clocks of this host and of a server differ.
     ClockSkewed = "clock-skewed", Unavailable, 1,
         "nothing was changed; set the clock of this host, best by NTP, and run again";
@@ -237,8 +242,7 @@ codes! {
     /// A vault's store holds another vault.
     StoreForeign = "store-foreign", Refused, 1, "nothing was changed; give each vault its own path";
     /// The target directory has something in it.
-    TargetNotEmpty = "target-not-empty", Refused, 1,
-        "choose a new directory or add --overwrite; nothing was changed";
+    TargetNotEmpty = "target-not-empty", Refused, 1, "choose a new directory, or add --overwrite";
     /// The target cannot be written.
     TargetUnavailable = "target-unavailable", Unavailable, 1,
         "make room or choose another --target; the archive is not affected";
@@ -294,11 +298,9 @@ codes! {
     /// The config does not parse or has an unknown key.
     ConfigInvalid = "config-invalid", Misuse, 2, "nothing was changed; mend the named line";
     /// There is no config in any of its places.
-    ConfigMissing = "config-missing", Misuse, 2,
-        "name one with --config, or let `init` write one; nothing was changed";
+    ConfigMissing = "config-missing", Misuse, 2, "name one with --config, or `init` writes one";
     /// The retention policy contradicts itself.
-    PolicyContradiction = "policy-contradiction", Misuse, 2,
-        "nothing was changed; change one of the two named lines";
+    PolicyContradiction = "policy-contradiction", Misuse, 2, "change one of the two named lines";
     /// The config and the signed policy differ.
     PolicyDiffers = "policy-differs", Refused, 4,
         "set the config back, or use `policy set`, `recipients`; what `init` fixed stays as it is";
@@ -346,8 +348,7 @@ codes! {
     /// An argument is wrong.
     UsageInvalid = "usage-invalid", Misuse, 2, "see --help";
     /// An id does not parse.
-    IdInvalid = "id-invalid", Misuse, 2,
-        "list ids with `snapshots`, `signer list` or `generation list`";
+    IdInvalid = "id-invalid", Misuse, 2, "list ids: `snapshots`, `signer list`, `generation list`";
     /// No snapshot matches.
     SnapshotUnknown = "snapshot-unknown", Misuse, 1, "list ids with `snapshots`";
     /// Several snapshots match.
@@ -393,8 +394,7 @@ codes! {
     ScratchUnavailable = "scratch-unavailable", Unavailable, 1,
         "nothing was changed; install a PostgreSQL server that is as new as the one dumped";
     /// A restore from a store takes longer than allowed.
-    RtoExceeded = "rto-exceeded", Refused, 4,
-        "nothing is lost by it: add a faster store, or raise `rto` in the config";
+    RtoExceeded = "rto-exceeded", Refused, 4, "nothing is lost; add a faster store, or raise `rto`";
     /// An error of the operating system that fits nothing else.
     SystemFailed = "system-failed", Unavailable, 1, "see the cause above";
 }

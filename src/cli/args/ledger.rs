@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::retain::SiteArgs;
 use crate::cli::access::AccessArgs;
 
 /// Arguments of `ledger`.
@@ -82,4 +83,39 @@ Example:
         #[command(flatten)]
         access: AccessArgs,
     },
+    /// Add the record of a verification whose signer may only read
+    ///
+    /// FILE is what `verify --attestation` wrote. It is added to every store, once it is found to
+    /// be signed by whoever may and to be the next event of that signer's log in each. Adding it
+    /// twice is harmless.
+    #[command(after_help = "\
+Example:
+  idswyft-vault ledger add 2026-11.attestation")]
+    Add {
+        /// Attestation
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Which stores.
+        #[command(flatten)]
+        site: AddArgs,
+    },
+}
+
+/// The stores to which something is added that is signed already.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AddArgs {
+    /// Store, without a config: its URL; every store of the vault must be given
+    #[arg(long, value_name = "URL", requires = "vault_key")]
+    pub store: Vec<String>,
+    /// Root verification key, or a file that holds it, as in the recovery kit
+    #[arg(long, value_name = "KEY|FILE")]
+    pub vault_key: Option<String>,
+}
+
+impl AddArgs {
+    /// Returns the same, of a site at which nobody signs.
+    pub fn site(&self) -> SiteArgs {
+        let (store, vault_key) = (self.store.clone(), self.vault_key.clone());
+        SiteArgs { store, vault_key, ..SiteArgs::default() }
+    }
 }

@@ -1,5 +1,7 @@
 //! `replicate`, `repair` and `store`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Arguments of `replicate`.
@@ -92,5 +94,21 @@ Example:
         /// Stores to check, by their names in the config [else all]
         #[arg(value_name = "NAME")]
         names: Vec<String>,
+    },
+    /// Hand out what a store said when it took each object
+    ///
+    /// Where nobody may look at packs, as with credentials that can only put, `verify --receipts`
+    /// takes this file: the host's ledger covers what is in it. It holds names, times, versions and
+    /// digests, and no secret. Asks no store.
+    #[command(after_help = "\
+Example:
+  idswyft-vault store receipts --store glacier --out receipts.txt")]
+    Receipts {
+        /// The store, by its name in the config
+        #[arg(long, value_name = "NAME")]
+        store: String,
+        /// New file for the receipts
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
 }

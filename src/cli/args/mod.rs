@@ -1,37 +1,43 @@
-//! The command line, as clap reads it.
-//!
-//! Here is only what can be said; what is done with it is in `cli::commands`, one file a command.
-//! Every help text ends with an example.
+//! The command line, as clap reads it: what can be said, and every help text with an example. What
+//! is done with it is in `cli::commands`, one file a command.
 
 mod apply;
 mod archive;
+mod audit;
 mod change;
 mod check;
+mod diff;
 mod drill;
 pub mod escrow;
+pub mod evidence;
 mod global;
 mod hold;
 mod keys;
 mod ledger;
 mod mirror;
 mod nights;
+mod part;
 mod prune;
 mod read;
+mod report;
 pub mod retain;
 pub mod selection;
 mod shred;
 mod stack;
 mod state;
 mod thaw;
+mod usage;
 
 use clap::{Parser, Subcommand};
 
 pub use apply::ApplyArgs;
 pub use archive::{InitArgs, SnapshotArgs};
+pub use audit::AuditArgs;
 pub use change::{
     GenerationArgs, GenerationCommand, RecipientsArgs, RecipientsCommand, SignerArgs, SignerCommand,
 };
 pub use check::{LevelArg, VerifyArgs};
+pub use diff::DiffArgs;
 pub use drill::DrillArgs;
 pub use escrow::EscrowArgs;
 pub use global::GlobalArgs;
@@ -42,15 +48,16 @@ pub use mirror::{DepthArg, RepairArgs, ReplicateArgs, StoreArgs, StoreCommand};
 pub use nights::{
     ScheduleArgs, ScheduleCommand, ScheduleInstallArgs, ScheduleRootArgs, SchedulerArg, StatusArgs,
 };
+pub use part::PartArgs;
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatWhat, PartArg, RestoreArgs, ShowArgs, SnapshotsArgs};
+pub use report::{ReportArgs, ReportCommand, VouchArgs};
 pub use retain::{ForgetArgs, PolicyArgs, PolicyCommand, RetainArgs};
 pub use shred::ShredArgs;
 pub use stack::StackArgs;
 pub use state::{ManifestArgs, ManifestCommand};
 pub use thaw::{ThawArgs, ThawingArgs, TierArg};
-
-use crate::base::{Code, Coded};
+pub use usage::UsageError;
 
 /// Encrypted, deduplicating archives of a self-hosted Idswyft installation.
 #[derive(Debug, Parser)]
@@ -125,6 +132,10 @@ pub enum Command {
     /// one, the sources, the rows of each table, facts about the installation, and with --files
     /// every file.
     Show(ShowArgs),
+    /// Compare two snapshots
+    ///
+    /// Without an identity by packs and bytes; with one by files and tables.
+    Diff(DiffArgs),
     /// Restore a snapshot into a new directory
     ///
     /// Writes db.sql, uploads/… and facts.json below the target. Every file is checked against its
@@ -160,6 +171,10 @@ pub enum Command {
     /// Each level includes those before it. Damage is collected, not stopped at: the report names
     /// every damaged object, and what was not covered as clearly as what was. Exit 3 means damage.
     Verify(VerifyArgs),
+    /// Work with the saved reports of verifications
+    ///
+    /// A report is the JSON that `verify --report` writes; a person is shown what is made of it.
+    Report(ReportArgs),
     /// Copy to one store of a vault what another has
     ///
     /// Objects go over in the order in which they were written, and only what is proven: packs by
@@ -269,10 +284,12 @@ impl Command {
             Self::Snapshots(_) => "snapshots",
             Self::Show(_) => "show",
             Self::Restore(_) => "restore",
+            Self::Diff(_) => "diff",
             Self::Drill(_) => "drill",
             Self::Cat(_) => "cat",
             Self::Thaw(_) => "thaw",
             Self::Verify(_) => "verify",
+            Self::Report(_) => "report",
             Self::Replicate(_) => "replicate",
             Self::Repair(_) => "repair",
             Self::Store(_) => "store",
@@ -293,29 +310,6 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
         }
-    }
-}
-
-/// An argument that clap accepts and the command does not.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{action}: {reason}")]
-pub struct UsageError {
-    /// What was to be done, as a verb with its object.
-    pub action: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl UsageError {
-    /// Makes an error of what was to be done and why it cannot be.
-    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { action: action.into(), reason: reason.into() }
-    }
-}
-
-impl Coded for UsageError {
-    fn code(&self) -> Code {
-        Code::UsageInvalid
     }
 }
 
@@ -358,6 +352,7 @@ mod tests {
             &["cat", "latest", "db"],
             &["thaw", "latest", "--only", "database", "--thaw", "bulk", "--days", "3", "--wait"],
             &["verify", "--level", "bytes", "--store", "local", "--report", "r.json"],
+            &["report", "show", "r.json"],
             &["ledger", "show", "--signer", "0011223344556677"],
             &["ledger", "checkpoint"],
             &["ledger", "prove", "latest", "--store", "local"],

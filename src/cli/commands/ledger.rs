@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 
 use crate::base::limits::NOTE_LEN_MAX;
 use crate::cli::access::{self, AccessArgs};
+use crate::cli::args::retain::SiteArgs;
 use crate::cli::args::selection::{SelectError, Selector};
 use crate::cli::args::{LedgerArgs, LedgerCommand, LogArgs, UsageError};
+use crate::cli::files;
 use crate::cli::report::{Ending, Failure, words};
+use crate::cli::retention;
 use crate::cli::session::Session;
 use crate::format::ObjectKey;
+use crate::ops::attest::{self, Attestation};
 use crate::ops::history::{self, Parting, Since};
 use crate::vault;
 use crate::vault::ledger::{self, SignerLog};
@@ -28,6 +32,7 @@ pub fn run(args: &LedgerArgs, session: &Session) -> Result<Ending, Failure> {
         LedgerCommand::Checkpoint(of) => checkpoint(session, of),
         LedgerCommand::Prove { id, access } => prove(session, access, id),
         LedgerCommand::Check { since, access } => check(session, access, since),
+        LedgerCommand::Add { file, site } => add(session, file, &site.site()),
     }
 }
 
@@ -61,6 +66,28 @@ fn logs_of(session: &Session, of: &LogArgs) -> Result<Vec<SignerLog>, Failure> {
         logs.extend(all.into_iter().filter(|log| wanted.is_none_or(|id| id == log.signer)));
     }
     Ok(logs)
+}
+
+/// Adds to every store what a signer said that may only read.
+fn add(session: &Session, file: &Path, args: &SiteArgs) -> Result<Ending, Failure> {
+    // A longer one is none: as much again as event and checkpoint may have is escapes.
+    let attestation = Attestation::parse(&files::read(file, "attestation", 4 * NOTE_LEN_MAX)?)?;
+    let site = retention::site(session, args)?;
+    let survey = site.survey(session)?;
+    let added = attest::add(&survey, site.stores(), &attestation, session.clock.now())?;
+    let object = json!({
+        "signer": added.event.signer,
+        "seq": added.event.seq,
+        "event": added.event.payload.name().to_string(),
+        "stores": added.stores,
+    });
+    session.report.deed(object, &session.progress.warnings(), Ending::Done, || {
+        let (event, signer) = (added.event.payload.name(), added.event.signer);
+        match added.stores.is_empty() {
+            true => format!("{event} of {signer} was there already\n"),
+            false => format!("added {event} of {signer} to {}\n", added.stores.join(", ")),
+        }
+    })
 }
 
 /// Damaged logs end a command in its own way.

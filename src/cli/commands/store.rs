@@ -6,6 +6,7 @@ use crate::base::{Code, Event, Observer};
 use crate::cli::access;
 use crate::cli::args::{StoreArgs, StoreCommand, UsageError};
 use crate::cli::config::{Config, StoreConfig, VaultConfig};
+use crate::cli::receipts;
 use crate::cli::report::table::{Side, Table};
 use crate::cli::report::{Ending, Failure, words};
 use crate::cli::session::Session;
@@ -24,6 +25,7 @@ pub fn run(args: &StoreArgs, session: &Session) -> Result<Ending, Failure> {
     match &args.command {
         StoreCommand::List => list(session),
         StoreCommand::Check { names } => check(names, session),
+        StoreCommand::Receipts { store, out } => receipts::hand_out(store, out, session),
     }
 }
 

@@ -1,23 +1,21 @@
 //! `verify`: what a store holds, against what was signed.
 
-use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
-use serde_json::json;
-
-use crate::base::{Code, Family, SnapshotId};
+use crate::base::{SnapshotId, VaultId};
 use crate::cli::access::{self, AccessArgs};
 use crate::cli::args::selection::Selector;
-use crate::cli::args::{LevelArg, UsageError, VerifyArgs};
+use crate::cli::args::{LevelArg, VerifyArgs};
 use crate::cli::cold::{self, Begin, Readied};
-use crate::cli::night;
-use crate::cli::report::{Ending, Failure, words};
+use crate::cli::report::{Ending, Failure, verification};
+use crate::cli::reports;
 use crate::cli::session::Session;
+use crate::cli::vouching::{self, Named, Vouching};
+use crate::cli::{auditing, evidence, night, parts};
 use crate::format::ObjectKey;
+use crate::ops::report::{Level, Report, Verdict, VerifyReport};
 use crate::ops::thaw::need;
-use crate::ops::verify::{self, Level, StoredCounts, VerifyReport};
-use crate::store::StorageClass;
+use crate::ops::verify::{self, Part, Request};
 use crate::vault::{Auditor, Unlocked};
 
 /// Verifies every vault that is meant, at a level; with --ping the watchdog learns of damage.
@@ -25,16 +23,27 @@ use crate::vault::{Auditor, Unlocked};
 /// # Errors
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
-    let auditors = match auditors(args, session) {
-        Ok(Ok(auditors)) => Ok(auditors),
+    reports::check_places(&args.report)?;
+    let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
+    let vouching = Vouching::prepare(&args.vouch, access, &args.report, session)?;
+    let jobs = match jobs(args, session) {
+        Ok(Ok(jobs)) => Ok(jobs),
         Ok(Err(ending)) => return Ok(ending),
         Err(failure) => Err(failure),
     };
-    let verified = auditors.and_then(|auditors| verify_all(args, auditors, session));
+    // Whoever vouches names the snapshots, if these were not all that there were.
+    let named: Named = jobs.iter().flatten().filter_map(Job::named).collect();
+    if let (Some(vouching), Ok(jobs)) = (&vouching, &jobs) {
+        let vaults: Vec<VaultId> = jobs.iter().map(|job| job.auditor.vault()).collect();
+        vouching.check(&vaults, &named, session)?;
+    }
+    let began = session.clock.now();
+    let verified = jobs.and_then(|jobs| verify_all(args, jobs, session));
+    let verified = verified.map(|vaults| Report::new(began, session.clock.now(), vaults));
     let (exit, codes) = match &verified {
-        Ok(reports) => {
-            let codes = reports.iter().flat_map(|report| &report.findings);
-            (ending(reports).exit(0), codes.map(|finding| finding.code).collect())
+        Ok(report) => {
+            let codes = report.vaults.iter().flat_map(|vault| &vault.findings);
+            (ending(report.verdict()).exit(0), codes.map(|finding| finding.code).collect())
         }
         Err(failure) => (failure.code().exit(), vec![failure.code()]),
     };
@@ -42,199 +51,178 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
     if args.ping && !matches!(exit, 0 | 4) {
         night::tell_failure(&session.config()?, session, "verify", exit, &codes);
     }
-    let reports = verified?;
+    let report = verified?;
+    // What took a day to find out is said, though a disk is full by now.
+    let made = reports::write(&args.report, &report).unwrap_or_else(|failure| {
+        vouching::warn(session, "the report is not in its files", &failure);
+        Vec::new()
+    });
+    if let Some(vouching) = vouching {
+        vouching.vouch(&report, &made, &named, session);
+    }
     let warnings = session.progress.warnings();
-    session.report.deed(json!({ "vaults": reports }), &warnings, ending(&reports), || {
-        reports.iter().map(text_of).collect::<String>()
+    session.report.deed(&report, &warnings, ending(report.verdict()), || {
+        report.vaults.iter().map(verification::text_of).collect::<String>()
     })
 }
 
+/// One vault, and what of it is verified.
+struct Job {
+    auditor: Auditor,
+    meant: Meant,
+}
+
+/// What of a vault is meant, and what this host knows of it.
+struct Meant {
+    only: Option<Vec<SnapshotId>>,
+    part: Part,
+    /// The manifest of this host, where it has one of the vault.
+    manifest: Option<PathBuf>,
+}
+
+impl Meant {
+    fn request<'a>(&'a self, args: &'a VerifyArgs, session: &Session) -> Request<'a> {
+        let (level, now) = (level_of(args.level), Some(session.clock.now()));
+        let evidence = evidence::of(&args.evidence, self.manifest.as_deref());
+        let (only, part) = (self.only.as_deref(), Some(&self.part));
+        Request { only, now, part, evidence, ..Request::of(level) }
+    }
+}
+
+impl Job {
+    /// Returns the snapshots that are verified of the vault, if not all.
+    fn named(&self) -> Option<(VaultId, Vec<SnapshotId>)> {
+        Some((self.auditor.vault(), self.meant.only.clone()?))
+    }
+
+    /// Gets the packs ready that are read, if they can be; else the command ends so.
+    fn readied(
+        mut self,
+        args: &VerifyArgs,
+        session: &Session,
+    ) -> Result<Result<Self, Ending>, Failure> {
+        if args.level < LevelArg::Bytes {
+            return Ok(Ok(self));
+        }
+        let is_part = self.meant.part.method.is_some() || self.meant.part.shard.is_some();
+        let (mut chosen, mut note) = (None, None);
+        if is_part && self.auditor.store().has_classes() {
+            let reading = verify::reading(&self.auditor, &self.meant.request(args, session))?;
+            let until = reading.newest.filter(|_| args.ids.is_empty());
+            note = parts::note_of(reading.public.as_ref(), until);
+            self.meant.part.public = reading.public;
+            chosen = Some((reading.need, until));
+        }
+        let (need, until) = chosen.unzip();
+        let of_lists = || need::of_lists(&self.auditor, self.meant.only.as_deref());
+        let need = || need.map_or_else(of_lists, Ok);
+        let (thawing, begin) = (&args.thawing, Begin::WithAll);
+        let readied =
+            cold::ready_noting(session, thawing, &self.auditor, begin, note.as_ref(), need)?;
+        match readied {
+            Readied::Own => Ok(Ok(self)),
+            Readied::Through(store) => {
+                self.auditor = self.auditor.through(store);
+                self.meant.only = match until.flatten() {
+                    Some(until) => up_to(&self.auditor, until)?.or(self.meant.only),
+                    None => self.meant.only,
+                };
+                Ok(Ok(self))
+            }
+            Readied::Ended(ending) => Ok(Err(ending)),
+        }
+    }
+}
+
+/// Returns the snapshots up to one, if there are newer ones: taken while packs were thawed, they
+/// would change the sample.
+fn up_to(auditor: &Auditor, until: SnapshotId) -> Result<Option<Vec<SnapshotId>>, Failure> {
+    let ids = snapshots(auditor)?;
+    let is_newer = |id: &&SnapshotId| **id > until;
+    Ok(ids.iter().find(is_newer).map(|_| ids.iter().copied().filter(|id| *id <= until).collect()))
+}
+
 /// Opens every vault that is meant; where packs are read, only once they can be, else it ends so.
-fn auditors(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Auditor>, Ending>, Failure> {
-    let mut auditors = Vec::new();
+fn jobs(args: &VerifyArgs, session: &Session) -> Result<Result<Vec<Job>, Ending>, Failure> {
+    let mut jobs = Vec::new();
     // What is kept here proves nothing about the store.
     let access = AccessArgs { no_cache: true, ..args.access.clone() };
     for auditor in access::auditors(session, &access)? {
-        if args.level < LevelArg::Bytes {
-            auditors.push(auditor);
-            continue;
-        }
+        let part = parts::part_of(&args.part, level_of(args.level), session, &auditor)?;
         let only = chosen(args, &auditor)?;
-        let need = || need::of_lists(&auditor, only.as_deref());
-        auditors.push(match cold::ready(session, &args.thawing, &auditor, Begin::WithAll, need)? {
-            Readied::Own => auditor,
-            Readied::Through(store) => auditor.through(store),
-            Readied::Ended(ending) => return Ok(Err(ending)),
-        });
+        let manifest = evidence::own_manifest(session, &args.access, &auditor);
+        let meant = Meant { only, part, manifest };
+        match (Job { auditor, meant }).readied(args, session)? {
+            Ok(job) => jobs.push(job),
+            Err(ending) => return Ok(Err(ending)),
+        }
     }
-    Ok(Ok(auditors))
+    Ok(Ok(jobs))
 }
 
 fn verify_all(
     args: &VerifyArgs,
-    auditors: Vec<Auditor>,
+    jobs: Vec<Job>,
     session: &Session,
 ) -> Result<Vec<VerifyReport>, Failure> {
-    let level = match args.level {
-        LevelArg::Ledger => Level::Ledger,
-        LevelArg::Stored => Level::Stored,
-        LevelArg::Bytes => Level::Bytes,
-        LevelArg::Contents => Level::Contents,
-    };
-    if let Some(path) = args.report.as_ref().filter(|path| !is_json(path)) {
-        let reason = format!("{} must end with .json", path.display());
-        return Err(UsageError::new("write the report", reason).into());
-    }
+    let (rpo, since) = (auditing::rpo(args, session)?, auditing::kept(args, jobs.len())?);
+    evidence::check(&args.evidence, args.level, jobs.len())?;
     let mut reports = Vec::new();
-    for auditor in auditors {
-        let only = chosen(args, &auditor)?;
+    for job in jobs {
         let observer = session.progress.as_ref();
-        reports.push(if level == Level::Contents {
+        let Job { auditor, meant } = job;
+        let request = Request { rpo, since: &since, ..meant.request(args, session) };
+        reports.push(if request.level == Level::Contents {
             let identities = session.identities("verify contents")?;
             let unlocked = Unlocked::new(auditor, identities)?;
-            let auditor = unlocked.auditor();
-            verify::verify(auditor, Some(&unlocked), level, only.as_deref(), observer)?
+            verify::verify_as(unlocked.auditor(), Some(&unlocked), &request, observer)?
         } else {
-            verify::verify(&auditor, None, level, only.as_deref(), observer)?
+            verify::verify_as(&auditor, None, &request, observer)?
         });
-    }
-    if let Some(path) = &args.report {
-        let wrap = |e| Failure::system(format!("write the report {}", path.display()), e);
-        let mut file = std::fs::File::create(path).map_err(wrap)?;
-        let object = json!({ "vaults": reports });
-        file.write_all(format!("{object:#}\n").as_bytes()).map_err(wrap)?;
     }
     Ok(reports)
 }
 
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
+const fn level_of(level: LevelArg) -> Level {
+    match level {
+        LevelArg::Ledger => Level::Ledger,
+        LevelArg::Stored => Level::Stored,
+        LevelArg::Bytes => Level::Bytes,
+        LevelArg::Contents => Level::Contents,
+    }
 }
 
-/// Returns how it ended: damage is worse than what only a newer program can read, and that is worse
-/// than what was left over.
-fn ending(reports: &[VerifyReport]) -> Ending {
-    let findings = || reports.iter().flat_map(|report| &report.findings);
-    let is_damage = |code: Code| code.family() == Family::Damaged && code.exit() == 1;
-    if findings().any(|finding| is_damage(finding.code)) {
-        Ending::Damaged
-    } else if findings().any(|finding| finding.code.family() == Family::Unsupported) {
-        Ending::TooNew
-    } else if findings().next().is_some() {
-        Ending::LeftOver
-    } else {
-        Ending::Done
+/// Returns how a verdict ends a run.
+pub const fn ending(verdict: Verdict) -> Ending {
+    match verdict {
+        Verdict::Sound => Ending::Done,
+        Verdict::Remarks => Ending::LeftOver,
+        Verdict::Unread => Ending::TooNew,
+        Verdict::Damaged => Ending::Damaged,
     }
 }
 
 fn chosen(args: &VerifyArgs, auditor: &Auditor) -> Result<Option<Vec<SnapshotId>>, Failure> {
-    if args.ids.is_empty() {
+    if args.ids.is_empty() && args.part.until.is_none() {
         return Ok(None);
     }
-    let checked = auditor.snapshots()?;
-    // One whose note is damaged is chosen as well: that is what its findings are for.
-    let damaged = checked.problems.iter().filter_map(|(key, _)| match key {
-        ObjectKey::Note(id) => Some(*id),
-        _ => None,
-    });
-    let ids: Vec<SnapshotId> = checked.sound.keys().copied().chain(damaged).collect();
+    let ids = snapshots(auditor)?;
+    if let Some(text) = &args.part.until {
+        let until = Selector::parse(text)?.choose(&ids)?;
+        return Ok(Some(ids.into_iter().filter(|id| *id <= until).collect()));
+    }
     let chosen: Result<Vec<SnapshotId>, Failure> =
         args.ids.iter().map(|text| Ok(Selector::parse(text)?.choose(&ids)?)).collect();
     chosen.map(Some)
 }
 
-fn text_of(report: &VerifyReport) -> String {
-    let mut text = String::new();
-    for finding in &report.findings {
-        let line = format!("{}: {}: {}", finding.code, finding.object, finding.detail);
-        text.push_str(&words::printable(&line));
-        text.push('\n');
-    }
-    let hints: BTreeSet<&str> = report.findings.iter().map(|finding| finding.code.hint()).collect();
-    for hint in hints {
-        text.push_str(&format!("hint: {hint}\n"));
-    }
-    let count = words::count(report.findings.len() as u64, "finding");
-    let verdict = match ending(std::slice::from_ref(report)) {
-        Ending::Done => "sound".to_owned(),
-        Ending::LeftOver => format!("sound, with leftovers: {count}"),
-        Ending::TooNew => format!("NOT ALL READ, a newer program is needed: {count}"),
-        Ending::Damaged | Ending::Stale | Ending::Unfit | Ending::Elsewhere | Ending::Frozen => {
-            format!("DAMAGED: {count}")
-        }
-    };
-    text.push_str(&format!(
-        "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
-        report.vault,
-        report.store,
-        words::count(report.snapshot_count, "snapshot"),
-        words::count(report.object_count, "object"),
-        words::bytes(report.read_len),
-    ));
-    if let Some(counts) = &report.stored {
-        text.push_str(&counts_text(counts));
-    }
-    for gap in &report.not_covered {
-        text.push_str(&format!("  not covered: {gap}\n"));
-    }
-    for ledger in report.ledgers.iter().filter(|ledger| ledger.size > 0) {
-        let line =
-            format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
-        text.push_str(&line);
-    }
-    text
-}
-
-/// Returns what the store says of the objects; nothing of one that has neither classes nor locks.
-fn counts_text(counts: &StoredCounts) -> String {
-    let mut text = String::new();
-    let is_plain = counts.classes.keys().all(|class| *class == StorageClass::Standard);
-    if !is_plain {
-        let class = |(class, count): (&StorageClass, &u64)| format!("{count} in {class}");
-        let classes: Vec<String> = counts.classes.iter().map(class).collect();
-        text.push_str(&format!("  stored: {}\n", classes.join(", ")));
-    }
-    if let Some(until) = counts.locked_until {
-        let StoredCounts { locked_count, not_locked_count, .. } = counts;
-        let line = format!(
-            "  locked: {locked_count} until {until} or later; not locked: {not_locked_count}\n"
-        );
-        text.push_str(&line);
-    }
-    if counts.attested_count > 0 {
-        let count = words::count(counts.attested_count, "object");
-        text.push_str(&format!("  attested: the store has the signed SHA-256 of {count}\n"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::verify::Finding;
-
-    fn ending_of(codes: &[Code]) -> Ending {
-        let finding = |code: &Code| Finding { code: *code, object: "x".into(), detail: "y".into() };
-        ending(&[VerifyReport {
-            vault: "v".into(),
-            store: "s".into(),
-            level: Level::Bytes,
-            snapshot_count: 0,
-            object_count: 0,
-            read_len: 0,
-            stored: None,
-            ledgers: Vec::new(),
-            findings: codes.iter().map(finding).collect(),
-            not_covered: Vec::new(),
-        }])
-    }
-
-    #[test]
-    fn the_worst_finding_decides_the_exit_code() {
-        let (left, new) = (Code::ObjectUnreferenced, Code::FormatTooNew);
-        assert_eq!(ending_of(&[]), Ending::Done);
-        assert_eq!(ending_of(&[left]), Ending::LeftOver);
-        assert_eq!(ending_of(&[left, new]), Ending::TooNew);
-        assert_eq!(ending_of(&[left, new, Code::ObjectMissing]), Ending::Damaged);
-    }
+/// Returns every snapshot. One whose note is damaged is among them: that is what its findings are
+/// for.
+fn snapshots(auditor: &Auditor) -> Result<Vec<SnapshotId>, Failure> {
+    let checked = auditor.snapshots()?;
+    let damaged = checked.problems.iter().filter_map(|(key, _)| match key {
+        ObjectKey::Note(id) => Some(*id),
+        _ => None,
+    });
+    Ok(checked.sound.keys().copied().chain(damaged).collect())
 }

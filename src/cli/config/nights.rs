@@ -31,10 +31,7 @@ impl NightsConfig {
     pub const fn rpo_hours_of(&self, every: Option<Period>) -> u64 {
         match every {
             None | Some(Period::Day) => self.rpo_hours,
-            Some(Period::Hour) => 2,
-            Some(Period::Week) => 8 * 24,
-            Some(Period::Month) => 32 * 24,
-            Some(Period::Year) => 367 * 24,
+            Some(period) => period.hours_with_slack(),
         }
     }
 }

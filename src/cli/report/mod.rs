@@ -4,8 +4,12 @@
 //! - Text that comes from outside, such as a file's name, cannot drive the terminal.
 //! - Colours only on a terminal, and not when `NO_COLOR` is set.
 
+mod audited;
+pub mod evidence;
 mod failure;
+mod sampled;
 pub mod table;
+pub mod verification;
 pub mod words;
 
 use std::io::{ErrorKind, IsTerminal, Write};

@@ -4,6 +4,7 @@
 //! - What an interrupted run left is completed first, and only what this signer kept itself.
 //! - A log that is shorter than it was left, or forks, gets nothing more.
 
+mod draft;
 mod kept;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use draft::{Draft, draft};
 pub use kept::{Kept, KeptFile};
 
 use super::Error;

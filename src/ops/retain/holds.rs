@@ -16,9 +16,11 @@ use crate::crypto::identity::{AskPassphrase, DataIdentities};
 use crate::crypto::recipient::DataRecipients;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::{HoldPlaced, HoldReleased};
+use crate::format::ledger::LedgerEvent;
 use crate::ops::Error;
 use crate::ops::recorder::Recorder;
 use crate::vault::changes::same_recipients;
+use crate::vault::ledger::holds::holds_of;
 
 /// Bytes of the salt before a reason.
 const SALT_LEN: usize = 16;
@@ -84,29 +86,22 @@ impl<A: AskPassphrase> Reason<'_, A> {
 
 /// Returns every hold that was ever placed, the oldest first.
 pub fn list(survey: &Survey) -> Vec<HoldRow> {
-    let mut rows: Vec<HoldRow> = Vec::new();
-    for event in survey.distinct_events() {
-        if let EventPayload::HoldPlaced(said) = &event.payload {
-            rows.push(HoldRow {
-                snapshot: said.snapshot,
-                placed_by: event.signer,
-                placed_seq: event.seq,
-                placed: event.time,
-                until: said.until,
-                released: None,
-                reason_digest: said.reason_digest,
-                reason_sealed: said.reason_sealed.clone(),
-            });
-        }
-    }
-    for event in survey.distinct_events().filter(|event| survey.counts(event)) {
-        let EventPayload::HoldReleased(said) = &event.payload else { continue };
-        let meant = rows.iter_mut().find(|row| {
-            (row.snapshot, row.placed_by, row.placed_seq)
-                == (said.snapshot, said.placed_by, said.placed_seq)
-        });
-        meant.into_iter().for_each(|row| row.released = Some((event.time, event.signer)));
-    }
+    let holds = holds_of(survey.distinct_events(), |event| survey.counts(event));
+    let row = |event: &LedgerEvent| {
+        let EventPayload::HoldPlaced(said) = &event.payload else { return None };
+        let hold = holds.get(&(event.signer, event.seq))?;
+        Some(HoldRow {
+            snapshot: hold.snapshot,
+            placed_by: hold.signer,
+            placed_seq: hold.seq,
+            placed: hold.placed,
+            until: hold.until,
+            released: hold.released.map(|release| (release.at, release.signer)),
+            reason_digest: said.reason_digest,
+            reason_sealed: said.reason_sealed.clone(),
+        })
+    };
+    let mut rows: Vec<HoldRow> = survey.distinct_events().filter_map(row).collect();
     rows.sort_by_key(|row| (row.placed, row.placed_by, row.placed_seq));
     rows
 }

@@ -5,6 +5,7 @@
 //! - A log that may hold a hold must be readable to its end, or nothing goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,10 +23,12 @@ use crate::format::vault_note::VaultNote;
 use crate::format::{Folder, ObjectKey};
 use crate::ops::Error;
 use crate::policy::guard::Known;
+use crate::policy::plan::SKEW_MAX;
 use crate::policy::{Candidate, HoldRef, PolicyHistory};
 use crate::store::{self, Listed, Store};
 use crate::vault::ledger::SignerLog;
-use crate::vault::ledger::quotes::quoted_ends;
+use crate::vault::ledger::holds::holds_of;
+use crate::vault::ledger::too_late::TooLate;
 use crate::vault::{Auditor, ledger, locking};
 
 /// Percent of the objects that a verification must have looked at to count as one of all.
@@ -69,7 +72,7 @@ pub struct Survey {
     holds: BTreeMap<SnapshotId, Vec<HoldRef>>,
     verified: BTreeSet<SnapshotId>,
     written: BTreeMap<ObjectKey, Option<Timestamp>>,
-    quoted: BTreeMap<SignerId, u64>,
+    too_late: TooLate,
 }
 
 impl Survey {
@@ -105,9 +108,11 @@ impl Survey {
             holds: BTreeMap::new(),
             verified: BTreeSet::new(),
             written,
-            quoted: BTreeMap::new(),
+            too_late: TooLate::default(),
         };
-        survey.quoted = quoted_ends(survey.logs.iter().flatten());
+        let written = |key: &ObjectKey| Ok::<_, Infallible>(survey.written(key));
+        let Ok(too_late) = TooLate::of(survey.note(), survey.events(), written);
+        survey.too_late = too_late;
         survey.take_up();
         Ok(survey)
     }
@@ -178,14 +183,16 @@ impl Survey {
     }
 
     /// Returns every event that verifies in any store, once.
-    pub fn distinct_events(&self) -> impl Iterator<Item = &LedgerEvent> {
-        let longest = |signer: SignerId| {
-            let own = self.logs.iter().flatten().filter(move |log| log.signer == signer);
-            own.max_by_key(|log| log.head.size)
-        };
-        let signers: BTreeSet<SignerId> =
-            self.logs.iter().flatten().map(|log| log.signer).collect();
-        signers.into_iter().filter_map(longest).flat_map(|log| &log.events)
+    pub fn distinct_events(&self) -> impl Iterator<Item = &LedgerEvent> + Clone {
+        let mut longest: BTreeMap<SignerId, &SignerLog> = BTreeMap::new();
+        for log in self.logs.iter().flatten() {
+            let known = longest.entry(log.signer).or_insert(log);
+            if log.head.size >= known.head.size {
+                *known = log;
+            }
+        }
+        let longest: Vec<&SignerLog> = longest.into_values().collect();
+        longest.into_iter().flat_map(|log| &log.events)
     }
 
     /// Returns every event with the number of the store that has it.
@@ -196,31 +203,17 @@ impl Survey {
         })
     }
 
-    /// Tells whether an event that takes protection away counts. Of a retired signer that takes a
-    /// store that had it before then: whoever has its key now can date an event back, and not when
-    /// a store got it. Every other event counts.
+    /// Tells whether an event counts: what a retired signer said too late takes nothing away.
     pub(super) fn counts(&self, event: &LedgerEvent) -> bool {
-        let takes = matches!(
-            event.payload,
-            EventPayload::SnapshotForgotten(_) | EventPayload::HoldReleased(_)
-        );
-        let delegate = self.note().delegate(event.signer).filter(|_| takes);
-        let Some(retired) = delegate.and_then(|delegate| delegate.retired) else { return true };
-        // Where its log was quoted as it was retired, that is where it ends, whatever a clock says.
-        if let Some(len) = self.quoted.get(&event.signer) {
-            return event.seq < *len;
-        }
-        let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-        self.written(&key).is_some_and(|at| at < retired)
+        self.too_late.counts(event)
     }
 
-    fn events(&self) -> impl Iterator<Item = &LedgerEvent> {
+    fn events(&self) -> impl Iterator<Item = &LedgerEvent> + Clone {
         self.logs.iter().flatten().flat_map(|log| &log.events)
     }
 
     /// Derives what the events say, once all of them are there.
     fn take_up(&mut self) {
-        let (mut placed, mut released) = (BTreeMap::new(), BTreeSet::new());
         let (mut verified, mut all_verified): (BTreeSet<SnapshotId>, _) = (BTreeSet::new(), None);
         let mut forgotten: BTreeMap<SnapshotId, Forgotten> = BTreeMap::new();
         for (number, event) in self.events_by_store().filter(|(_, event)| self.counts(event)) {
@@ -232,26 +225,25 @@ impl Survey {
                     there.signers.insert(signer);
                     there.stores.insert(number);
                 }
-                EventPayload::HoldPlaced(said) => {
-                    placed.insert((said.snapshot, event.signer, event.seq), said.until);
-                }
-                EventPayload::HoldReleased(said) => {
-                    released.insert((said.snapshot, said.placed_by, said.placed_seq));
-                }
                 EventPayload::Drilled(said) if said.result.outcome == Outcome::Passed => {
                     verified.insert(said.snapshot);
                 }
                 EventPayload::Verified(said) if self.is_whole(event.signer, said) => {
                     match said.scope.snapshot {
                         Some(id) => drop(verified.insert(id)),
-                        None => all_verified = all_verified.max(Some(event.time)),
+                        None => {
+                            let until = said.scope.until.unwrap_or(event.time).min(event.time);
+                            all_verified = all_verified.max(Some(until));
+                        }
                     }
                 }
                 _ => {}
             }
         }
-        let older = |note: &&SnapshotNote| all_verified.is_some_and(|at| note.time <= at);
-        verified.extend(self.signed().filter(older).map(|note| note.snapshot));
+        let was_there = |note: &&SnapshotNote| {
+            all_verified.is_some_and(|until| note.time <= until && self.was_put(note, until))
+        };
+        verified.extend(self.signed().filter(was_there).map(|note| note.snapshot));
         let written = self.written.values().flatten().copied();
         let of_event = |event: &LedgerEvent| {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
@@ -265,14 +257,22 @@ impl Survey {
         });
         let (accepted, policy) = (accepted.collect::<Vec<_>>(), self.history.in_force());
         self.known = Known::of(policy, written, self.events().filter_map(of_event), &accepted);
-        placed.retain(|hold, _| !released.contains(hold));
-        for ((snapshot, placed_by, placed_seq), until) in placed {
-            let hold = HoldRef { placed_by, placed_seq, until };
-            self.holds.entry(snapshot).or_default().push(hold);
+        let holds = holds_of(self.events(), |event| self.counts(event));
+        for hold in holds.into_values().filter(|hold| hold.released.is_none()) {
+            let (placed_by, placed_seq, until) = (hold.signer, hold.seq, hold.until);
+            let held = self.holds.entry(hold.snapshot).or_default();
+            held.push(HoldRef { placed_by, placed_seq, until });
         }
         (self.forgotten, self.verified) = (forgotten, verified);
         let standing = self.notes.keys().filter(|id| !self.forgotten.contains_key(id));
         self.candidates = standing.map(|id| self.candidate(*id)).collect();
+    }
+
+    /// Tells whether a note was in a store at a time, where its store tells; one that was copied
+    /// since tells only that.
+    fn was_put(&self, note: &SnapshotNote, until: Timestamp) -> bool {
+        let put = self.written(&ObjectKey::Note(note.snapshot));
+        put.is_none_or(|put| put <= until || put.duration_since(note.time) > SKEW_MAX)
     }
 
     /// Tells whether a verification passed that looked at every byte, of a signer that is no host:

@@ -12,8 +12,8 @@ use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::ops;
 use crate::store::{
-    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, Stat, Store, ThawAnswer, ThawTier,
-    VersionListing,
+    Content, Error, Listing, Lock, Prolonged, Receipt, Remains, Stat, Store, Terms, ThawAnswer,
+    ThawTier, VersionListing,
 };
 use crate::vault;
 
@@ -94,6 +94,10 @@ impl Store for WaitingStore {
 
     fn url(&self) -> &str {
         self.inner().url()
+    }
+
+    fn location(&self) -> String {
+        self.inner().location()
     }
 
     fn prepare(&self) -> Result<(), Error> {
@@ -177,6 +181,18 @@ impl Store for WaitingStore {
 
     fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         self.inner().lock(key)
+    }
+
+    fn tells_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.inner().tells_locks(key)
+    }
+
+    fn terms(&self) -> Terms {
+        self.inner().terms()
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.inner().seen_version(key)
     }
 
     fn is_held(&self, key: &ObjectKey) -> Result<bool, Error> {

@@ -4,6 +4,7 @@
 //! - No log may be shorter than, or other than, what another one quotes of it.
 //! - No record may be dated before what it follows, unless a clock is known to have been wrong.
 //! - What was forgotten was past its floor and under no hold; what was deleted, nobody needs.
+//!   What a retired signer says too late lets nothing go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,32 +12,213 @@ use jiff::Timestamp;
 
 use super::ledger::Notes;
 use super::{Collector, Scope};
-use crate::base::{Code, SignerId, SnapshotId};
+use crate::base::{Code, SnapshotId};
 use crate::crypto::merkle::Log;
 use crate::format::ObjectKey;
 use crate::format::event::EventPayload;
 use crate::format::event_fields::ClockAnomaly;
 use crate::format::ledger::LedgerEvent;
+use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
-use crate::policy::Policy;
+use crate::ops::report::GoneRow;
 use crate::policy::plan::SKEW_MAX;
+use crate::policy::{Period, Policy, PolicyError, PolicyTimes};
 use crate::vault::ledger::SignerLog;
-use crate::vault::ledger::quotes::{closed_logs, quotes_of};
+use crate::vault::ledger::holds::{Hold, holds_of};
+use crate::vault::ledger::quotes::{Quote, closed_logs, quotes_of};
+use crate::vault::ledger::too_late::{TooLate, written_events};
 use crate::vault::{self, Auditor};
 
-/// Compares the logs with one another, with the notes and with the policy.
-pub fn check(auditor: &Auditor, logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
-    check_quotes(auditor, logs, collector);
-    check_closed(auditor, logs, collector);
-    check_times(logs, notes, collector);
-    check_forgotten(auditor, logs, notes, collector);
+/// Notes and ledgers of a store, and what follows from them.
+pub struct Books<'a> {
+    /// Who reads the store.
+    pub auditor: &'a Auditor,
+    /// The ledgers.
+    pub logs: &'a [SignerLog],
+    /// The notes that verify.
+    pub notes: &'a Notes,
+    /// The snapshots whose notes are there and do not verify.
+    pub unread: BTreeSet<SnapshotId>,
+    too_late: TooLate,
+    /// None, where a newer program wrote one.
+    policies: Option<PolicyTimes>,
+    /// What logs quote of one another.
+    quotes: Vec<Quote>,
+    /// When the store first had each event, where it tells.
+    written: BTreeMap<ObjectKey, Timestamp>,
+    /// When each snapshot was recorded, by the clock of who took it.
+    taken: BTreeMap<SnapshotId, Timestamp>,
+    holds: BTreeMap<SnapshotId, Vec<Hold>>,
+    /// The events by which snapshots went, each the first that counts.
+    forgotten: BTreeMap<SnapshotId, (ObjectKey, GoneRow)>,
+}
+
+impl<'a> Books<'a> {
+    /// Derives what follows.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn of(
+        auditor: &'a Auditor,
+        logs: &'a [SignerLog],
+        notes: &'a Notes,
+        unread: BTreeSet<SnapshotId>,
+    ) -> Result<Self, Error> {
+        let too_late = TooLate::in_store(auditor, logs)?;
+        let links = auditor.chain().iter();
+        let dated = links.map(|link| Ok((link.note.time, Policy::from_json(&link.note.policy)?)));
+        let policies: Result<_, PolicyError> = dated.collect();
+        let events = logs.iter().flat_map(|log| &log.events);
+        let mut holds: BTreeMap<SnapshotId, Vec<Hold>> = BTreeMap::new();
+        for hold in holds_of(events.clone(), |event| too_late.counts(event)).into_values() {
+            holds.entry(hold.snapshot).or_default().push(hold);
+        }
+        let mut forgotten: BTreeMap<SnapshotId, (ObjectKey, GoneRow)> = BTreeMap::new();
+        for event in events.filter(|event| too_late.counts(event)) {
+            let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
+            let (time, signer) = (event.time, event.signer);
+            if forgotten.get(&said.snapshot).is_none_or(|(_, known)| time < known.time) {
+                let gone = GoneRow { time, rule: said.rule.clone(), by: said.by.clone(), signer };
+                let key = ObjectKey::LedgerEvent(signer, event.seq);
+                forgotten.insert(said.snapshot, (key, gone));
+            }
+        }
+        let mut taken = BTreeMap::new();
+        for event in logs.iter().flat_map(|log| &log.events) {
+            if let EventPayload::SnapshotTaken(said) = &event.payload {
+                taken.entry(said.snapshot).or_insert(event.time);
+            }
+        }
+        let policies = policies.ok().map(PolicyTimes::new);
+        let (quotes, written) = (quotes_of(auditor.note(), logs), written_events(auditor)?);
+        Ok(Self {
+            auditor,
+            logs,
+            notes,
+            unread,
+            too_late,
+            policies,
+            quotes,
+            written,
+            taken,
+            holds,
+            forgotten,
+        })
+    }
+
+    /// Compares the logs with one another, with the notes, with the policy and, where it is known,
+    /// with the time.
+    pub fn check(&self, now: Option<Timestamp>, collector: &Collector<'_>) {
+        let Self { auditor, logs, .. } = *self;
+        check_quotes(&self.quotes, logs, collector);
+        check_closed(auditor, logs, collector);
+        check_times(logs, self.notes, now, collector);
+        self.check_forgotten(collector);
+    }
+
+    /// Returns every event.
+    pub fn events(&self) -> impl Iterator<Item = &'a LedgerEvent> + use<'a> {
+        self.logs.iter().flat_map(|log| &log.events)
+    }
+
+    /// Returns every snapshot that an event which counts says is forgotten, with that event.
+    pub fn forgotten(&self) -> impl Iterator<Item = (&SnapshotId, &ObjectKey)> {
+        self.forgotten.iter().map(|(id, (key, _))| (id, key))
+    }
+
+    /// Returns how a snapshot went, if it did.
+    pub fn gone(&self, id: SnapshotId) -> Option<GoneRow> {
+        self.forgotten.get(&id).map(|(_, gone)| gone.clone())
+    }
+
+    /// Returns the holds that there ever were on a snapshot.
+    pub fn holds(&self, id: SnapshotId) -> &[Hold] {
+        self.holds.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the policy that was in force at a time.
+    pub fn policy_at(&self, time: Timestamp) -> Option<&Policy> {
+        self.policies.as_ref()?.at(time)
+    }
+
+    /// Returns the period of which one snapshot was admitted at a time.
+    pub fn every_at(&self, time: Timestamp) -> Option<Period> {
+        self.policy_at(time).and_then(Policy::every)
+    }
+
+    /// Returns the floor of a snapshot as it was at a time.
+    pub fn floor_of(&self, id: SnapshotId, at: Timestamp) -> Option<Timestamp> {
+        let promised = self.notes.get(&id).map(|note| note.floor);
+        self.policies.as_ref()?.floor_of(self.begins(id, at), promised, at)
+    }
+
+    /// Returns the time from which the age of a snapshot is counted (F-28): of its id and its note,
+    /// and of its record where that is so much later that the others were dated back. What is dated
+    /// after the time at which that is asked does not count.
+    fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
+        let note = self.notes.get(&id).map(|note| note.time);
+        let said = note.map_or(id.time(), |time| time.max(id.time()));
+        let recorded = self.taken.get(&id).filter(|taken| taken.duration_since(said) > SKEW_MAX);
+        let all = [id.time()].into_iter().chain(note).chain(recorded.copied());
+        let past = all.filter(|time| time.duration_since(at) <= SKEW_MAX);
+        past.max().unwrap_or(said)
+    }
+
+    /// Returns when a snapshot was taken at the latest, by the clock of who took it and recorded
+    /// that (L-14).
+    pub fn taken_at(&self, id: SnapshotId) -> Timestamp {
+        let is_off = |taken: &&Timestamp| taken.duration_since(id.time()).abs() > SKEW_MAX;
+        self.taken.get(&id).filter(is_off).copied().unwrap_or(id.time())
+    }
+
+    /// Tells whether the store got the record of a snapshot more than a day after its time.
+    pub fn came_late(&self, event: &LedgerEvent, id: SnapshotId) -> bool {
+        let written = self.written.get(&ObjectKey::LedgerEvent(event.signer, event.seq));
+        written.is_some_and(|at| at.duration_since(self.taken_at(id)) > SKEW_MAX)
+    }
+
+    /// Returns when an event on a snapshot was recorded at the latest, as far as others tell: who
+    /// quoted it, and the store that had it, each by a clock that may be a day off (F-44).
+    fn recorded_by(&self, event: &LedgerEvent, id: SnapshotId) -> Timestamp {
+        let log = self.logs.iter().find(|log| log.signer == event.signer);
+        let size = log.map_or(0, |log| log.head.size);
+        let is_of = |quote: &&Quote| {
+            quote.signer == event.signer && event.seq < quote.head.size && quote.head.size <= size
+        };
+        let quoted = self.quotes.iter().filter(is_of).map(|quote| quote.seen_by);
+        let written = self.written.get(&ObjectKey::LedgerEvent(event.signer, event.seq));
+        // A clock by which it was there before its snapshot is wrong.
+        let others = quoted.chain(written.copied()).filter(|at| *at >= id.time());
+        let latest = others.min().and_then(|at| at.checked_add(SKEW_MAX).ok());
+        latest.map_or(event.time, |at| at.min(event.time))
+    }
+
+    /// Returns since when a snapshot that stands is past its ceiling and nothing has kept it.
+    pub fn over_age_since(
+        &self,
+        note: &SnapshotNote,
+        begins: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let over = self.policies.as_ref()?.over_age_since(begins, now)?;
+        let floor = self.policies.as_ref()?.floor_of(begins, Some(note.floor), now);
+        let mut since = over.max(floor.unwrap_or(over));
+        for hold in self.holds(note.snapshot) {
+            since = since.max(hold.end()?);
+        }
+        Some(since)
+    }
 }
 
 /// Finds logs that were cut or rewritten since another signer saw them (V-211).
-fn check_quotes(auditor: &Auditor, logs: &[SignerLog], collector: &Collector<'_>) {
+fn check_quotes(quotes: &[Quote], logs: &[SignerLog], collector: &Collector<'_>) {
     let mut broken = BTreeSet::new();
-    for quote in quotes_of(auditor.note(), logs) {
+    for quote in quotes {
         let log = logs.iter().find(|log| log.signer == quote.signer);
+        // Of one that breaks off it is found why.
+        if log.is_some_and(|log| !log.problems.is_empty()) {
+            continue;
+        }
         let empty = Log::empty();
         let hashes = log.map_or(&empty, |log| &log.hashes);
         let Err(error) = hashes.check_extends(&quote.head) else { continue };
@@ -70,8 +252,14 @@ fn check_closed(auditor: &Auditor, logs: &[SignerLog], collector: &Collector<'_>
     }
 }
 
-/// Finds what is dated more than a day before what it follows (V-212).
-fn check_times(logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
+/// Finds what is dated more than a day before what it follows (V-212), and what is dated more than
+/// a day after now (V-218).
+fn check_times(
+    logs: &[SignerLog],
+    notes: &Notes,
+    now: Option<Timestamp>,
+    collector: &Collector<'_>,
+) {
     let events = || logs.iter().flat_map(|log| &log.events);
     let anomalies: Vec<&ClockAnomaly> = events()
         .filter_map(|event| match &event.payload {
@@ -96,7 +284,15 @@ fn check_times(logs: &[SignerLog], notes: &Notes, collector: &Collector<'_>) {
         let mut newest = Timestamp::MIN;
         for event in &log.events {
             let key = ObjectKey::LedgerEvent(event.signer, event.seq);
-            report(key, event.time, newest.max(follows(event)));
+            let is_ahead =
+                |now: &Timestamp| is_before(*now, event.time) && !is_explained(*now, event.time);
+            match now.filter(is_ahead) {
+                Some(now) => {
+                    let detail = format!("it is dated {}, and it is {now} now", event.time);
+                    collector.add(Code::RecordBackdated, key, detail);
+                }
+                None => report(key, event.time, newest.max(follows(event))),
+            }
             newest = newest.max(event.time);
         }
     }
@@ -115,115 +311,34 @@ fn follows(event: &LedgerEvent) -> Timestamp {
     }
 }
 
-/// A hold, and until when it stood.
-struct Hold {
-    signer: SignerId,
-    seq: u64,
-    from: Timestamp,
-    until: Option<Timestamp>,
-    released: Option<Release>,
-}
-
-/// Where and when a hold was released.
-#[derive(Clone, Copy)]
-struct Release {
-    signer: SignerId,
-    seq: u64,
-    at: Timestamp,
-}
-
-impl Hold {
-    /// Tells whether it stood when an event was recorded, by what that follows or quotes; else by
-    /// time, and then only where no clock that is a day off can have made it so.
-    fn stood_at(&self, event: &LedgerEvent) -> bool {
-        let follows = |signer: SignerId, seq: u64| match event.signer == signer {
-            true => seq < event.seq,
-            false => event.seen.iter().any(|seen| seen.signer == signer && seen.size > seq),
-        };
-        let is_long_after =
-            event.signer != self.signer && event.time.duration_since(self.from) >= SKEW_MAX;
-        let is_placed = follows(self.signer, self.seq) || is_long_after;
-        let is_released = self.released.is_some_and(|release| {
-            follows(release.signer, release.seq)
-                || event.signer != release.signer
-                    && release.at.duration_since(event.time) <= SKEW_MAX
-        });
-        is_placed && !is_released && self.until.is_none_or(|until| event.time < until)
-    }
-}
-
-/// Returns the holds of each snapshot.
-fn holds_of(logs: &[SignerLog]) -> BTreeMap<SnapshotId, Vec<Hold>> {
-    let events = || logs.iter().flat_map(|log| &log.events);
-    let mut released: BTreeMap<(SignerId, u64), Release> = BTreeMap::new();
-    for event in events() {
-        if let EventPayload::HoldReleased(said) = &event.payload {
-            let release = Release { signer: event.signer, seq: event.seq, at: event.time };
-            released.entry((said.placed_by, said.placed_seq)).or_insert(release);
+impl Books<'_> {
+    /// Finds snapshots that were forgotten before their floor, or under a hold (F-37, F-44).
+    fn check_forgotten(&self, collector: &Collector<'_>) {
+        if self.policies.is_none() {
+            let gap = "whether floors had passed when snapshots were forgotten, and which stand \
+                       past their ceiling: a newer program wrote the policy";
+            collector.leave_out(gap.to_owned());
+        }
+        for event in self.events().filter(|event| self.too_late.counts(event)) {
+            let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
+            let (id, key) = (said.snapshot, ObjectKey::LedgerEvent(event.signer, event.seq));
+            let at = self.recorded_by(event, id);
+            let dated = match at < event.time {
+                true => format!(": it is dated {}, and was recorded by {at}", event.time),
+                false => String::new(),
+            };
+            if let Some(hold) = self.holds(id).iter().find(|hold| hold.stood_at(event, at)) {
+                let placed = ObjectKey::LedgerEvent(hold.signer, hold.seq);
+                let detail =
+                    format!("it lets {id} go, which was under the hold of {placed}{dated}");
+                collector.add(Code::ForgottenEarly, key, detail);
+            }
+            if let Some(floor) = self.floor_of(id, at).filter(|floor| at < *floor) {
+                let detail = format!("it lets {id} go before its floor, {floor}{dated}");
+                collector.add(Code::ForgottenEarly, key, detail);
+            }
         }
     }
-    let mut holds: BTreeMap<SnapshotId, Vec<Hold>> = BTreeMap::new();
-    for event in events() {
-        let EventPayload::HoldPlaced(said) = &event.payload else { continue };
-        let (signer, seq, from) = (event.signer, event.seq, event.time);
-        let (until, released) = (said.until, released.get(&(signer, seq)).copied());
-        holds.entry(said.snapshot).or_default().push(Hold { signer, seq, from, until, released });
-    }
-    holds
-}
-
-/// Finds snapshots that were forgotten before their floor, or under a hold (F-37).
-fn check_forgotten(
-    auditor: &Auditor,
-    logs: &[SignerLog],
-    notes: &Notes,
-    collector: &Collector<'_>,
-) {
-    let holds = holds_of(logs);
-    let links = auditor.chain().iter();
-    let policies = links.map(|link| Ok((link.note.time, Policy::from_json(&link.note.policy)?)));
-    let policies: Result<Vec<(Timestamp, Policy)>, crate::policy::PolicyError> = policies.collect();
-    if policies.is_err() {
-        let gap = "whether floors had passed when snapshots were forgotten: a newer program wrote \
-                   the policy";
-        collector.leave_out(gap.to_owned());
-    }
-    let policies = policies.unwrap_or_default();
-    for event in logs.iter().flat_map(|log| &log.events) {
-        let EventPayload::SnapshotForgotten(said) = &event.payload else { continue };
-        let (id, key) = (said.snapshot, ObjectKey::LedgerEvent(event.signer, event.seq));
-        let held = holds.get(&id).into_iter().flatten().find(|hold| hold.stood_at(event));
-        if let Some(hold) = held {
-            let placed = ObjectKey::LedgerEvent(hold.signer, hold.seq);
-            let detail = format!("it lets {id} go, which was under the hold of {placed}");
-            collector.add(Code::ForgottenEarly, key, detail);
-        }
-        let promised = notes.get(&id).map(|note| note.floor);
-        if let Some(floor) = floor_of(&policies, id, promised, event.time)
-            && event.time < floor
-        {
-            let detail = format!("it lets {id} go before its floor, {floor}");
-            collector.add(Code::ForgottenEarly, key, detail);
-        }
-    }
-}
-
-/// Returns the floor of a snapshot at a time: what the policy in force gives, and what its note
-/// says, or where that is gone what the policy gave when it was taken.
-fn floor_of(
-    policies: &[(Timestamp, Policy)],
-    id: SnapshotId,
-    promised: Option<Option<Timestamp>>,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let (_, first) = policies.first()?;
-    let at = |time: Timestamp| {
-        let in_force = policies.iter().rev().find(|(since, _)| *since < time);
-        in_force.map_or(first, |(_, policy)| policy).floor_at(id.time())
-    };
-    let longest = policies.iter().filter_map(|(_, policy)| policy.floor_at(id.time())).max();
-    let promised = promised.unwrap_or_else(|| at(id.time()));
-    at(now).max(promised.zip(longest).map(|(floor, longest)| floor.min(longest)))
 }
 
 /// What ledgers say was deleted, and which event says it.
@@ -258,14 +373,22 @@ impl Deleted {
         if hits.is_empty() {
             return Ok(());
         }
+        let mut needing: BTreeMap<&ObjectKey, (&ObjectKey, SnapshotId, u64)> = BTreeMap::new();
         for (id, note) in scope.notes.iter().filter(|(id, _)| !scope.forgotten.contains(id)) {
             // A list that cannot be read is a finding already.
             let Ok(list) = auditor.list(note) else { continue };
             let needed: BTreeSet<ObjectKey> = list.into_iter().map(|entry| entry.key).collect();
             for (object, event) in hits.iter().filter(|(object, _)| needed.contains(object)) {
-                let detail = format!("{event} says that it was deleted, and {id} needs it");
-                collector.add(Code::NeededDeleted, object, detail);
+                needing.entry(object).or_insert((event, *id, 0)).2 += 1;
             }
+        }
+        for (object, (event, id, count)) in needing {
+            let whose = match count {
+                1 => format!("{id} needs it"),
+                _ => format!("{count} snapshots need it, {id} first"),
+            };
+            let detail = format!("{event} says that it was deleted, and {whose}");
+            collector.add(Code::NeededDeleted, object, detail);
         }
         Ok(())
     }

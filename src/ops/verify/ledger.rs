@@ -2,18 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Collector, LedgerHead, books};
+use super::books::Books;
+use super::receipts::Completed;
+use super::record::Record;
+use super::{Collector, LedgerHead, Request, books, changed, since};
 use crate::base::limits::{GENERATION_FILE_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Code, Digest, GenerationId, SignerId, SnapshotId};
+use crate::base::{Code, Coded, Digest, Family, GenerationId, SignerId, SnapshotId};
 use crate::crypto::digest::sha256;
 use crate::format::ObjectKey;
-use crate::format::event::EventPayload;
+use crate::format::event::{EventKind, EventPayload};
 use crate::format::event_fields::GenerationRev;
 use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::ops::Error;
+use crate::ops::report::SinceRow;
 use crate::vault::at_once::map_at_once;
+use crate::vault::ledger::SignerLog;
 use crate::vault::{self, Auditor, changes, ledger};
+
+/// How many of many are named in one finding.
+const NAMED_MAX: usize = 5;
 
 pub(super) type Notes = BTreeMap<SnapshotId, SnapshotNote>;
 
@@ -29,32 +37,51 @@ pub struct Checked {
     pub deleted: books::Deleted,
     /// The snapshots that a ledger says are forgotten.
     pub forgotten: BTreeSet<SnapshotId>,
+    /// What they were compared with, that somebody kept.
+    pub since: Vec<SinceRow>,
+    /// What they say of every snapshot.
+    pub record: Record,
+    /// The generation files that were recorded and not shredded, each with its digest.
+    pub generation_files: BTreeMap<ObjectKey, Digest>,
+    /// The events that cover receipts.
+    pub completed: Completed,
 }
 
 /// Checks notes and ledgers.
-pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Error> {
+pub fn check(
+    auditor: &Auditor,
+    request: &Request<'_>,
+    collector: &Collector<'_>,
+) -> Result<Checked, Error> {
     for (key, error) in auditor.problems() {
-        use crate::base::Coded;
         collector.add(error.code(), key, error);
     }
     let checked = auditor.snapshots()?;
+    let (mut unread, mut damaged) = (BTreeSet::new(), BTreeSet::new());
     for (key, error) in checked.problems {
+        if let ObjectKey::Note(id) = key {
+            unread.insert(id);
+            // One of a newer program may be another than was recorded all the same.
+            if error.code().family() != Family::Unsupported {
+                damaged.insert(id);
+            }
+        }
         collector.add_error(key, error)?;
     }
     let mut said = Said::default();
-    let mut heads = Vec::new();
     let logs = ledger::read_all(auditor)?;
+    let heads = heads_of(&logs);
     let shredded = ledger::shredded_of(&logs);
-    books::check(auditor, &logs, &checked.sound, collector);
+    let books = Books::of(auditor, &logs, &checked.sound, unread)?;
+    books.check(request.now, collector);
+    let record = Record::of(&books, request.rpo, request.now, collector)?;
+    said.forgotten = books.forgotten().map(|(id, _)| *id).collect();
+    let broken = Broken::of(auditor, &logs);
+    let since = since::check(auditor, &logs, request.since, collector)?;
     let deleted = books::Deleted::of(&logs);
     for log in logs {
         let events = 2 * log.events.len() as u64;
         collector.saw(events, 0);
-        heads.push(LedgerHead {
-            signer: log.signer.to_string(),
-            size: log.head.size,
-            root: log.head.root.to_string(),
-        });
         for (key, error) in log.problems {
             collector.add_error(key, error)?;
         }
@@ -65,25 +92,58 @@ pub fn check(auditor: &Auditor, collector: &Collector<'_>) -> Result<Checked, Er
         log.events.into_iter().for_each(|event| said.take(event));
     }
     collector.saw(checked.sound.len() as u64, 0);
-    check_agreement(auditor, &checked.sound, &said, collector)?;
+    let untold = check_agreement(auditor, &said, &damaged, &broken, collector)?;
+    check_unrecorded(&checked.sound, &said, &broken, collector);
     check_generations(auditor, &said, &shredded, collector)?;
     check_shredded(&checked.sound, &said, &shredded, collector);
-    check_changes(auditor, &said, collector);
-    let forgotten = said.forgotten;
-    Ok(Checked { heads, notes: checked.sound, shredded, deleted, forgotten })
+    let is_bare = auditor.chain().len() == 1
+        && checked.sound.is_empty()
+        && heads.iter().all(|head| head.size == 0);
+    changed::check_created(auditor, &said, is_bare.then_some(request.now), &broken, collector);
+    changed::check(auditor, &said, &broken, collector);
+    let files = said.files.iter().filter(|(_, generation, _)| !shredded.contains(generation));
+    let files = files.map(|(_, id, file)| (ObjectKey::Generation(*id, file.rev), file.sha256));
+    let generation_files = files.collect();
+    let Said { mut forgotten, mut completed, .. } = said;
+    completed.cut = broken.may_have_said(EventKind::StoreCompleted);
+    forgotten.extend(untold);
+    Ok(Checked {
+        heads,
+        notes: checked.sound,
+        shredded,
+        deleted,
+        forgotten,
+        since,
+        record,
+        generation_files,
+        completed,
+    })
+}
+
+/// Returns the heads of logs.
+pub fn heads_of(logs: &[SignerLog]) -> Vec<LedgerHead> {
+    let head = |log: &SignerLog| LedgerHead {
+        signer: log.signer.to_string(),
+        size: log.head.size,
+        root: log.head.root.to_string(),
+    };
+    logs.iter().map(head).collect()
 }
 
 /// What the ledgers say that the notes must agree with.
 #[derive(Default)]
-struct Said {
+pub struct Said {
     taken: BTreeMap<SnapshotId, Digest>,
     /// The last that each signer recorded; after a clock went back it is not the newest.
     last_taken: BTreeMap<SignerId, SnapshotId>,
+    /// Those that an event which counts says are forgotten.
     forgotten: BTreeSet<SnapshotId>,
     /// What rests on a vault note.
-    changes: Vec<EventPayload>,
+    pub changes: Vec<EventPayload>,
     /// Every generation file that an event names, after the event.
     files: Vec<(ObjectKey, GenerationId, GenerationRev)>,
+    /// Every event that covers receipts.
+    completed: Completed,
 }
 
 impl Said {
@@ -107,8 +167,10 @@ impl Said {
                 self.last_taken.insert(signer, taken.snapshot);
                 self.taken.insert(taken.snapshot, taken.note_sha256);
             }
-            EventPayload::SnapshotForgotten(forgotten) => {
-                self.forgotten.insert(forgotten.snapshot);
+            EventPayload::StoreCompleted(said) => {
+                let of = (said.store, said.snapshot);
+                let covering = self.completed.events.entry(of).or_default();
+                covering.push((key, said.receipts_sha256));
             }
             change if changes::note_of(&change).is_some() => self.changes.push(change),
             _ => {}
@@ -116,21 +178,54 @@ impl Said {
     }
 }
 
+/// The signers whose logs break off: what else these say is not known. That one breaks off is found
+/// as it is; what follows from it is not found again, object by object.
+pub struct Broken<'a> {
+    auditor: &'a Auditor,
+    signers: Vec<SignerId>,
+}
+
+impl<'a> Broken<'a> {
+    fn of(auditor: &'a Auditor, logs: &[SignerLog]) -> Self {
+        let broken = logs.iter().filter(|log| !log.problems.is_empty());
+        Self { auditor, signers: broken.map(|log| log.signer).collect() }
+    }
+
+    /// Returns the first that may have said something of a kind.
+    pub fn may_have_said(&self, kind: EventKind) -> Option<SignerId> {
+        let may = |signer: &&SignerId| {
+            let delegate = self.auditor.note().delegate(**signer);
+            delegate.is_some_and(|delegate| delegate.may_append(kind))
+        };
+        self.signers.iter().find(may).copied()
+    }
+}
+
+/// Checks the notes that ledgers record and that were not forgotten. Returns those that are gone of
+/// which it is not known whether they were: that is one finding (V-219).
 fn check_agreement(
     auditor: &Auditor,
-    notes: &Notes,
     said: &Said,
+    damaged: &BTreeSet<SnapshotId>,
+    broken: &Broken<'_>,
     collector: &Collector<'_>,
-) -> Result<(), Error> {
-    let standing = said.taken.iter().filter(|(id, _)| !said.forgotten.contains(id));
+) -> Result<BTreeSet<SnapshotId>, Error> {
+    // What is wrong with one that does not verify was found.
+    let is_open = |id: &SnapshotId| !said.forgotten.contains(id) && !damaged.contains(id);
+    let standing = said.taken.iter().filter(|(id, _)| is_open(id));
     let standing: Vec<(&SnapshotId, &Digest)> = standing.collect();
     let read = map_at_once(auditor.store().calls_at_once(), &standing, |(id, signed)| {
         read_recorded(auditor, ObjectKey::Note(**id), &[**signed], NOTE_LEN_MAX)
     });
+    let untold_by = broken.may_have_said(EventKind::SnapshotForgotten);
+    let mut untold = BTreeSet::new();
     for ((id, _), found) in standing.into_iter().zip(read) {
         let key = ObjectKey::Note(*id);
         match found {
             Ok(_) => {}
+            Err(error) if error.code() == Code::ObjectMissing && untold_by.is_some() => {
+                untold.insert(*id);
+            }
             Err(vault::Error::Altered { .. }) => collector.add(
                 Code::NoteMismatch,
                 key,
@@ -139,8 +234,21 @@ fn check_agreement(
             Err(error) => collector.add_error(key, error)?,
         }
     }
-    check_unrecorded(notes, said, collector);
-    Ok(())
+    if let Some((signer, first)) = untold_by.zip(untold.first()) {
+        let object = match untold.len() {
+            1 => ObjectKey::Note(*first).to_string(),
+            count => format!("notes of {count} snapshots"),
+        };
+        let names: Vec<String> = untold.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        let detail = format!(
+            "gone are {}{}: whether they were forgotten nobody can tell, as the log of {signer} \
+             breaks off",
+            names.join(", "),
+            if untold.len() > NAMED_MAX { " and more" } else { "" },
+        );
+        collector.add(Code::ObjectMissing, object, detail);
+    }
+    Ok(untold)
 }
 
 /// Reads an object of which a ledger recorded a SHA-256, or several; returns which it has.
@@ -163,12 +271,19 @@ fn read_recorded(
 /// Checks the notes that no ledger records. A run journals the record with the note and delivers it
 /// right behind, before anything of the next run: so an interrupted one leaves the last snapshot of
 /// its signer unrecorded, and never a second one.
-fn check_unrecorded(notes: &Notes, said: &Said, collector: &Collector<'_>) {
+fn check_unrecorded(notes: &Notes, said: &Said, broken: &Broken<'_>, collector: &Collector<'_>) {
     let mut unrecorded: BTreeMap<SignerId, Vec<SnapshotId>> = BTreeMap::new();
     for (id, note) in notes.iter().filter(|(id, _)| !said.taken.contains_key(id)) {
         unrecorded.entry(note.signer).or_default().push(*id);
     }
     for (signer, ids) in unrecorded {
+        if broken.signers.contains(&signer) {
+            let count = ids.len();
+            collector.leave_out(format!(
+                "whether the ledger records {count} snapshots: the log of {signer} breaks off"
+            ));
+            continue;
+        }
         let last = said.last_taken.get(&signer);
         match ids[..] {
             [id] if last.is_none_or(|last| id > *last) => {
@@ -235,48 +350,6 @@ fn check_shredded(
             let generation = note.generation;
             let detail = format!("a ledger says that generation {generation} of it was shredded");
             collector.add(Code::NoteMismatch, ObjectKey::Note(*id), detail);
-        }
-    }
-}
-
-/// Checks that vault notes and the events that rest on them agree. An operator records a note right
-/// behind it and before the next one: so an interrupted one leaves the newest note unrecorded.
-fn check_changes(auditor: &Auditor, said: &Said, collector: &Collector<'_>) {
-    let chain = auditor.chain();
-    for (before, after) in chain.iter().zip(chain.iter().skip(1)) {
-        let is_said =
-            |change: &EventPayload| said.changes.iter().any(|said| changes::records(said, change));
-        let events = changes::events_between(&before.note, after, &[]);
-        let key = ObjectKey::Vault(after.note.number);
-        for event in events.iter().filter(|event| !is_said(event)) {
-            let name = event.name();
-            match after.note.number == auditor.note().number {
-                true => {
-                    let detail =
-                        format!("no ledger has its {name} yet; an operator's next run adds it");
-                    collector.add(Code::RecordPending, key, detail);
-                }
-                false => {
-                    let detail = format!("no ledger has its {name}");
-                    collector.add(Code::NoteMismatch, key, detail);
-                }
-            }
-        }
-    }
-    for rests in said.changes.iter().filter_map(changes::note_of) {
-        let key = ObjectKey::Vault(rests.number);
-        let found = chain.iter().find(|link| link.note.number == rests.number);
-        match found {
-            Some(link) if link.sha256 == rests.note_sha256 => {}
-            Some(_) => {
-                let detail = "its SHA-256 is not the one that a ledger recorded";
-                collector.add(Code::NoteMismatch, key, detail);
-            }
-            None => {
-                let detail =
-                    "a ledger records it, and no such note follows the newest that is there";
-                collector.add(Code::ObjectMissing, key, detail);
-            }
         }
     }
 }

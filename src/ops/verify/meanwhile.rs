@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use super::{Collector, Scope, held};
 use crate::base::{Code, SnapshotId};
 use crate::format::ObjectKey;
-use crate::format::event::EventPayload;
 use crate::ops::Error;
+use crate::vault::ledger::too_late::TooLate;
 use crate::vault::{self, Auditor, ledger};
 
 /// Withdraws what was found missing, where a ledger says by now that its snapshot is forgotten, its
@@ -71,13 +71,10 @@ fn forgotten_meanwhile(
 ) -> Result<BTreeSet<SnapshotId>, Error> {
     let looked_at =
         |id: &SnapshotId| scope.notes.contains_key(id) || missed.contains(&ObjectKey::Note(*id));
-    let events = ledger::read_all(auditor)?.into_iter().flat_map(|log| log.events);
-    let forgotten = events.filter_map(|event| match event.payload {
-        EventPayload::SnapshotForgotten(said) => Some(said.snapshot),
-        _ => None,
-    });
+    let logs = ledger::read_all(auditor)?;
+    let forgotten = TooLate::in_store(auditor, &logs)?.forgotten_in(&logs);
     let mut gone = BTreeSet::new();
-    for id in forgotten.filter(looked_at) {
+    for id in forgotten.into_iter().filter(looked_at) {
         if auditor.store().stat(&ObjectKey::Note(id)).map_err(vault::Error::from)?.is_none() {
             gone.insert(id);
         }

@@ -10,238 +10,79 @@
 //! Damage is a finding, never an end: everything else is still looked at.
 
 mod barred;
+mod batch;
 mod books;
+mod changed;
+mod collector;
 mod contents;
-mod counts;
+mod evidence;
+mod items;
+mod keeping;
 mod ledger;
 mod meanwhile;
+mod memory;
+mod part;
+mod provider;
+mod receipts;
+mod record;
 mod rewritten;
+mod sample;
+mod since;
 mod stored;
+mod touched;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::sync::{Mutex, MutexGuard};
 
-use serde::Serialize;
+use jiff::Timestamp;
+
+pub use evidence::{Evidence, EvidenceError, ReceiptsFrom};
+pub use part::{Method, Part, PartError, PublicValue, Reading, reading};
+pub use sample::rank;
 
 use super::Error;
-pub use counts::StoredCounts;
+pub use super::history::Kept;
+pub use super::report::{BarredCounts, Finding, LedgerHead, Level, StoredCounts, VerifyReport};
+pub use record::Rpo;
 
-use crate::base::limits::FINDINGS_MAX;
-use crate::base::{Code, Coded, Event, GenerationId, Observer, SnapshotId};
+use collector::{Collector, Told, held, with_causes};
+
+use crate::base::{Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
-use crate::manifest::Needed;
-use crate::store::Stat;
+use crate::manifest::{Claims, Floor, Needed};
 use crate::vault::{self, Auditor, Unlocked};
 
-/// How much is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Histories are append-only and signed by whoever may.
-    Ledger,
-    /// Every object is there, at its signed size.
-    Stored,
-    /// Every object has its signed bytes.
-    Bytes,
-    /// Everything opens, and every digest matches.
-    Contents,
-}
-
-/// Something that is not as it must be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// What kind of thing.
-    #[serde(serialize_with = "code_text")]
-    pub code: Code,
-    /// The object.
-    pub object: String,
-    /// What is wrong.
-    pub detail: String,
-}
-
-fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(code.text())
-}
-
-/// Size and root of one ledger, to be kept and compared later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LedgerHead {
-    /// Whose.
-    pub signer: String,
-    /// Number of events.
-    pub size: u64,
-    /// RFC 6962 root.
-    pub root: String,
-}
-
-/// What was proven, and what was not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerifyReport {
-    /// The vault.
-    pub vault: String,
-    /// The store.
-    pub store: String,
-    /// The level.
+/// What is to be verified, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// How much is proven.
     pub level: Level,
-    /// Snapshots looked at.
-    pub snapshot_count: u64,
-    /// Objects looked at.
-    pub object_count: u64,
-    /// Bytes read to the end.
-    pub read_len: u64,
-    /// What the store says of the objects, from level `stored` on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stored: Option<StoredCounts>,
-    /// Every ledger as far as it verified.
-    pub ledgers: Vec<LedgerHead>,
-    /// What is not as it must be.
-    pub findings: Vec<Finding>,
-    /// What this level does not cover.
-    pub not_covered: Vec<String>,
+    /// Only these snapshots, if given.
+    pub only: Option<&'a [SnapshotId]>,
+    /// The time, where what is too old and what is missing until now is looked for.
+    pub now: Option<Timestamp>,
+    /// Only this part, if given, and where what was looked at is remembered.
+    pub part: Option<&'a Part>,
+    /// How long the vault may go without a snapshot.
+    pub rpo: Rpo,
+    /// What somebody kept of the ledgers: they must extend it.
+    pub since: &'a [Kept],
+    /// What is known of the store from elsewhere.
+    pub evidence: Evidence<'a>,
 }
 
-impl VerifyReport {
-    /// Tells whether nothing is damaged; what interrupted runs and wrong clocks leave is no damage.
-    pub fn is_sound(&self) -> bool {
-        let is_leftover = |code| {
-            use Code::{ObjectUnreferenced, RecordBackdated, RecordPending};
-            matches!(code, ObjectUnreferenced | RecordPending | RecordBackdated)
-        };
-        self.findings.iter().all(|finding| is_leftover(finding.code))
+impl Request<'_> {
+    /// Asks for a level of everything, at no time.
+    pub const fn of(level: Level) -> Self {
+        let evidence = Evidence::NONE;
+        Self { level, only: None, now: None, rpo: Rpo::Derived, since: &[], part: None, evidence }
     }
 }
 
-/// The findings, and of each code how many there are beside those that are named.
-#[derive(Default)]
-struct Findings {
-    named: BTreeSet<Finding>,
-    named_counts: BTreeMap<Code, usize>,
-    unnamed_counts: BTreeMap<Code, u64>,
-}
-
-impl Findings {
-    fn add(&mut self, finding: Finding) {
-        let count = self.named_counts.entry(finding.code).or_default();
-        if *count >= FINDINGS_MAX && !self.named.contains(&finding) {
-            *self.unnamed_counts.entry(finding.code).or_default() += 1;
-        } else {
-            *count += usize::from(self.named.insert(finding));
-        }
-    }
-
-    fn gaps(&self) -> Vec<String> {
-        let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
-        self.unnamed_counts.iter().map(gap).collect()
-    }
-}
-
-/// Collects findings and counts from several threads.
-struct Collector<'a> {
-    auditor: &'a Auditor,
-    observer: &'a dyn Observer,
-    findings: Mutex<Findings>,
-    gaps: Mutex<BTreeSet<String>>,
-    level: Level,
-    barred: Mutex<BTreeMap<barred::Kind, bool>>,
-    counts: Mutex<StoredCounts>,
-    object_count: std::sync::atomic::AtomicU64,
-    read_len: std::sync::atomic::AtomicU64,
-}
-
-impl<'a> Collector<'a> {
-    fn new(auditor: &'a Auditor, level: Level, observer: &'a dyn Observer) -> Self {
-        Self {
-            auditor,
-            observer,
-            findings: Mutex::default(),
-            gaps: Mutex::default(),
-            level,
-            barred: Mutex::default(),
-            counts: Mutex::default(),
-            object_count: 0.into(),
-            read_len: 0.into(),
-        }
-    }
-
-    fn add(&self, code: Code, object: impl ToString, detail: impl ToString) {
-        let finding = Finding { code, object: object.to_string(), detail: detail.to_string() };
-        held(&self.findings).add(finding);
-    }
-
-    /// Records what an error says about an object; trouble with reaching the store is passed on,
-    /// since it proves nothing about the object.
-    fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
-        let object = object.to_string();
-        let is_signed = object.parse().is_ok_and(|key| {
-            use ObjectKey::{LedgerCheckpoint, LedgerEvent, Note, Vault};
-            matches!(key, Vault(_) | Note(_) | LedgerEvent(..) | LedgerCheckpoint(..))
-        });
-        let code = match is_signed {
-            true => self.auditor.damage_of_signed(&error),
-            false => self.auditor.damage(&error),
-        };
-        let Some(code) = code else {
-            return match object.parse().is_ok_and(|key: ObjectKey| self.is_barred(&key, &error)) {
-                true => Ok(()),
-                false => Err(error.into()),
-            };
-        };
-        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-        self.add(code, object, format!("{error}{causes}"));
-        Ok(())
-    }
-
-    /// Tells whether an error says that these credentials may look at no object of a kind, and then
-    /// records that this was left out (N-17). One object that is refused and others that are not is
-    /// another matter: somebody may have made it so.
-    fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
-        let Some(kind) = barred::Kind::of(key).filter(|_| self.level <= Level::Stored) else {
-            return false;
-        };
-        if error.code() != Code::StoreDenied {
-            return false;
-        }
-        let mut barred = held(&self.barred);
-        let store = self.auditor.store().as_ref();
-        let is_barred = *barred.entry(kind).or_insert_with(|| kind.is_barred_in(store));
-        drop(barred);
-        if is_barred {
-            self.leave_out(kind.gap());
-        }
-        is_barred
-    }
-
-    /// Tells whether it is known that objects like this one may not be looked at.
-    fn is_known_barred(&self, key: &ObjectKey) -> bool {
-        barred::Kind::of(key).is_some_and(|kind| held(&self.barred).get(&kind) == Some(&true))
-    }
-
-    /// Records what this run could not look at.
-    fn leave_out(&self, gap: String) {
-        held(&self.gaps).insert(gap);
-    }
-
-    /// Counts what the store says of an object.
-    fn count_stored(&self, stat: &Stat) {
-        held(&self.counts).count(stat);
-    }
-
-    fn saw(&self, count: u64, read_len: u64) {
-        use std::sync::atomic::Ordering::Relaxed;
-        self.object_count.fetch_add(count, Relaxed);
-        self.read_len.fetch_add(read_len, Relaxed);
-        self.observer.observe(Event::Advanced { len: read_len });
-    }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
+/// What is said of an object that is missing.
+const NOT_THERE: &str = "it is named by a signed list, and not there";
 
 /// What is looked at.
 struct Scope {
@@ -255,9 +96,31 @@ struct Scope {
     needed: Needed,
     /// The lists, as far as they fit in little memory; the others are read again.
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
+    /// What of all that is looked at.
+    chosen: part::Chosen,
+    /// The floors of those that must stay for some time still.
+    floors: BTreeMap<SnapshotId, Floor>,
+    /// The files of generations, with their digests.
+    generation_files: BTreeMap<ObjectKey, Digest>,
+    /// What the store acknowledged, where that is known.
+    receipts: Option<Claims>,
 }
 
 impl Scope {
+    fn new(notes: BTreeMap<SnapshotId, SnapshotNote>, needed: Needed) -> Self {
+        Self {
+            notes,
+            shredded: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            needed,
+            lists: BTreeMap::new(),
+            chosen: part::Chosen::default(),
+            floors: BTreeMap::new(),
+            generation_files: BTreeMap::new(),
+            receipts: None,
+        }
+    }
+
     /// Tells whether an object that is neither pack nor tree is one of what is looked at.
     fn names(&self, key: &ObjectKey) -> bool {
         match key {
@@ -274,11 +137,10 @@ impl Scope {
     }
 }
 
-/// Verifies a store at a level; of `only` these snapshots, if given. Without identities, which
-/// `unlocked` holds, at most level `bytes` is reached, and the report says so.
+/// Verifies a store at a level; of `only` these snapshots, if given: as [`verify_as`], at no time.
 ///
 /// # Errors
-/// If the store cannot be read at all, or the identities open nothing. Damage is in the report.
+/// As [`verify_as`].
 pub fn verify(
     auditor: &Auditor,
     unlocked: Option<&Unlocked>,
@@ -286,19 +148,61 @@ pub fn verify(
     only: Option<&[SnapshotId]>,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
+    verify_as(auditor, unlocked, &Request { only, ..Request::of(level) }, observer)
+}
+
+/// Verifies a store. Without identities, which `unlocked` holds, at most level `bytes` is reached,
+/// and the report says so.
+///
+/// # Errors
+/// If the store cannot be read at all, or the identities open nothing. Damage is in the report.
+pub fn verify_as(
+    auditor: &Auditor,
+    unlocked: Option<&Unlocked>,
+    request: &Request<'_>,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, Error> {
+    let Request { level, only, now, evidence, .. } = *request;
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
-    let collector = Collector::new(auditor, level, observer);
-    let checked = ledger::check(auditor, &collector)?;
-    let ledger::Checked { heads, notes, shredded, deleted, forgotten } = checked;
+    let keeping = keeping::Keeping::new(auditor, &evidence, now)?;
+    let mut collector = Collector::new(auditor, level, keeping, observer);
+    let ledger::Checked {
+        heads,
+        notes,
+        shredded,
+        deleted,
+        forgotten,
+        since,
+        mut record,
+        generation_files,
+        completed,
+    } = ledger::check(auditor, request, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
+    let floors = collector.keeping.floors(auditor, &notes, |id| forgotten.contains(id));
+    let receipts = receipts::read(auditor, evidence.receipts, &completed, &collector)?;
     let needed = Needed::new().map_err(vault::Error::from)?;
-    let mut scope = Scope { notes, shredded, forgotten, needed, lists: BTreeMap::new() };
+    let scope = Scope::new(notes, needed);
+    let mut scope = Scope { shredded, forgotten, floors, receipts, generation_files, ..scope };
     stored::read_lists(auditor, &mut scope, &collector)?;
+    if let Some(path) = evidence.batch_manifest {
+        batch::write(auditor, &scope, path)?;
+    }
+    if let Some(provided) = provider::read(auditor, evidence.provider_reports, &scope)? {
+        collector.provided = Some(provided);
+    }
+    let choice = part::choose(&mut scope, request, level, &heads, &collector)?;
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
+        keeping::report(auditor, &collector)?;
+        if held(&collector.counts).locked_count > 0 {
+            record.add_locks(auditor)?;
+        }
+    }
+    if let Some(provided) = &collector.provided {
+        provider::compare(auditor, provided, &scope, &collector)?;
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -308,58 +212,17 @@ pub fn verify(
     }
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
+    touched::gather(auditor, &scope, &collector);
     observer.observe(Event::PhaseFinished { phase: "verify" });
-    Ok(collector.report(level, only.is_some(), scope.notes.len() as u64, heads))
-}
-
-impl Collector<'_> {
-    /// Makes the report of what was collected.
-    fn report(
-        self,
-        level: Level,
-        is_partial: bool,
-        snapshot_count: u64,
-        ledgers: Vec<LedgerHead>,
-    ) -> VerifyReport {
-        let own = |mutex: Mutex<_>| mutex.into_inner().unwrap_or_else(|error| error.into_inner());
-        let (auditor, mut gaps) = (self.auditor, own(self.gaps));
-        let counts = held(&self.counts).clone();
-        let findings = std::mem::take(&mut *held(&self.findings));
-        gaps.extend(findings.gaps());
-        if level == Level::Stored {
-            gaps.extend(counts.gap(auditor.store().url()));
-        }
-        VerifyReport {
-            vault: auditor.vault().to_string(),
-            store: auditor.store().name().to_owned(),
-            level,
-            snapshot_count,
-            object_count: self.object_count.into_inner(),
-            read_len: self.read_len.into_inner(),
-            stored: (level >= Level::Stored).then_some(counts),
-            ledgers,
-            findings: findings.named.into_iter().collect(),
-            not_covered: gaps.into_iter().chain(not_covered(level, is_partial)).collect(),
-        }
-    }
-}
-
-fn not_covered(level: Level, partial: bool) -> impl Iterator<Item = String> {
-    let mut gaps = Vec::new();
-    if partial {
-        gaps.push("snapshots that were not named");
-    }
-    if level < Level::Stored {
-        gaps.push("whether the objects that the notes name exist");
-    }
-    if level < Level::Bytes {
-        gaps.push("whether stored bytes are what was signed");
-    }
-    if level < Level::Contents {
-        gaps.push("whether contents open and match their digests");
-    }
-    gaps.push(
-        "events after the newest checkpoint that you kept yourself, if a store was rolled back",
-    );
-    gaps.into_iter().map(str::to_owned)
+    let told = Told { ledgers: heads, since, record };
+    let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
+    let barred = (barred_pack_count > 0 || barred_other_count > 0).then(|| {
+        let pack_count = scope.needed.packs().map_err(vault::Error::from)?.count;
+        Ok::<_, Error>(BarredCounts { pack_count, barred_pack_count, barred_other_count })
+    });
+    let barred = barred.transpose()?;
+    let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, told);
+    report.barred = barred;
+    choice.describe(&mut report, &scope, request, observer);
+    Ok(report)
 }

@@ -1,7 +1,7 @@
 //! What somebody put over an object, or hid: a finding also where a sound version is left. Spec:
 //! §12.1.
 
-use super::{Collector, Scope};
+use super::{Collector, Scope, held};
 use crate::base::limits::VERSIONS_READ_MAX;
 use crate::base::{Code, Digest};
 use crate::format::ObjectKey;
@@ -98,6 +98,10 @@ pub fn report_met(
     for (key, rewritten) in auditor.versions().rewritten() {
         if scope.names(&key) {
             report(auditor, key, rewritten, collector)?;
+        }
+        let is_needed = scope.needed.contains(&key).map_err(vault::Error::from)?;
+        if is_needed || scope.names(&key) {
+            held(&collector.counts).rewritten_count += 1;
         }
     }
     if auditor.versions().is_denied() {

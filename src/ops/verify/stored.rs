@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::items::{Item, items};
 use super::rewritten::{self, Sound};
-use super::{Collector, Scope};
+use super::{Collector, Level, NOT_THERE, Scope, keeping, receipts};
 use crate::base::{Code, Digest, SnapshotId};
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
 use crate::format::{Folder, ObjectKey};
-use crate::manifest::Needed;
+use crate::manifest::{self, Needed};
 use crate::ops::Error;
 use crate::ops::readers::read_each;
 use crate::store::{self, Listed, Stat, Versioned};
@@ -17,9 +18,6 @@ use crate::vault::at_once::map_at_once;
 use crate::vault::delivery::hash_stored;
 use crate::vault::list_reader::{read_list, read_unproven_list};
 use crate::vault::{self, Auditor};
-
-/// What is said of an object that is missing.
-const NOT_THERE: &str = "it is named by a signed list, and not there";
 
 /// Bytes of lists that are in memory at once; a longer one is read line by line.
 const LISTS_LEN: u64 = 4 * 1024 * 1024;
@@ -36,15 +34,21 @@ pub fn check_sizes(
 ) -> Result<(), Error> {
     let at_once = auditor.store().calls_at_once();
     for_each_page(scope, |page| {
-        let checked =
-            map_at_once(at_once, page, |(key, signed)| check_size(auditor, key, signed, collector));
+        let page = items(scope, page)?;
+        let checked = map_at_once(at_once, &page, |item| check_size(auditor, item, collector));
         checked.into_iter().collect()
     })?;
+    receipts::check_generations(scope, collector)?;
+    keeping::check_records(auditor, scope, collector)?;
+    for (key, detail) in collector.barred.withheld() {
+        collector.add(Code::ObjectUnreadable, key, detail);
+    }
     if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
 }
 
-/// Gives every object in scope, with what is signed of it, to `work`, some at a time.
-fn for_each_page(
+/// Gives every object in scope that is to be looked at, with what is signed of it, to `work`, some
+/// at a time.
+pub(super) fn for_each_page(
     scope: &Scope,
     mut work: impl FnMut(&[(ObjectKey, SignedObject)]) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -54,18 +58,24 @@ fn for_each_page(
             let id = note.snapshot;
             [(ObjectKey::Body(id), note.body), (ObjectKey::Segment(id), note.segment)]
         };
-        work(&notes.iter().flat_map(own).collect::<Vec<_>>())?;
+        let own = notes.iter().flat_map(own);
+        let here = own.filter(|(_, signed)| scope.is_here(signed.sha256.as_bytes()));
+        work(&here.collect::<Vec<_>>())?;
     }
     let mut after = None;
     loop {
         let page = scope.needed.page(after.as_ref(), PAGE_COUNT).map_err(vault::Error::from)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(*last);
-        let signed = page.into_iter().filter_map(|(key, len)| {
-            let sha256 = Digest::from_bytes(*key.pack()?.as_bytes());
-            Some((key, SignedObject { sha256, len }))
-        });
-        work(&signed.collect::<Vec<_>>())?;
+        let mut signed = Vec::with_capacity(page.len());
+        for (key, len) in page {
+            let Some(id) = key.pack() else { continue };
+            if scope.is_chosen(&key)? {
+                let sha256 = Digest::from_bytes(*id.as_bytes());
+                signed.push((key, SignedObject { sha256, len }));
+            }
+        }
+        work(&signed)?;
     }
 }
 
@@ -106,7 +116,7 @@ fn read_each_list(
         for (note, list) in some.iter().zip(read) {
             let listed = list.and_then(|list| {
                 scope.needed.attempt(|needed| {
-                    list.iter().try_for_each(|entry| needed.add(&entry.key, entry.stored_len))
+                    list.iter().try_for_each(|entry| add(needed, note, entry, scope))
                 })?;
                 Ok(list)
             });
@@ -130,10 +140,24 @@ fn read_long_list(
 ) -> Result<(), vault::Error> {
     auditor.versions().named(ObjectKey::List(note.snapshot), |view| {
         scope.needed.attempt(|needed| {
-            let mut add = |entry: ListEntry| Ok(needed.add(&entry.key, entry.stored_len)?);
+            let mut add = |entry: ListEntry| Ok(add(needed, note, &entry, scope)?);
             read_list(view.as_ref(), note, &mut add)
         })
     })
+}
+
+/// Adds what a list names, with the floor of its snapshot.
+fn add(
+    needed: &Needed,
+    note: &SnapshotNote,
+    entry: &ListEntry,
+    scope: &Scope,
+) -> Result<(), manifest::Error> {
+    needed.add(&entry.key, entry.stored_len)?;
+    match scope.floors.get(&note.snapshot) {
+        Some(floor) => needed.keep_floor(&entry.key, *floor),
+        None => Ok(()),
+    }
 }
 
 fn note_list(
@@ -149,31 +173,35 @@ fn note_list(
     }
 }
 
-fn check_size(
-    auditor: &Auditor,
-    key: &ObjectKey,
-    signed: &SignedObject,
-    collector: &Collector<'_>,
-) -> Result<(), Error> {
-    if collector.is_known_barred(key) {
-        return Ok(());
+fn check_size(auditor: &Auditor, item: &Item, collector: &Collector<'_>) -> Result<(), Error> {
+    let Item { key, signed, claim, .. } = item;
+    let take_instead = || {
+        collector.count_barred(key);
+        receipts::take_instead(key, signed.sha256, claim.as_ref(), collector);
+        Ok(())
+    };
+    if collector.barred.skips(key) {
+        return take_instead();
     }
     collector.saw(1, 0);
-    let stat = match auditor.store().stat(key) {
-        Ok(stat) => stat,
-        Err(error) => return collector.add_error(key, error.into()),
+    let stat = match auditor.store().stat(key).map_err(vault::Error::from) {
+        Ok(stat) => {
+            collector.barred.note_answer(key);
+            stat
+        }
+        Err(error) if collector.is_barred(key, &error) => return take_instead(),
+        Err(error) => return collector.add_error(key, error),
     };
     let wrong = match stat.map(|stat| judge(*key, &stat, signed)) {
         Some(Ok(())) => {
-            stat.iter().for_each(|stat| collector.count_stored(stat));
-            return Ok(());
+            return stat.iter().try_for_each(|stat| take_sound(item, stat, collector));
         }
         Some(Err(error)) => Some(error),
         None => None,
     };
     match rewritten::find_sound(auditor, *key, |stat| judge(*key, stat, signed).is_ok()) {
         Ok(Some(Sound { stat, rewritten })) => {
-            collector.count_stored(&stat);
+            take_sound(item, &stat, collector)?;
             rewritten::report(auditor, *key, rewritten, collector)
         }
         Ok(None) => match wrong {
@@ -186,6 +214,14 @@ fn check_size(
         },
         Err(error) => collector.add_error(key, error),
     }
+}
+
+/// Takes what the store says of the version of an object that counts.
+fn take_sound(item: &Item, stat: &Stat, collector: &Collector<'_>) -> Result<(), Error> {
+    collector.count_stored(stat);
+    collector.keeping.judge(item.key, stat, item.until);
+    receipts::is_other(&item.key, item.signed.sha256, item.claim.as_ref(), collector);
+    collector.provided.as_ref().map_or(Ok(()), |provided| provided.meet(&item.key, stat))
 }
 
 /// Compares what a store says of an object with what is signed.
@@ -241,7 +277,11 @@ fn find_unreferenced(
                         len += stat.len;
                     }
                 }
-                Listed::Object(key, _) if scope.names(&key) => {
+                Listed::Object(key, stat) if scope.names(&key) => {
+                    // What is not read is judged by what is asked of it alone.
+                    if !matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_)) {
+                        collector.keeping.judge_class(key, &stat);
+                    }
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                     // A listing does not tell every store's versions: what is asked for here is
                     // reported with all that was met.
@@ -310,19 +350,25 @@ fn listing(
     Ok(Box::new(listing.map(move |listed| listed.map(single))))
 }
 
-/// Reads every object in scope and compares its SHA-256.
+/// Reads every object in scope and compares its SHA-256; packs and trees only where that is all,
+/// for level `contents` reads them once and does both.
 pub fn check_bytes(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
+    let is_meant = |key: &ObjectKey| collector.level < Level::Contents || key.pack().is_none();
     for_each_page(scope, |page| {
-        read_each(page, |(key, signed)| check_object(auditor, key, signed, collector))
+        read_each(page, |(key, signed)| match is_meant(key) {
+            true => check_object(auditor, scope, key, signed, collector),
+            false => Ok(()),
+        })
     })
 }
 
-fn check_object(
+pub(super) fn check_object(
     auditor: &Auditor,
+    scope: &Scope,
     key: &ObjectKey,
     signed: &SignedObject,
     collector: &Collector<'_>,
@@ -343,7 +389,7 @@ fn check_object(
         None => versions.named(*key, check),
     };
     match read {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(scope.prove(key, Level::Bytes)?),
         // The words of the finding by its size, so that it is one; a store may say two things.
         Err(vault::Error::Store(store::Error::Missing { .. })) => {
             collector.add(Code::ObjectMissing, key, NOT_THERE);

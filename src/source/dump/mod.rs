@@ -251,6 +251,20 @@ fn first_word(text: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }
 
+/// Returns the table whose rows follow a line that stands between statements, spelled as in the
+/// dump; none, if the line begins no rows.
+pub fn copied_table(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let rest = line.strip_prefix("COPY ")?;
+    rest.strip_suffix("FROM stdin;")?;
+    let mut is_quoted = false;
+    let end = rest.find(|letter: char| {
+        is_quoted ^= letter == '"';
+        !is_quoted && letter == ' '
+    })?;
+    Some(rest[..end].to_owned())
+}
+
 #[cfg(test)]
 mod row_tests;
 #[cfg(test)]

@@ -4,8 +4,7 @@
 use std::ffi::CString;
 use std::io;
 
-use super::directory::{Directory, Found};
-use super::staging::is_live;
+use super::directory::Directory;
 use super::{LocalStore, split};
 use crate::base::limits::GENERATION_FILE_LEN_MAX;
 use crate::format::ObjectKey;
@@ -18,7 +17,10 @@ impl LocalStore {
             Some(directory) => self.names_of(key, &directory)?,
             None => Vec::new(),
         };
-        let staged = if is_key_file(key) { self.staged_keys()? } else { Vec::new() };
+        let staged = match is_key_file(key) {
+            true => self.staged_keys(&self.open_staging()?)?,
+            false => Vec::new(),
+        };
         let version_count = (names.len() + staged.len()) as u64;
         Ok(Remains { version_count, marker_count: 0, sight: Sight::Whole })
     }
@@ -64,33 +66,14 @@ impl LocalStore {
 
     /// Returns the staged files that may be key files, of whatever generation: what a crash left
     /// has no name that tells, and nobody needs it. What is being stored now is not among them.
-    fn staged_keys(&self) -> Result<Vec<CString>, Error> {
-        let staging = self.open_staging()?;
-        let failed = |error: io::Error| self.failed("list", staging.path(), error);
-        let mut staged = Vec::new();
-        for entry in staging.names().map_err(failed)? {
-            let entry = entry.map_err(|error| failed(error.into()))?;
-            let name = entry.file_name();
-            if !name.to_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
-                continue;
-            }
-            match staging.look(name) {
-                Ok(Found::File(stat))
-                    if stat.len <= GENERATION_FILE_LEN_MAX && !is_live(&staging, name) =>
-                {
-                    staged.push(name.to_owned());
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        Ok(staged)
+    fn staged_keys(&self, staging: &Directory) -> Result<Vec<CString>, Error> {
+        self.staged(staging, |stat| stat.len <= GENERATION_FILE_LEN_MAX)
     }
 
     fn erase_staged(&self) -> Result<(), Error> {
         let staging = self.open_staging()?;
         let failed = |error: io::Error| self.failed("clean", staging.path(), error);
-        for name in self.staged_keys()? {
+        for name in self.staged_keys(&staging)? {
             match staging.remove(name.as_c_str()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                 _ => {}

@@ -1,6 +1,6 @@
 //! Unfinished files of a local store: made, taken over, cleaned up.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::LocalStore;
 use super::directory::{Directory, Found};
 use crate::base::Digest;
 use crate::base::entropy::process_tag;
-use crate::store::{Error, STAGING_PREFIX};
+use crate::store::{Error, STAGING_PREFIX, Stat};
 
 /// Where a store's unfinished files are, in its root.
 const STAGING_DIRECTORY: &str = ".idswyft-vault-staging";
@@ -131,8 +131,27 @@ impl LocalStore {
     /// else.
     pub(super) fn remove_staged(&self, before: Timestamp) -> Result<u64, Error> {
         let staging = self.open_staging()?;
-        let failed = |error| self.failed("clean", staging.path(), error);
         let mut count = 0;
+        for name in self.staged(&staging, |stat| stat.modified.is_some_and(|at| at < before))? {
+            match staging.remove(name.as_c_str()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => {
+                    removed.map_err(|error| self.failed("clean", staging.path(), error))?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Returns the staged files that no process is storing now, of those that are meant.
+    pub(super) fn staged(
+        &self,
+        staging: &Directory,
+        is_meant: impl Fn(&Stat) -> bool,
+    ) -> Result<Vec<CString>, Error> {
+        let failed = |error: io::Error| self.failed("list", staging.path(), error);
+        let mut staged = Vec::new();
         for entry in staging.names().map_err(failed)? {
             let entry = entry.map_err(|error| failed(error.into()))?;
             let name = entry.file_name();
@@ -140,17 +159,14 @@ impl LocalStore {
                 continue;
             }
             match staging.look(name) {
-                Ok(Found::File(stat))
-                    if stat.modified.is_some_and(|at| at < before) && !is_live(&staging, name) =>
-                {
-                    staging.remove(name).map_err(failed)?;
-                    count += 1;
+                Ok(Found::File(stat)) if is_meant(&stat) && !is_live(staging, name) => {
+                    staged.push(name.to_owned());
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                 _ => {}
             }
         }
-        Ok(count)
+        Ok(staged)
     }
 }
 

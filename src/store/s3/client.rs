@@ -33,6 +33,8 @@ use crate::store::error::Cause;
 
 /// The environment variable with the certificates to trust, as AWS's own programs have it.
 const CA_VARIABLE: &str = "AWS_CA_BUNDLE";
+/// The environment variable with an endpoint of S3 alone, as AWS's own programs have it.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_S3";
 /// Threads that wait for the network.
 const WORKERS: usize = 2;
 /// Longest wait for a connection.
@@ -54,6 +56,8 @@ pub struct Live {
     pub client: Client,
     pub permits: Semaphore,
     pub pace: Pace,
+    /// The address of the server, if that is not AWS.
+    pub endpoint: Option<String>,
 }
 
 /// How long is waited, and how often is tried again.
@@ -146,7 +150,9 @@ pub fn connect(settings: &S3Settings, pace: Pace) -> Result<Live, Refusal> {
     }
     let client = Client::from_conf(config.build());
     let permits = Semaphore::new(usize::from(settings.in_flight()));
-    Ok(Live { runtime, client, permits, pace })
+    let configured = settings.endpoint.clone().or_else(|| std::env::var(ENDPOINT_VARIABLE).ok());
+    let endpoint = configured.or_else(|| shared.endpoint_url().map(str::to_owned));
+    Ok(Live { runtime, client, permits, pace, endpoint })
 }
 
 async fn load(settings: &S3Settings, http: SharedHttpClient) -> SdkConfig {

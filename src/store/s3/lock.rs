@@ -66,6 +66,15 @@ impl S3Store {
         }
     }
 
+    /// Tells whether the lock of an object is told to these credentials.
+    pub(super) fn is_told_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        match self.retention(key) {
+            Ok(_) | Err(Error::Missing { .. }) => Ok(true),
+            Err(Error::Denied { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the lock of an object, if it has one.
     fn retention(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         let place = self.address(key);

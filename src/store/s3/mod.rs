@@ -37,20 +37,19 @@ use aws_sdk_s3::primitives::DateTime;
 use jiff::Timestamp;
 
 pub use fault::Fault;
-pub use place::{check_endpoint, parse_query};
+pub use place::{Place, check_endpoint, parse_query};
 pub use settings::{Quirks, REQUESTS_IN_FLIGHT_MAX, S3Settings};
 pub use throttle::UPLOAD_LIMIT_MIN;
 
 use self::client::{Live, Pace};
-use self::place::Place;
 use self::said::{Call, Failure};
 use self::throttle::Throttle;
 use self::versions::Anomalies;
 use crate::base::Digest;
 use crate::format::{Folder, ObjectKey};
 use crate::store::{
-    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat, Store,
-    ThawAnswer, ThawTier, VersionListing, error::Cause,
+    Content, Error, Listing, Lock, Probe, ProbeRequest, Prolonged, Receipt, Remains, Stat,
+    StorageClass, Store, Terms, ThawAnswer, ThawTier, VersionListing, error::Cause,
 };
 
 /// Holds objects in a bucket; clones and views share the client.
@@ -246,6 +245,19 @@ impl Store for S3Store {
         &self.inner.url
     }
 
+    fn location(&self) -> String {
+        let configured = || self.inner.settings.endpoint.clone();
+        let endpoint =
+            self.inner.live().map_or_else(|_| configured(), |live| live.endpoint.clone());
+        match endpoint {
+            Some(endpoint) => {
+                format!("{}?endpoint={}", self.inner.url, endpoint.trim_end_matches('/'))
+            }
+            // AWS, where a bucket's name is that of one bucket.
+            None => self.inner.url.clone(),
+        }
+    }
+
     /// Makes sure that the bucket is there; this program makes none.
     fn prepare(&self) -> Result<(), Error> {
         match self.inner.settings.put_only {
@@ -298,6 +310,21 @@ impl Store for S3Store {
 
     fn lock(&self, key: &ObjectKey) -> Result<Option<Lock>, Error> {
         self.lock_of(key)
+    }
+
+    fn tells_locks(&self, key: &ObjectKey) -> Result<bool, Error> {
+        self.is_told_locks(key)
+    }
+
+    fn terms(&self) -> Terms {
+        let S3Settings { pack_class, object_lock, .. } = self.settings();
+        // Most who move packs by a rule of the bucket name no class, which is STANDARD.
+        let pack_class = Some(*pack_class).filter(|class| *class != StorageClass::Standard);
+        Terms { pack_class, lock: *object_lock }
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.version_of(key).map(str::to_owned)
     }
 
     fn prolong(&self, key: &ObjectKey, until: Timestamp) -> Result<Prolonged, Error> {

@@ -1,7 +1,9 @@
 //! Reading the ledgers: one log per signer, each checked against its own checkpoints. Spec: §8.
 
 mod ahead;
+pub mod holds;
 pub mod quotes;
+pub mod too_late;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +12,7 @@ use self::ahead::{Ahead, read_by_newest};
 use super::auditor::Auditor;
 use super::{Error, notes};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{GenerationId, SignerId};
+use crate::base::{Code, Coded as _, GenerationId, SignerId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::merkle::{Frontier, Log};
 use crate::crypto::signing::{VerificationKey, verify};
@@ -53,12 +55,14 @@ pub fn read_all(auditor: &Auditor) -> Result<Vec<SignerLog>, Error> {
 type ReadLog = fn(&Auditor, SignerId, u64, Option<&VerificationKey>) -> SignerLog;
 
 fn read_each(auditor: &Auditor, read: ReadLog) -> Result<Vec<SignerLog>, Error> {
-    let mut sizes: BTreeMap<SignerId, u64> = BTreeMap::new();
+    // Of each log how far it goes by its names, and how many of them are events.
+    let mut sizes: BTreeMap<SignerId, (u64, u64)> = BTreeMap::new();
     for key in auditor.versions().list(Folder::Ledger)? {
         if let ObjectKey::LedgerEvent(signer, seq) | ObjectKey::LedgerCheckpoint(signer, seq) = key
         {
-            let size = sizes.entry(signer).or_default();
-            *size = (*size).max(seq + 1);
+            let (size, event_count) = sizes.entry(signer).or_default();
+            *size = (*size).max(seq.saturating_add(1));
+            *event_count += u64::from(matches!(key, ObjectKey::LedgerEvent(..)));
         }
     }
     for delegate in &auditor.note().signers {
@@ -68,7 +72,11 @@ fn read_each(auditor: &Auditor, read: ReadLog) -> Result<Vec<SignerLog>, Error> 
     let key_of = |signer| keys.iter().find(|key| key.signer_id() == signer);
     Ok(sizes
         .into_iter()
-        .map(|(signer, size)| read(auditor, signer, size, key_of(signer)))
+        .map(|(signer, (size, event_count))| {
+            // Whoever may put can name any number: one step after the other ends at the gap.
+            let read = if event_count == size { read } else { read_log };
+            read(auditor, signer, size, key_of(signer))
+        })
         .collect())
 }
 
@@ -176,14 +184,20 @@ fn read_step(
         auditor.versions().signed(event_key, |view| {
             about.set(event_key);
             let leaf = get(view.as_ref(), event_key, LEDGER_EVENT_LEN_MAX)?;
-            let (event, frontier) = step.append(&leaf)?;
+            let event = match step.parse(&leaf) {
+                Err(error) if error.code() != Code::FormatTooNew => return Err(error),
+                event => event,
+            };
+            let frontier = step.after(&leaf);
             let bytes = auditor.versions().signed(checkpoint_key, |view| {
                 about.set(checkpoint_key);
                 let bytes = get(view.as_ref(), checkpoint_key, NOTE_LEN_MAX)?;
                 step.check(&frontier, &bytes)?;
                 Ok(bytes)
             })?;
-            Ok((leaf, event, frontier, bytes))
+            // Who put it may say that a newer program is needed; its signer is believed.
+            about.set(event_key);
+            Ok((leaf, event?, frontier, bytes))
         })
     };
     let found = early.map_or_else(read, Ok);
@@ -208,12 +222,19 @@ struct Step<'a> {
 impl Step<'_> {
     /// Reads an event; returns the log with it.
     fn append(&self, leaf: &[u8]) -> Result<(LedgerEvent, Frontier), Error> {
+        Ok((self.parse(leaf)?, self.after(leaf)))
+    }
+
+    fn parse(&self, leaf: &[u8]) -> Result<LedgerEvent, Error> {
         let (vault, signer) = (self.auditor.vault(), self.key.signer_id());
-        let event = LedgerEvent::parse(leaf, vault, signer, self.seq)
-            .map_err(|e| Error::format(ObjectKey::LedgerEvent(signer, self.seq), e))?;
+        LedgerEvent::parse(leaf, vault, signer, self.seq)
+            .map_err(|e| Error::format(ObjectKey::LedgerEvent(signer, self.seq), e))
+    }
+
+    fn after(&self, leaf: &[u8]) -> Frontier {
         let mut frontier = self.before.clone();
         frontier.append(leaf);
-        Ok((event, frontier))
+        frontier
     }
 
     /// Checks that a checkpoint signs the log.

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::SignerLog;
 use crate::base::SignerId;
 use crate::crypto::checkpoint::TreeHead;
@@ -24,6 +26,8 @@ pub struct Quote {
     pub signer: SignerId,
     /// What that log was.
     pub head: TreeHead,
+    /// When that was seen at the latest, by the times of who quotes it.
+    pub seen_by: Timestamp,
 }
 
 /// Returns every quote that counts.
@@ -37,13 +41,18 @@ pub fn quotes_of<'a>(
         delegate.is_some_and(|one| one.role != Role::Writer && one.retired.is_none())
     };
     let mut quotes = Vec::new();
-    for event in logs.into_iter().filter(counts).flat_map(|log| &log.events) {
-        let closes = closed_by(event);
-        for seen in &event.seen {
-            if !is_retired(seen.signer) || closes == Some(seen.signer) {
-                let head = TreeHead { size: seen.size, root: seen.root };
-                let event = ObjectKey::LedgerEvent(event.signer, event.seq);
-                quotes.push(Quote { event, signer: seen.signer, head });
+    for log in logs.into_iter().filter(counts) {
+        let mut seen_by = Timestamp::MIN;
+        for event in &log.events {
+            // A clock that went back makes nothing earlier.
+            seen_by = seen_by.max(event.time);
+            let closes = closed_by(event);
+            for seen in &event.seen {
+                if !is_retired(seen.signer) || closes == Some(seen.signer) {
+                    let head = TreeHead { size: seen.size, root: seen.root };
+                    let event = ObjectKey::LedgerEvent(event.signer, event.seq);
+                    quotes.push(Quote { event, signer: seen.signer, head, seen_by });
+                }
             }
         }
     }
@@ -52,19 +61,22 @@ pub fn quotes_of<'a>(
 
 /// Returns how long the log of each retired signer was when it was retired; 0 if nothing says so.
 pub fn closed_logs<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
-    ends(logs).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
+    let events = logs.into_iter().flat_map(|log| &log.events);
+    ends(events).map(|(signer, end)| (signer, end.unwrap_or(0))).collect()
 }
 
-/// As [`closed_logs`]; of a signer of which it is not said, nothing.
-pub fn quoted_ends<'a>(logs: impl IntoIterator<Item = &'a SignerLog>) -> BTreeMap<SignerId, u64> {
-    ends(logs).filter_map(|(signer, end)| Some((signer, end?))).collect()
+/// As [`closed_logs`], of events; of a signer of which it is not said, nothing.
+pub fn quoted_ends<'a>(
+    events: impl IntoIterator<Item = &'a LedgerEvent>,
+) -> BTreeMap<SignerId, u64> {
+    ends(events).filter_map(|(signer, end)| Some((signer, end?))).collect()
 }
 
 /// Returns each signer that was retired, and how long its log was then, if that is said.
 fn ends<'a>(
-    logs: impl IntoIterator<Item = &'a SignerLog>,
+    events: impl IntoIterator<Item = &'a LedgerEvent>,
 ) -> impl Iterator<Item = (SignerId, Option<u64>)> {
-    logs.into_iter().flat_map(|log| &log.events).filter_map(|event| {
+    events.into_iter().filter_map(|event| {
         let subject = closed_by(event)?;
         let quoted = event.seen.iter().find(|seen| seen.signer == subject);
         Some((subject, quoted.map(|seen| seen.size)))

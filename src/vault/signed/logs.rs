@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Expected, first_sound, proves_damage, signer_keys, versions_of};
 use crate::base::limits::{LEDGER_EVENT_LEN_MAX, NOTE_LEN_MAX};
-use crate::base::{Digest, GenerationId, SignerId, SnapshotId};
+use crate::base::{Code, Coded, Digest, GenerationId, SignerId, SnapshotId};
 use crate::crypto::checkpoint::TreeHead;
 use crate::crypto::digest::sha256;
 use crate::crypto::merkle::Frontier;
@@ -18,6 +18,8 @@ use crate::format::ledger::LedgerEvent;
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::vault_note::VaultNote;
 use crate::store::Store;
+use crate::vault::ledger::holds::holds_of;
+use crate::vault::ledger::too_late::TooLate;
 use crate::vault::{Error, ledger, notes};
 
 /// The digests of one event and of the checkpoint after it.
@@ -41,8 +43,9 @@ pub(super) struct Logs {
     pub taken: BTreeMap<SnapshotId, Taken>,
     /// When each was, by the earliest that says so.
     pub forgotten: BTreeMap<SnapshotId, Timestamp>,
-    placed: BTreeMap<(SignerId, u64), SnapshotId>,
-    released: BTreeSet<(SignerId, u64)>,
+    /// What says which snapshots are held and which forgotten: judged once all of it is read.
+    judged: Vec<LedgerEvent>,
+    held: BTreeSet<SnapshotId>,
     pub opened: BTreeMap<GenerationId, Timestamp>,
     pub closed: BTreeMap<GenerationId, Timestamp>,
     files: BTreeMap<(GenerationId, u32), Vec<Digest>>,
@@ -61,8 +64,7 @@ impl Logs {
     pub fn stands(&self, note: &SnapshotNote) -> bool {
         let id = note.snapshot;
         let Some(at) = self.forgotten.get(&id) else { return true };
-        let mut held = self.placed.iter().filter(|(hold, _)| !self.released.contains(hold));
-        held.any(|(_, held)| *held == id) || note.floor.is_some_and(|floor| *at < floor)
+        self.held.contains(&id) || note.floor.is_some_and(|floor| *at < floor)
     }
 
     pub fn read(stores: &[Arc<dyn Store>], note: &VaultNote) -> Result<Self, Error> {
@@ -70,7 +72,24 @@ impl Logs {
         for key in signer_keys(note)? {
             logs.read_log(stores, note, &key)?;
         }
+        logs.judge(stores, note)?;
         Ok(logs)
+    }
+
+    /// Derives what is held and what is forgotten from what counts.
+    fn judge(&mut self, stores: &[Arc<dyn Store>], note: &VaultNote) -> Result<(), Error> {
+        let judged = std::mem::take(&mut self.judged);
+        let too_late = TooLate::of(note, judged.iter(), |key| written(stores, key))?;
+        for event in judged.iter().filter(|event| too_late.counts(event)) {
+            if let EventPayload::SnapshotForgotten(forgotten) = &event.payload {
+                let at = self.forgotten.entry(forgotten.snapshot).or_insert(event.time);
+                *at = event.time.min(*at);
+            }
+        }
+        let holds = holds_of(judged.iter(), |event| too_late.counts(event)).into_values();
+        let standing = holds.filter(|hold| hold.released.is_none());
+        self.held = standing.map(|hold| hold.snapshot).collect();
+        Ok(())
     }
 
     fn read_log(
@@ -104,21 +123,20 @@ impl Logs {
     }
 
     fn take(&mut self, event: LedgerEvent) {
+        use EventPayload::{HoldPlaced, HoldReleased, SignerRetired, SnapshotForgotten};
+        let judged = matches!(
+            event.payload,
+            SnapshotForgotten(_) | HoldPlaced(_) | HoldReleased(_) | SignerRetired(_)
+        );
+        if judged {
+            self.judged.push(event);
+            return;
+        }
         let LedgerEvent { signer, seq, time, .. } = event;
         match event.payload {
             EventPayload::SnapshotTaken(taken) => {
                 let note_sha256 = taken.note_sha256;
                 self.taken.entry(taken.snapshot).or_insert(Taken { signer, seq, note_sha256 });
-            }
-            EventPayload::SnapshotForgotten(forgotten) => {
-                let at = self.forgotten.entry(forgotten.snapshot).or_insert(time);
-                *at = time.min(*at);
-            }
-            EventPayload::HoldPlaced(placed) => {
-                self.placed.insert((signer, seq), placed.snapshot);
-            }
-            EventPayload::HoldReleased(released) => {
-                self.released.insert((released.placed_by, released.placed_seq));
             }
             EventPayload::GenerationOpened(opened) => {
                 self.opened.entry(opened.generation).or_insert(time);
@@ -169,6 +187,22 @@ impl Logs {
         }
         objects
     }
+}
+
+/// Returns when any of the stores first had an object, if one tells.
+fn written(stores: &[Arc<dyn Store>], key: &ObjectKey) -> Result<Option<Timestamp>, Error> {
+    let mut first = None;
+    for store in stores {
+        for view in versions_of(store, key)?.iter().take(1) {
+            let there = match view.stat(key) {
+                Ok(stat) => stat.and_then(|stat| stat.modified),
+                Err(error) if error.code() == Code::StoreDenied => None,
+                Err(error) => return Err(error.into()),
+            };
+            first = first.into_iter().chain(there).min();
+        }
+    }
+    Ok(first)
 }
 
 /// Reads one event in a store, if a checkpoint proves it: of several versions the oldest. The

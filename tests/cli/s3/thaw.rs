@@ -157,3 +157,29 @@ fn packs_in(plan: &Value) -> Vec<String> {
 fn text_of(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
+
+/// Y-18, Y-19
+#[test]
+fn s3_a_sample_of_archived_packs_is_the_same_one_when_it_is_run_again() {
+    let Some(cold) = Cold::start() else { return };
+    let sample = ["verify", "--level", "bytes", "--sample", "50%"];
+    let planned = cold.install.run(sample.iter().chain(&["--json"])).json(8);
+    let chosen = packs_in(&planned["plan"]);
+    assert_eq!((chosen.len(), &planned["sample"]["until"]), (1, &Value::from(cold.id.as_str())));
+    let public = planned["sample"]["public"].as_str().unwrap();
+    let line = format!("run it again with --public '{public}' --until {}", cold.id);
+    cold.install.run(sample).fails(8, "object-archived", &[&line]);
+    cold.install.write("uploads/of-the-next-night.jpg", &[7; 20_000]);
+    cold.install.snapshot();
+    cold.proxy.forget();
+    let again = ["--public", public, "--until", &cold.id];
+    let with = |more: &[&str]| cold.install.run(sample.iter().chain(&again).chain(more));
+    with(&["--thaw", "bulk"]).fails(8, "thaw-waiting", &["0 of 1"]);
+    assert_eq!(cold.packs_of("RestoreObject"), chosen);
+    cold.pass_hours(49);
+    let report = with(&["--json"]).json(0);
+    assert_eq!(report["vaults"][0]["sample"]["sample_count"], 1);
+    assert_eq!(cold.packs_of("RestoreObject"), chosen, "nothing else was asked for");
+    let read: std::collections::BTreeSet<_> = cold.packs_of("GetObject").into_iter().collect();
+    assert_eq!(read.into_iter().collect::<Vec<_>>(), chosen);
+}

@@ -68,7 +68,7 @@ fn janitor_says(bench: &Bench, payload: EventPayload) {
 
 pub fn verified() -> EventPayload {
     let (store, level) = ("local".to_owned(), "ledger".to_owned());
-    let scope = VerifiedScope { store, level, snapshot: None, sample_percent: 100 };
+    let scope = VerifiedScope { store, level, snapshot: None, sample_percent: 100, until: None };
     let result = VerifiedResult { outcome: Outcome::Passed, object_count: 9, finding_count: 0 };
     EventPayload::Verified(Verified { scope, result })
 }

@@ -51,7 +51,11 @@ impl Bench<'_> {
     }
 
     fn judge_report(&self, report: &VerifyReport, reached: Level, promise: &Promise) -> Wrong {
-        let covers = report.not_covered.len() == 4 - reached as usize;
+        // What a log that breaks off does not tell is said beside it, as is what a lost list hides.
+        let is_beside =
+            |gap: &str| ["breaks off", "no signed list names"].iter().any(|it| gap.contains(it));
+        let own = report.not_covered.iter().filter(|gap| !is_beside(gap));
+        let covers = own.count() == 4 - reached as usize;
         if report.level != reached || !covers {
             return Err(format!("says {:?} was reached: {:?}", report.level, report.not_covered));
         }

@@ -111,6 +111,28 @@ impl Shelf {
         }
     }
 
+    /// Tells whether a pack opens, and every chunk of it has its id.
+    pub fn holds_its_chunks(&self, key: &ObjectKey) -> bool {
+        let (profile, id) = (self.profiles[key], key.pack().unwrap());
+        let secrets = self.open.generation(self.note.generation).unwrap();
+        let ids = secrets.dedup_secret.as_ref().unwrap().chunk_id_key(profile);
+        let read = || {
+            let pack = self.open.pack(self.note.generation, profile, id)?;
+            let raw = pack.read_blocks(0..pack.blocks().len())?.concat();
+            Ok::<_, idswyft_vault::vault::Error>((pack.chunks()?, raw))
+        };
+        let Ok((chunks, raw)) = read() else { return false };
+        let mut rest = raw.as_slice();
+        let has_its_id = chunks.iter().all(|chunk| {
+            let Some((bytes, tail)) = rest.split_at_checked(chunk.raw_len as usize) else {
+                return false;
+            };
+            rest = tail;
+            ids.id(bytes) == chunk.id
+        });
+        has_its_id && rest.is_empty()
+    }
+
     /// Verifies everything.
     pub fn findings(&self) -> Result<Vec<Finding>, String> {
         let store = self.store();

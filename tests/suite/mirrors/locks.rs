@@ -6,13 +6,13 @@ use std::sync::Arc;
 use idswyft_vault::base::Clock;
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::store::{LockMode, StorageClass, Store};
 use idswyft_vault::vault::locking::locked_until;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Noon, night};
+use crate::retention::bench::ending_after;
 use crate::support::bucket::Bucket;
 use crate::support::names_in;
 use crate::support::vault::TestVault;
@@ -20,11 +20,6 @@ use crate::support::vault::TestVault;
 fn locking_bucket(name: &str) -> Bucket {
     let mode = Some(LockMode::Compliance);
     Bucket::with_lock(name, Arc::new(Noon), StorageClass::Standard, mode)
-}
-
-fn aged(days: Option<u32>) -> Parameters {
-    let fields = Parameters::initial().fields().clone();
-    Parameters::try_from(ParameterFields { generation_max_age_days: days, ..fields }).unwrap()
 }
 
 fn locks(bucket: &Bucket) -> BTreeMap<String, Option<Timestamp>> {
@@ -42,7 +37,7 @@ fn days(count: i64) -> SignedDuration {
 fn everything_is_locked_until_its_generations_last_day_and_the_floor() {
     let (first, second) = (locking_bucket("first"), locking_bucket("second"));
     let stores: Vec<Arc<dyn Store>> = vec![Arc::new(first.clone()), Arc::new(second.clone())];
-    let vault = TestVault::with(|_| stores, aged(Some(100)));
+    let vault = TestVault::with(|_| stores, ending_after(Some(100)));
     let opened = vault.clock.now();
     vault.write("a.jpg", b"a");
     second.set_down(true);
@@ -78,7 +73,7 @@ fn everything_is_locked_until_its_generations_last_day_and_the_floor() {
 fn what_is_late_keeps_its_date_when_the_present_one_is_earlier() {
     let (first, second) = (locking_bucket("first"), locking_bucket("second"));
     let stores: Vec<Arc<dyn Store>> = vec![Arc::new(first.clone()), Arc::new(second.clone())];
-    let vault = TestVault::with(|_| stores, aged(Some(100)));
+    let vault = TestVault::with(|_| stores, ending_after(Some(100)));
     vault.write("a.jpg", b"a");
     let until = vault.clock.now() + days(100);
     second.set_down(true);
@@ -110,7 +105,7 @@ fn the_date_follows_from_age_and_floor_alone() {
     };
     let until = |floor, age, now: &str| {
         let now = now.parse().unwrap();
-        let until = locked_until(&policy(floor), &aged(age), opened, now).unwrap();
+        let until = locked_until(&policy(floor), &ending_after(age), opened, now).unwrap();
         until.map(|until| until.to_string())
     };
     let text = |text: &str| Some(text.to_owned());

@@ -183,6 +183,13 @@ fn every_name_is_recorded_in_every_store_before_anything_is_deleted_anywhere() {
     }
 }
 
+/// Returns the stores, of which the mirror takes no event.
+fn without_events_in_the_mirror(bench: &Bench) -> [Arc<dyn Store>; 2] {
+    let refuses = |call: &Call| matches!(call, Call::PutNew(ObjectKey::LedgerCheckpoint(..)));
+    let mirror = FaultyStore::new(bench.vault.stores[1].clone());
+    [bench.vault.stores[0].clone(), Arc::new(mirror.fail_calls(Mode::NotDone, refuses))]
+}
+
 /// P-14
 #[test]
 fn while_one_store_does_not_take_the_event_nothing_is_deleted() {
@@ -192,10 +199,7 @@ fn while_one_store_does_not_take_the_event_nothing_is_deleted() {
     own_night(&bench, 2);
     bench.apply(&SLEPT).unwrap();
     let before: Vec<_> = bench.vault.stores.iter().map(packs).collect();
-    let refuses = |call: &Call| matches!(call, Call::PutNew(ObjectKey::LedgerCheckpoint(..)));
-    let mirror = FaultyStore::new(bench.vault.stores[1].clone());
-    let mirror: Arc<dyn Store> = Arc::new(mirror.fail_calls(Mode::NotDone, refuses));
-    let stores = [bench.vault.stores[0].clone(), mirror];
+    let stores = without_events_in_the_mirror(&bench);
     let how = How { accepted: &SLEPT, is_early: false };
     let error = prune_in(&bench, &stores, &how).err().unwrap();
     assert_eq!(error.code(), Code::StoreUnavailable);
@@ -276,10 +280,7 @@ fn what_another_signer_recorded_in_one_store_only_is_recorded_everywhere_before_
     own_night(&bench, 2);
     bench.apply(&SLEPT).unwrap();
     let before: Vec<_> = bench.vault.stores.iter().map(packs).collect();
-    let refuses = |call: &Call| matches!(call, Call::PutNew(ObjectKey::LedgerCheckpoint(..)));
-    let mirror = FaultyStore::new(bench.vault.stores[1].clone());
-    let mirror: Arc<dyn Store> = Arc::new(mirror.fail_calls(Mode::NotDone, refuses));
-    let stores = [bench.vault.stores[0].clone(), mirror];
+    let stores = without_events_in_the_mirror(&bench);
     let how = How { accepted: &SLEPT, is_early: false };
     assert!(prune_in(&bench, &stores, &how).is_err());
     prune_as(&bench, &bench.vault.stores, &how, &other).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use idswyft_vault::base::{Clock, PackId, SnapshotId};
 use idswyft_vault::crypto::signing::SigningKey;
 use idswyft_vault::format::event::{EventKind, EventPayload};
+use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops;
@@ -14,7 +15,7 @@ use idswyft_vault::ops::recorder::{KeptFile, Recorder, check_delegated};
 use idswyft_vault::ops::retain::{Scribe, Survey};
 use idswyft_vault::ops::thaw::PriceTable;
 use idswyft_vault::policy::Acceptance;
-use idswyft_vault::store::{Listed, Store};
+use idswyft_vault::store::{Content, Listed, Store};
 use idswyft_vault::vault::ledger;
 
 use crate::retention::bench::{Bench, in_memory};
@@ -123,6 +124,21 @@ pub fn prune(bench: &Bench) -> Pruned {
 pub fn orphan(seed: u64) -> (ObjectKey, Vec<u8>) {
     let bytes = noise(seed, 300);
     (ObjectKey::Pack(PackId::from_bytes(*sha256(&bytes).as_bytes())), bytes)
+}
+
+/// Lets the list of a snapshot name a pack that nobody named, which is put, in every store; returns
+/// the pack.
+pub fn forge_list(bench: &Bench, snapshot: SnapshotId) -> ObjectKey {
+    let ((key, bytes), list) = (orphan(9), ObjectKey::List(snapshot));
+    let entries = [ListEntry { key, stored_len: 300 }];
+    let (text, _) = list::compose(bench.vault.report.vault, snapshot, entries).unwrap();
+    for store in &bench.vault.stores {
+        store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
+        store.delete(&list).unwrap();
+        let forged = text.as_bytes();
+        store.put_new(&list, Content::Bytes(forged), &sha256(forged)).unwrap();
+    }
+    key
 }
 
 /// Returns every object of a folder.

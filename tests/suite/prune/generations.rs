@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
-use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::generations;
 use idswyft_vault::ops::verify::Level;
@@ -14,7 +13,9 @@ use idswyft_vault::store::{Content, Store};
 use idswyft_vault::vault::Writer;
 use idswyft_vault::vault::state::StateDir;
 
-use super::bench::{lasting, lists, named_by, names, orphan, own_night, packs, plan, prune, renew};
+use super::bench::{
+    forge_list, lasting, lists, named_by, names, orphan, own_night, packs, plan, prune, renew,
+};
 use super::hosts::night_into;
 use crate::retention::bench::Bench;
 use crate::support::{Call, FaultyStore, Mode, sha256};
@@ -120,15 +121,7 @@ fn no_list_that_somebody_forged_makes_a_pack_of_the_open_generation_go() {
     own_night(&bench, 2);
     bench.apply(&[Acceptance::Many]).unwrap();
     // What a run made that is about to name it, in the list of what is forgotten.
-    let ((key, bytes), list) = (orphan(9), ObjectKey::List(gone));
-    let entries = [ListEntry { key, stored_len: 300 }];
-    let (text, _) = list::compose(bench.vault.report.vault, gone, entries).unwrap();
-    for store in &bench.vault.stores {
-        store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
-        store.delete(&list).unwrap();
-        let forged = text.as_bytes();
-        store.put_new(&list, Content::Bytes(forged), &sha256(forged)).unwrap();
-    }
+    let key = forge_list(&bench, gone);
     bench.vault.clock.pass_hours(48);
     prune(&bench);
     assert!(bench.vault.stores.iter().all(|store| packs(store).contains(&key)));

@@ -6,6 +6,7 @@ use idswyft_vault::base::{Clock, Code, Coded, Digest};
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::EventPayload;
 use idswyft_vault::format::event_fields::HoldPlaced;
+use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::ops::prune::PrunePlan;
 use idswyft_vault::ops::retain::Wish;
 use idswyft_vault::ops::verify::Level;
@@ -22,14 +23,7 @@ use crate::support::sha256;
 
 /// Makes a vault in one bucket.
 fn in_bucket(policy: &str, class: StorageClass, lock: Option<LockMode>) -> (Bench, Bucket) {
-    let mut made = None;
-    let bench = Bench::over(policy, 0, |clock| {
-        let bucket = Bucket::with_lock("bucket", clock, class, lock);
-        let store: Arc<dyn Store> = Arc::new(bucket.clone());
-        made = Some(bucket);
-        vec![store]
-    });
-    (bench, made.unwrap())
+    Bench::in_bucket(Parameters::initial(), policy, 0, class, lock)
 }
 
 fn stays(plan: &PrunePlan, reason: &str) -> u64 {

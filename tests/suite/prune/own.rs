@@ -9,7 +9,6 @@ use idswyft_vault::crypto::identity::NoPassphrase;
 use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::event::{EventKind, EventName};
-use idswyft_vault::format::list::{self, ListEntry};
 use idswyft_vault::format::vault_note::VaultNote;
 use idswyft_vault::ops;
 use idswyft_vault::ops::prune::{self, OwnHost, PruneRequest, Pruned};
@@ -21,7 +20,7 @@ use idswyft_vault::vault::Writer;
 use idswyft_vault::vault::state::StateDir;
 
 use super::bench::{
-    LEAN_HOURS, SLEPT, lasting, lists, named_by, orphan, own_night, packs, plan, renew,
+    LEAN_HOURS, SLEPT, forge_list, lasting, lists, named_by, orphan, own_night, packs, plan, renew,
     said_deleted,
 };
 use crate::retention::bench::{Bench, copy_of};
@@ -163,15 +162,7 @@ fn no_list_that_somebody_forged_makes_a_host_delete_what_it_did_not_make() {
     let gone = own_night(&bench, 1);
     own_night(&bench, 2);
     forget(&bench);
-    let ((key, bytes), list) = (orphan(9), ObjectKey::List(gone));
-    let entries = [ListEntry { key, stored_len: 300 }];
-    let (text, _) = list::compose(bench.vault.report.vault, gone, entries).unwrap();
-    for store in &bench.vault.stores {
-        store.put_new(&key, Content::Bytes(&bytes), &sha256(&bytes)).unwrap();
-        store.delete(&list).unwrap();
-        let forged = text.as_bytes();
-        store.put_new(&list, Content::Bytes(forged), &sha256(forged)).unwrap();
-    }
+    let key = forge_list(&bench, gone);
     prune_itself(&bench, &bench.vault.stores).unwrap();
     assert!(bench.vault.stores.iter().all(|store| packs(store).contains(&key)));
 }

@@ -13,15 +13,22 @@ use super::shelf::Shelf;
 use crate::support::forward::forward;
 
 /// A bucket as the credentials of `spec/policies/host.json` see it.
-struct HostView {
+pub struct HostView {
     inner: Arc<dyn Store>,
     /// One object more that is refused.
     refused: Option<ObjectKey>,
     /// Whether everything else is allowed.
     is_owner: bool,
+    /// Whether what is not there is refused, as to credentials that may not list.
+    is_listless: bool,
 }
 
 impl HostView {
+    /// Shows a store as a host sees it.
+    pub fn of(inner: Arc<dyn Store>) -> Self {
+        Self { inner, refused: None, is_owner: false, is_listless: false }
+    }
+
     fn check<T>(
         &self,
         is_allowed: bool,
@@ -64,7 +71,8 @@ impl Store for HostView {
     }
 
     fn stat(&self, key: &ObjectKey) -> Result<Option<Stat>, Error> {
-        self.check(self.may_read(key), || self.inner.stat(key))
+        let found = self.check(self.may_read(key), || self.inner.stat(key))?;
+        self.check(found.is_some() || !self.is_listless, || Ok(found))
     }
 
     fn list(&self, folder: Folder) -> Result<Listing<'_>, Error> {
@@ -89,8 +97,7 @@ fn verify(shelf: &Shelf, view: HostView, level: Level) -> Result<VerifyReport, o
 #[test]
 fn a_host_that_may_look_at_no_pack_verifies_the_rest_and_names_what_it_left_out() {
     let shelf = Shelf::new(StorageClass::Standard, None);
-    let host =
-        || HostView { inner: Arc::new(shelf.bucket.clone()), refused: None, is_owner: false };
+    let host = || HostView::of(Arc::new(shelf.bucket.clone()));
     let report = verify(&shelf, host(), Level::Stored).unwrap();
     assert_eq!(report.findings, []);
     for kind in ["packs: ", "trees: ", "segments: ", "bodies of snapshots: ", "files of gen"] {
@@ -110,6 +117,23 @@ fn one_pack_that_is_refused_to_who_may_look_at_the_others_is_not_left_out() {
     let shelf = Shelf::new(StorageClass::Standard, None);
     let refused = shelf.keys().into_iter().find(|key| matches!(key, ObjectKey::Pack(_)));
     let inner: Arc<dyn Store> = Arc::new(shelf.bucket.clone());
-    let error = verify(&shelf, HostView { inner, refused, is_owner: true }, Level::Stored);
+    let view = HostView { refused, is_owner: true, ..HostView::of(inner) };
+    let error = verify(&shelf, view, Level::Stored);
     assert_eq!(error.unwrap_err().code(), Code::StoreDenied);
+}
+
+/// N-17
+#[test]
+fn one_pack_that_is_gone_does_not_make_those_that_are_there_look_barred() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let packs = shelf.keys().into_iter().filter(|key| matches!(key, ObjectKey::Pack(_)));
+    for pack in packs {
+        let bucket = shelf.bucket.copied();
+        bucket.erase(&pack.to_string());
+        let view = HostView { is_owner: true, is_listless: true, ..HostView::of(Arc::new(bucket)) };
+        let report = verify(&shelf, view, Level::Stored).unwrap();
+        let found: Vec<_> = report.findings.iter().map(|one| (one.code, &one.object)).collect();
+        assert_eq!(found, [(Code::ObjectUnreadable, &pack.to_string())]);
+        assert!(!report.not_covered.iter().any(|gap| gap.starts_with("packs: ")), "{report:?}");
+    }
 }

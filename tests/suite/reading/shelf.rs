@@ -26,7 +26,12 @@ pub struct Shelf {
 impl Shelf {
     /// Makes the vault in a bucket whose packs have a class.
     pub fn new(pack_class: StorageClass, lock: Option<LockMode>) -> Self {
-        let bucket = Bucket::with_lock("bucket", FixedClock::new(), pack_class, lock);
+        Self::by(FixedClock::new(), pack_class, lock)
+    }
+
+    /// As [`Self::new`], where the bucket has this clock.
+    pub fn by(clock: Arc<FixedClock>, pack_class: StorageClass, lock: Option<LockMode>) -> Self {
+        let bucket = Bucket::with_lock("bucket", clock, pack_class, lock);
         let store: Arc<dyn Store> = Arc::new(bucket.clone());
         let vault = TestVault::with(|_| vec![store], Parameters::initial());
         vault.write("a.jpg", &noise(1, 50_000));

@@ -1,25 +1,23 @@
 //! A store of a million packs: listed and verified in bounded memory.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
 use idswyft_vault::base::{Clock, PackId, Silent, SnapshotId};
-use idswyft_vault::format::list::{ListComposer, ListEntry, ListTotals};
-use idswyft_vault::format::snapshot_note::{SignedObject, SnapshotNote, tags_digest_input};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::prune::{self, PruneRequest};
 use idswyft_vault::ops::retain::Survey;
 use idswyft_vault::ops::thaw::PriceTable;
 use idswyft_vault::ops::verify::{self, Level};
-use idswyft_vault::store::{Content, Error, Listed, Listing, Stat, Store};
+use idswyft_vault::store::{Error, Listed, Listing, Stat, Store};
 use jiff::{SignedDuration, Timestamp};
 
 use super::shelf::found;
 use crate::support::forward::forward;
+use crate::support::is_long;
+use crate::support::unread::put_snapshot;
 use crate::support::vault::TestVault;
-use crate::support::{is_long, sha256};
 
 /// Length of every pack that is made up.
 const PACK_LEN: u64 = 33_554_432;
@@ -36,7 +34,7 @@ struct Vast {
     stored: Timestamp,
 }
 
-fn made_up(index: u32) -> PackId {
+pub fn made_up(index: u32) -> PackId {
     let mut bytes = [0xa5; 32];
     bytes[..4].copy_from_slice(&index.to_be_bytes());
     PackId::from_bytes(bytes)
@@ -78,55 +76,20 @@ impl Store for Vast {
 }
 
 /// Puts a signed snapshot whose list names made-up packs.
-fn put_snapshot(vault: &TestVault, count: u32) -> SnapshotId {
-    let writer = vault.writer();
-    let id = SnapshotId::new(vault.clock.now(), [7; 4]);
-    let path = vault.path("list");
-    let mut file = BufWriter::new(File::create(&path).unwrap());
-    let (mut composer, head) = ListComposer::new(writer.vault(), id);
-    file.write_all(head.as_bytes()).unwrap();
-    for index in 0..count {
-        let entry = ListEntry { key: ObjectKey::Pack(made_up(index)), stored_len: PACK_LEN };
-        file.write_all(composer.entry(&entry).unwrap().as_bytes()).unwrap();
-    }
-    file.into_inner().unwrap();
-    let ListTotals { pack_count, tree_count, stored_len } = composer.finish();
-    let put = |key: ObjectKey, bytes: &[u8]| {
-        let signed = SignedObject { sha256: sha256(bytes), len: bytes.len() as u64 };
-        vault.stores[0].put_new(&key, Content::Bytes(bytes), &signed.sha256).unwrap();
-        signed
-    };
-    let note = SnapshotNote {
-        vault: writer.vault(),
-        snapshot: id,
-        generation: writer.generation().id,
-        time: id.time(),
-        signer: writer.key().signer_id(),
-        body: put(ObjectKey::Body(id), b"nobody reads it"),
-        list: put(ObjectKey::List(id), &fs::read(&path).unwrap()),
-        segment: put(ObjectKey::Segment(id), b"nobody reads it"),
-        pack_count,
-        tree_count,
-        stored_len,
-        new_len: stored_len,
-        floor: None,
-        tags_digest: sha256(&tags_digest_input(&[0; 16], &[])),
-        keep_tag: false,
-    };
-    let signed = writer.key().sign(&note.compose().unwrap()).unwrap();
-    put(ObjectKey::Note(id), &signed);
-    id
+pub fn put_made_up(vault: &TestVault, count: u32) -> SnapshotId {
+    let packs = (0..count).map(|index| (made_up(index), PACK_LEN));
+    put_snapshot(vault, &vault.stores[0], packs, None)
 }
 
 /// Returns a size of this process.
-fn size_kib(name: &str) -> u64 {
+pub fn size_kib(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_start_matches(':').trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
 }
 
 /// Returns the vault's store with so many packs more, which it got a hundred days ago.
-fn vast(vault: &TestVault, count: u32) -> Arc<dyn Store> {
+pub fn vast(vault: &TestVault, count: u32) -> Arc<dyn Store> {
     let stored = vault.clock.now() - SignedDuration::from_hours(24 * 100);
     Arc::new(Vast { inner: Arc::clone(&vault.stores[0]), count, stored })
 }
@@ -136,7 +99,7 @@ fn a_store_of_very_many_packs_is_verified_in_bounded_memory() {
     let needed: u32 = if is_long() { 1_000_000 } else { 50_000 };
     let unneeded = needed;
     let vault = TestVault::new();
-    let snapshot = put_snapshot(&vault, needed);
+    let snapshot = put_made_up(&vault, needed);
     let store = vast(&vault, needed + unneeded);
     let auditor = vault.auditor(&store);
     // From here on the peak counts anew.
@@ -158,7 +121,7 @@ fn a_store_of_very_many_packs_is_verified_in_bounded_memory() {
 fn a_prune_of_very_many_packs_is_planned_in_bounded_memory() {
     let needed: u32 = if is_long() { 1_000_000 } else { 20_000 };
     let vault = TestVault::new();
-    put_snapshot(&vault, needed);
+    put_made_up(&vault, needed);
     let survey = Survey::read(vec![vault.auditor(&vast(&vault, 2 * needed))], &Silent).unwrap();
     let request = PruneRequest {
         survey: &survey,
@@ -182,7 +145,7 @@ fn a_prune_of_very_many_packs_is_planned_in_bounded_memory() {
 #[test]
 fn findings_without_number_are_counted_and_not_all_named() {
     let vault = TestVault::new();
-    put_snapshot(&vault, 12_000);
+    put_made_up(&vault, 12_000);
     let auditor = vault.auditor(&vault.stores[0]);
     let report = verify::verify(&auditor, None, Level::Stored, None, &Silent);
     let report = report.unwrap();

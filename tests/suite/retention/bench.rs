@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
 use idswyft_vault::format::event::{EventKind, EventPayload};
-use idswyft_vault::format::parameters::Parameters;
+use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::Payload;
@@ -16,16 +16,23 @@ use idswyft_vault::ops::recorder::{KeptFile, Recorder, check_delegated};
 use idswyft_vault::ops::retain::{self, Applied, Scribe, Survey, Wish};
 use idswyft_vault::ops::{self, signers};
 use idswyft_vault::policy::{Acceptance, RetentionPlan};
-use idswyft_vault::store::{Content, Listed, MemoryStore, Store};
+use idswyft_vault::store::{Content, Listed, LockMode, MemoryStore, StorageClass, Store};
 use idswyft_vault::vault::journal::Journal;
 use idswyft_vault::vault::{Auditor, ledger};
 use jiff::Timestamp;
 
+use crate::support::bucket::Bucket;
 use crate::support::sha256;
 use crate::support::vault::{FixedClock, TestVault};
 
 /// Every flag there is.
 pub const ALL: [Acceptance; 3] = [Acceptance::Clock, Acceptance::LastVerified, Acceptance::Many];
+
+/// Returns parameters by which a generation ends after so many days, or never.
+pub fn ending_after(days: Option<u32>) -> Parameters {
+    let fields = Parameters::initial().fields().clone();
+    Parameters::try_from(ParameterFields { generation_max_age_days: days, ..fields }).unwrap()
+}
 
 /// The clock of a vault, for stores that are made before it.
 #[derive(Default)]
@@ -77,6 +84,24 @@ impl Bench {
             bench.night();
         }
         bench
+    }
+
+    /// Makes one in a bucket.
+    pub fn in_bucket(
+        parameters: Parameters,
+        policy: &str,
+        count: u32,
+        class: StorageClass,
+        lock: Option<LockMode>,
+    ) -> (Self, Bucket) {
+        let mut made = None;
+        let bench = Self::written_as(parameters, policy, count, |clock| {
+            let bucket = Bucket::with_lock("bucket", clock, class, lock);
+            let store: Arc<dyn Store> = Arc::new(bucket.clone());
+            made = Some(bucket);
+            vec![store]
+        });
+        (bench, made.unwrap())
     }
 
     fn add_janitor(&self) {

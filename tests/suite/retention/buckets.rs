@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use idswyft_vault::base::{Code, Coded};
 use idswyft_vault::format::ObjectKey;
+use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::policy::{KeepReason, Verdict};
 use idswyft_vault::store::{Error, Lock, LockMode, Stat, StorageClass, Store};
 use idswyft_vault::vault::ledger;
@@ -14,14 +15,7 @@ use crate::support::forward::forward;
 
 /// Makes a vault in one bucket.
 fn bench(policy: &str, count: u32, lock: Option<LockMode>) -> (Bench, Bucket) {
-    let mut made = None;
-    let bench = Bench::over(policy, count, |clock| {
-        let bucket = Bucket::with_lock("bucket", clock, StorageClass::Standard, lock);
-        let store: Arc<dyn Store> = Arc::new(bucket.clone());
-        made = Some(bucket);
-        vec![store]
-    });
-    (bench, made.unwrap())
+    Bench::in_bucket(Parameters::initial(), policy, count, StorageClass::Standard, lock)
 }
 
 /// A bucket as `spec/policies/janitor.json` lets it be seen: of a body only its lock.

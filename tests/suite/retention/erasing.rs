@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, Code, Coded};
 use idswyft_vault::format::ObjectKey;
+use idswyft_vault::format::parameters::Parameters;
 use idswyft_vault::ops::shred;
 use idswyft_vault::store::{Content, LockMode, Sight, StorageClass, Store};
 
@@ -14,14 +15,9 @@ use crate::support::sha256;
 use crate::support::vault::{local, noise};
 
 fn in_a_bucket(lock: Option<LockMode>) -> (Shredder, Bucket) {
-    let mut made = None;
-    let bench = Bench::over("keep_last = 1", 1, |clock| {
-        let bucket = Bucket::with_lock("bucket", clock, StorageClass::Standard, lock);
-        let store: Arc<dyn Store> = Arc::new(bucket.clone());
-        made = Some(bucket);
-        vec![store]
-    });
-    (Shredder::of(bench), made.unwrap())
+    let (policy, class) = ("keep_last = 1", StorageClass::Standard);
+    let (bench, bucket) = Bench::in_bucket(Parameters::initial(), policy, 1, class, lock);
+    (Shredder::of(bench), bucket)
 }
 
 /// G-9 G-10

@@ -15,19 +15,14 @@ use crate::support::{Call, names_in};
 
 /// Makes a vault of some nights in a bucket that locks; one document is in all of them.
 fn in_bucket(count: u32) -> (Bench, Bucket) {
-    let mut made = None;
-    let bench = Bench::written_as(Parameters::initial(), "keep_last = 1", 0, |clock| {
-        let lock = Some(LockMode::Governance);
-        let bucket = Bucket::with_lock("bucket", clock, StorageClass::Standard, lock);
-        let store: Arc<dyn Store> = Arc::new(bucket.clone());
-        made = Some(bucket);
-        vec![store]
-    });
+    let (policy, lock) = ("keep_last = 1", Some(LockMode::Governance));
+    let parameters = Parameters::initial();
+    let (bench, bucket) = Bench::in_bucket(parameters, policy, 0, StorageClass::Standard, lock);
     bench.vault.write("document", b"the same every night");
     for _ in 0..count {
         bench.night();
     }
-    (bench, made.unwrap())
+    (bench, bucket)
 }
 
 fn settle_in(bench: &Bench, store: Arc<dyn Store>) -> StoreHeld {

@@ -3,34 +3,25 @@
 use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, Code};
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::prolong::{self, StoreProlonged};
-use idswyft_vault::store::{Listed, Lock, LockMode, Prolonged, StorageClass, Store};
+use idswyft_vault::store::{Lock, LockMode, Prolonged, StorageClass, Store};
 use jiff::{SignedDuration, Timestamp};
 
-use super::bench::{ALL, Bench};
+use super::bench::{ALL, Bench, ending_after};
+use crate::replicas::keys_in;
 use crate::support::bucket::{Bucket, Rights};
 
 /// Makes a vault in a bucket that locks, whose generation goes on for good.
 fn endless(count: u32) -> (Bench, Bucket) {
-    let fields = Parameters::initial().fields().clone();
-    let endless = ParameterFields { generation_max_age_days: None, ..fields };
-    let parameters = Parameters::try_from(endless).unwrap();
-    let mut made = None;
-    let policy = "keep_last = 3\nfloor = '30d'";
-    let bench = Bench::written_as(parameters, policy, 0, |clock| {
-        let lock = Some(LockMode::Compliance);
-        let bucket = Bucket::with_lock("bucket", clock, StorageClass::Standard, lock);
-        let store: Arc<dyn Store> = Arc::new(bucket.clone());
-        made = Some(bucket);
-        vec![store]
-    });
+    let (policy, lock) = ("keep_last = 3\nfloor = '30d'", Some(LockMode::Compliance));
+    let (endless, class) = (ending_after(None), StorageClass::Standard);
+    let (bench, bucket) = Bench::in_bucket(endless, policy, 0, class, lock);
     bench.vault.write("document", b"the same every night");
     for _ in 0..count {
         bench.night();
     }
-    (bench, made.unwrap())
+    (bench, bucket)
 }
 
 fn lock_of(store: &Arc<dyn Store>, key: &ObjectKey) -> Lock {
@@ -38,12 +29,7 @@ fn lock_of(store: &Arc<dyn Store>, key: &ObjectKey) -> Lock {
 }
 
 fn packs(store: &Arc<dyn Store>) -> Vec<ObjectKey> {
-    let listed = store.list(Folder::Packs).unwrap().map(Result::unwrap);
-    let keys = listed.filter_map(|listed| match listed {
-        Listed::Object(key, _) => Some(key),
-        Listed::Foreign(_) => None,
-    });
-    keys.collect()
+    keys_in(store.as_ref(), Folder::Packs)
 }
 
 fn prolonged(bench: &Bench, store: &Arc<dyn Store>) -> StoreProlonged {

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use idswyft_vault::base::{Clock, SnapshotId};
 use idswyft_vault::format::ObjectKey;
-use idswyft_vault::format::parameters::{ParameterFields, Parameters};
 use idswyft_vault::ops::legal_holds::{self, StoreHeld};
 use idswyft_vault::ops::prolong::{self, StoreProlonged};
 use idswyft_vault::store::{LockMode, S3Settings, Store, open_with};
 
 use crate::prune::bench::{named_by, prune, renew};
-use crate::retention::bench::{ALL, Bench, there};
+use crate::retention::bench::{ALL, Bench, ending_after, there};
 use crate::retention::holds::{operator, place, release, rows};
 use crate::support_s3::Server;
 use crate::support_s3::clocked::Clocked;
@@ -38,11 +37,8 @@ impl Months {
         let place = Place::at(server.addresses(), Server::MiniStack, Keeping::Locks);
         let proxy = Proxy::before(&place.address());
         Gate::of(&place).stand_in(&proxy);
-        let fields = Parameters::initial().fields().clone();
-        let endless = ParameterFields { generation_max_age_days: None, ..fields };
         let policy = "keep_last = 2\nfloor = '30d'";
-        let parameters = Parameters::try_from(endless).unwrap();
-        let bench = Bench::written_as(parameters, policy, 0, |clock| {
+        let bench = Bench::written_as(ending_after(None), policy, 0, |clock| {
             set_clock(&server, clock.as_ref());
             vec![open(&place, &proxy, "operator")]
         });

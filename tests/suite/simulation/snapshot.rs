@@ -245,9 +245,18 @@ impl<'a> Part<'a> {
 /// A mirror that caught up has what the primary store has, but for what failed runs left there.
 fn check_same(places: &[Place]) {
     let names = |place: &Place| names_in(place.written_store().as_ref());
+    // A snapshot whose note was never put is lost with the manifest that had it.
+    let has_note = |names: &BTreeSet<String>, name: &str| {
+        let id = name.strip_prefix("segments/").or_else(|| {
+            let own = name.strip_prefix("snapshots/")?;
+            Some(own.split('.').next().unwrap_or(own))
+        });
+        id.is_none_or(|id| names.contains(&format!("snapshots/{id}.note")))
+    };
     let journaled = |names: &BTreeSet<String>| -> Vec<String> {
         let is_pack = |name: &&String| name.starts_with("packs/") || name.starts_with("trees/");
-        names.iter().filter(|name| !is_pack(name)).cloned().collect()
+        let own = names.iter().filter(|name| !is_pack(name) && has_note(names, name));
+        own.cloned().collect()
     };
     let there = names(&places[0]);
     for mirror in places[1..].iter().filter(|mirror| !mirror.lags) {

@@ -15,6 +15,7 @@ pub mod lossy;
 pub mod program;
 mod random;
 mod recording;
+pub mod unread;
 pub mod vault;
 
 use std::collections::BTreeSet;

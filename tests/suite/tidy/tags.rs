@@ -27,6 +27,10 @@ pub const SPECS: &[Spec] = &[
     Spec { page: "spec/retention.md", letter: 'F' },
     Spec { page: "spec/prune.md", letter: 'P' },
     Spec { page: "spec/generations.md", letter: 'G' },
+    Spec { page: "spec/evidence.md", letter: 'W' },
+    Spec { page: "spec/sampling.md", letter: 'Y' },
+    Spec { page: "spec/report.md", letter: 'Q' },
+    Spec { page: "spec/compliance.md", letter: 'L' },
 ];
 
 /// A normative page.

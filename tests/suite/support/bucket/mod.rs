@@ -344,6 +344,14 @@ impl Store for Bucket {
         Some(Arc::new(Self { lock_until: Some(until), ..self.clone() }))
     }
 
+    fn tells_locks(&self, _key: &ObjectKey) -> Result<bool, Error> {
+        Ok(self.rights.bypass)
+    }
+
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        self.pinned.as_ref().filter(|(pinned, _)| pinned == key).map(|(_, id)| id.clone())
+    }
+
     fn versions(&self, key: &ObjectKey) -> Result<Vec<Arc<dyn Store>>, Error> {
         self.views_of(key)
     }

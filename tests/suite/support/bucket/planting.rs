@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::store::StorageClass;
+use idswyft_vault::store::{Lock, StorageClass};
 
-use super::{Bucket, Inner, Version};
+use super::{Bucket, Contents, Inner, Version};
 
 impl Bucket {
     /// Puts a version over whatever is there: what a hostile host does where nothing forbids it.
@@ -17,6 +17,14 @@ impl Bucket {
         let mut contents = self.lock();
         contents.names.remove(name);
         self.add_version(&mut contents, name, Some(bytes.into()), None);
+    }
+
+    /// Lets all that there is of a name be these bytes, with class, time and lock of another name.
+    pub fn put_like(&self, name: &str, like: &str, bytes: &[u8]) {
+        let mut contents = self.lock();
+        let like = contents.names.get(like).and_then(|versions| versions.last());
+        let version = Version { bytes: Some(bytes.into()), ..like.expect("it is there").clone() };
+        contents.names.insert(name.to_owned(), vec![version]);
     }
 
     /// Puts a delete marker over a name.
@@ -43,6 +51,13 @@ impl Bucket {
         }
     }
 
+    /// Gives every version of a name another lock, as no server does that locks.
+    pub fn relock(&self, name: &str, lock: Lock) {
+        for version in self.lock().names.get_mut(name).into_iter().flatten() {
+            version.lock = Some(lock);
+        }
+    }
+
     /// Moves every version of a name to another class, as a rule of the bucket does.
     pub fn move_to(&self, name: &str, class: StorageClass) {
         for version in self.lock().names.get_mut(name).into_iter().flatten() {
@@ -61,17 +76,28 @@ impl Bucket {
         self.apart(|version| !version.is_planted)
     }
 
+    /// Returns a bucket apart that holds the same, with classes, versions and locks.
+    pub fn copied(&self) -> Self {
+        let contents = self.lock().clone();
+        self.holding(contents, self.inner.pack_class)
+    }
+
     fn apart(&self, is_meant: impl Fn(&Version) -> bool) -> Self {
         let mut contents = self.lock().clone();
-        contents.calls.clear();
         for versions in contents.names.values_mut() {
             versions.retain(&is_meant);
             versions.iter_mut().for_each(|version| version.class = StorageClass::Standard);
         }
         contents.names.retain(|_, versions| !versions.is_empty());
+        self.holding(contents, StorageClass::Standard)
+    }
+
+    /// Returns a bucket like this one with other contents.
+    fn holding(&self, mut contents: Contents, pack_class: StorageClass) -> Self {
+        contents.calls.clear();
         let Inner { name, clock, lock_mode, .. } = self.inner.as_ref();
         let (name, clock, lock_mode) = (name.clone(), Arc::clone(clock), *lock_mode);
-        let (contents, pack_class) = (contents.into(), StorageClass::Standard);
+        let contents = contents.into();
         let inner = Arc::new(Inner { name, clock, contents, pack_class, lock_mode });
         Self { inner, ..self.clone() }
     }

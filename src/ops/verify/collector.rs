@@ -1,0 +1,330 @@
+//! Collects findings and counts from several threads, and makes the report of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
+use std::sync::{Mutex, MutexGuard};
+
+use super::barred::{Barred, Kind};
+use super::keeping::Keeping;
+use super::provider::Provided;
+use super::receipts::{self, Tally};
+use super::record::Record;
+use super::{Finding, LedgerHead, Level, StoredCounts, VerifyReport, since};
+use crate::base::limits::FINDINGS_MAX;
+use crate::base::{Code, Coded, Event, Observer, SnapshotId};
+use crate::format::ObjectKey;
+use crate::ops::Error;
+use crate::ops::report::{FileCounts, ProviderCounts, SinceRow, TouchedRow, Verdict};
+use crate::store::Stat;
+use crate::vault::{self, Auditor};
+
+/// The findings, and of each code how many there are beside those that are named.
+#[derive(Default)]
+pub struct Findings {
+    pub named: BTreeSet<Finding>,
+    pub named_counts: BTreeMap<Code, usize>,
+    pub unnamed_counts: BTreeMap<Code, u64>,
+}
+
+impl Findings {
+    pub fn add(&mut self, finding: Finding) {
+        let count = self.named_counts.entry(finding.code).or_default();
+        if *count >= FINDINGS_MAX && !self.named.contains(&finding) {
+            *self.unnamed_counts.entry(finding.code).or_default() += 1;
+        } else {
+            *count += usize::from(self.named.insert(finding));
+        }
+    }
+
+    pub fn gaps(&self) -> Vec<String> {
+        let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
+        self.unnamed_counts.iter().map(gap).collect()
+    }
+}
+
+/// Collects findings and counts from several threads.
+pub struct Collector<'a> {
+    pub auditor: &'a Auditor,
+    pub observer: &'a dyn Observer,
+    pub findings: Mutex<Findings>,
+    pub gaps: Mutex<BTreeSet<String>>,
+    pub level: Level,
+    pub barred: Barred,
+    pub tallies: Mutex<BTreeMap<Kind, Tally>>,
+    /// Packs, and others, that were to be looked at and could not be.
+    pub barred_counts: Mutex<(u64, u64)>,
+    pub keeping: Keeping,
+    /// What the provider computed, where that is known.
+    pub provided: Option<Provided>,
+    /// Which store receipts are of, by the name that they have for it.
+    pub receipts_of: Mutex<Option<String>>,
+    pub counts: Mutex<StoredCounts>,
+    pub touched: Mutex<BTreeMap<SnapshotId, TouchedRow>>,
+    pub files: Mutex<FileCounts>,
+    pub object_count: std::sync::atomic::AtomicU64,
+    pub read_len: std::sync::atomic::AtomicU64,
+}
+
+impl<'a> Collector<'a> {
+    pub fn new(
+        auditor: &'a Auditor,
+        level: Level,
+        keeping: Keeping,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self {
+            auditor,
+            observer,
+            findings: Mutex::default(),
+            gaps: Mutex::default(),
+            level,
+            barred: Barred::default(),
+            tallies: Mutex::default(),
+            barred_counts: Mutex::default(),
+            keeping,
+            provided: None,
+            receipts_of: Mutex::default(),
+            counts: Mutex::default(),
+            touched: Mutex::default(),
+            files: Mutex::default(),
+            object_count: 0.into(),
+            read_len: 0.into(),
+        }
+    }
+
+    pub fn add(&self, code: Code, object: impl ToString, detail: impl ToString) {
+        let finding = Finding { code, object: object.to_string(), detail: detail.to_string() };
+        held(&self.findings).add(finding);
+    }
+
+    /// Records what an error says about an object; trouble with reaching the store is passed on,
+    /// since it proves nothing about the object.
+    pub fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
+        let object = object.to_string();
+        let is_signed = object.parse().is_ok_and(|key| {
+            use ObjectKey::{LedgerCheckpoint, LedgerEvent, Note, Vault};
+            matches!(key, Vault(_) | Note(_) | LedgerEvent(..) | LedgerCheckpoint(..))
+        });
+        let code = match is_signed {
+            true => self.auditor.damage_of_signed(&error),
+            false => self.auditor.damage(&error),
+        };
+        let Some(code) = code else {
+            return match object.parse().is_ok_and(|key: ObjectKey| self.is_barred(&key, &error)) {
+                true => Ok(()),
+                false => Err(error.into()),
+            };
+        };
+        self.add(code, object, with_causes(&error));
+        Ok(())
+    }
+
+    /// Tells whether an error says that these credentials may look at no object of a kind, and then
+    /// records that this was left out (N-17). One object that is refused and others that are not is
+    /// another matter: somebody may have made it so.
+    pub fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
+        self.level <= Level::Stored
+            && error.code() == Code::StoreDenied
+            && self.barred.note_refusal(key, self.auditor.store().as_ref())
+    }
+
+    /// Counts an object that was to be looked at, and could not be.
+    pub fn count_barred(&self, key: &ObjectKey) {
+        let (packs, others) = &mut *held(&self.barred_counts);
+        let count = if matches!(key, ObjectKey::Pack(_)) { packs } else { others };
+        *count += 1;
+    }
+
+    /// Records what this run could not look at.
+    pub fn leave_out(&self, gap: String) {
+        held(&self.gaps).insert(gap);
+    }
+
+    /// Tells whether a finding says of an object that it is not as it was signed, whatever else is
+    /// said of its versions, class and lock.
+    pub fn is_damaged(&self, object: &str) -> bool {
+        use Code::{ClassWrong, LockCut, ObjectHidden, ObjectOverwritten};
+        let is_beside =
+            |code| matches!(code, ClassWrong | LockCut | ObjectHidden | ObjectOverwritten);
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && !is_beside(one.code))
+    }
+
+    /// Counts the lock of an object that is read.
+    pub fn count_lock(&self, stat: &Stat) {
+        held(&self.counts).count_lock(stat);
+    }
+
+    /// Counts what the store says of an object.
+    pub fn count_stored(&self, stat: &Stat) {
+        held(&self.counts).count(stat);
+    }
+
+    /// Tells whether a finding says that an object is not there, or is not what it was.
+    pub fn has_lost(&self, object: &str) -> bool {
+        let findings = held(&self.findings);
+        findings.named.iter().any(|one| one.object == object && loses(one.code))
+    }
+
+    /// Takes note of what damage touches in a snapshot.
+    pub fn touch(&self, snapshot: SnapshotId, note: impl FnOnce(&mut TouchedRow)) {
+        let mut touched = held(&self.touched);
+        note(touched.entry(snapshot).or_insert_with(|| TouchedRow::new(snapshot)));
+    }
+
+    /// Counts a file, and whether it is compared with its digest.
+    pub fn count_file(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.file_count += 1;
+        files.checked_file_count += u64::from(is_compared);
+    }
+
+    /// Takes back that a file that was counted is compared.
+    pub fn uncount_file(&self) {
+        let mut files = held(&self.files);
+        files.checked_file_count = files.checked_file_count.saturating_sub(1);
+    }
+
+    /// Counts a dump, and whether it is compared with its digest.
+    pub fn count_dump(&self, is_compared: bool) {
+        let mut files = held(&self.files);
+        files.dump_count += 1;
+        files.checked_dump_count += u64::from(is_compared);
+    }
+
+    /// Returns how many objects were looked at so far, and how many bytes read.
+    pub fn seen(&self) -> (u64, u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        (self.object_count.load(Relaxed), self.read_len.load(Relaxed))
+    }
+
+    pub fn saw(&self, count: u64, read_len: u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.object_count.fetch_add(count, Relaxed);
+        self.read_len.fetch_add(read_len, Relaxed);
+        self.observer.observe(Event::Advanced { len: read_len });
+    }
+}
+
+/// Tells whether a finding of a code says that an object is not there, or is not what it was.
+pub const fn loses(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ObjectMissing
+            | Code::ObjectTruncated
+            | Code::ObjectAltered
+            | Code::ObjectUnreadable
+            | Code::ObjectForeign
+            | Code::FormatInvalid
+            | Code::LimitExceeded
+            | Code::ContentsAltered
+            | Code::SignatureInvalid
+            | Code::SignerNotDelegated
+            | Code::NoteMismatch
+    )
+}
+
+/// Returns an error with what caused it, on one line.
+pub fn with_causes(error: &vault::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    format!("{error}{causes}")
+}
+
+pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What the ledgers tell.
+pub struct Told {
+    pub ledgers: Vec<LedgerHead>,
+    pub since: Vec<SinceRow>,
+    pub record: Record,
+}
+
+impl Collector<'_> {
+    /// Makes the report of what was collected.
+    pub fn report(
+        self,
+        level: Level,
+        is_partial: bool,
+        snapshot_count: u64,
+        told: Told,
+    ) -> VerifyReport {
+        let Told { ledgers, since, record } = told;
+        let (auditor, mut gaps) = (self.auditor, own(self.gaps));
+        let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
+        let text = |tally: &Tally| tally.text(receipts_of.as_deref());
+        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(text)));
+        let mut counts = held(&self.counts).clone();
+        counts.receipts = receipts::counts_of(&tallies, receipts_of);
+        if let Some(receipts) = &counts.receipts {
+            gaps.extend(receipts.gap(auditor.store().name()));
+        }
+        let provider = counts.provider.clone();
+        gaps.extend(provider.as_ref().and_then(ProviderCounts::gap));
+        let files = *held(&self.files);
+        let findings = std::mem::take(&mut *held(&self.findings));
+        gaps.extend(findings.gaps());
+        if level == Level::Stored {
+            gaps.extend(counts.gap(auditor.store().url()));
+        }
+        let findings: Vec<Finding> = findings.named.into_iter().collect();
+        let reached = Level::ALL.into_iter().filter(|one| *one <= level);
+        VerifyReport {
+            vault: auditor.vault().to_string(),
+            store: auditor.store().name().to_owned(),
+            level,
+            verdict: Verdict::of(&findings),
+            proves: reached
+                .map(|one| one.proves().to_owned())
+                .chain(provider.as_ref().map(ProviderCounts::proves))
+                .collect(),
+            snapshot_count,
+            object_count: self.object_count.into_inner(),
+            read_len: self.read_len.into_inner(),
+            stored: (level >= Level::Stored).then_some(counts),
+            barred: None,
+            record: record.finish(findings.iter()),
+            findings,
+            touched: own(self.touched).into_values().collect(),
+            not_covered: gaps
+                .into_iter()
+                .chain(not_covered(level, is_partial, provider.is_some()))
+                .chain(since::not_covered(&since, &ledgers))
+                .collect(),
+            ledgers,
+            since,
+            scope_sha256: None,
+            sample: None,
+            shard: None,
+            files: (level == Level::Contents).then_some(files),
+            coverage: None,
+            joined: None,
+        }
+    }
+}
+
+fn own<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<Item = String> {
+    let mut gaps = Vec::new();
+    if partial {
+        gaps.push("snapshots that were not named");
+    }
+    if level < Level::Stored {
+        gaps.push("whether the objects that the notes name exist");
+    }
+    if level < Level::Bytes {
+        gaps.push(match is_provided {
+            true => "whether stored bytes are what was signed, but for the provider's word on some",
+            false => "whether stored bytes are what was signed",
+        });
+    }
+    if level < Level::Contents {
+        gaps.push("whether contents open and match their digests");
+    }
+    gaps.into_iter().map(str::to_owned)
+}

@@ -1,0 +1,109 @@
+//! What level `contents` finds in trees and dumps that a hostile host signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use idswyft_vault::base::{Code, Digest, Profile, SnapshotId};
+use idswyft_vault::format::ObjectKey;
+use idswyft_vault::format::body::{DatabaseStream, Stream};
+use idswyft_vault::format::extent::Extent;
+use idswyft_vault::format::recipe::Piece;
+use idswyft_vault::format::tree::{FileContent, Kind, Time, TreeEntry};
+use idswyft_vault::ops::verify::Level;
+
+use super::{CONTENT, Host, Wrong, tree};
+use crate::support::vault::noise;
+
+/// Files of one pack that are more than are checked at once.
+const FILE_COUNT: usize = 2500;
+
+/// V-151
+#[test]
+fn a_damaged_file_behind_a_line_that_cannot_be_read_is_named() {
+    let host = Host::new();
+    let file = host.put_pack(Profile::File, CONTENT, Wrong::Nothing);
+    let tree = tree(file.key.pack().unwrap(), Wrong::TreeLine);
+    host.put_tree(file, &tree, Wrong::TreeLine);
+    let touched = host.vault.verify(Level::Contents).touched;
+    assert!(touched.len() == 1 && touched[0].files.is_empty());
+    assert!(!touched[0].files_known, "nobody knows what the line names");
+    let path = host.vault.path("store").join(file.key.to_string());
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let report = host.vault.verify(Level::Contents);
+    let touched = &report.touched[0];
+    assert_eq!((touched.snapshot, touched.object_count), (host.snapshot, 1));
+    assert!(touched.files.contains(&"uploads/a.jpg".to_owned()), "{touched:?}");
+    assert!(!touched.files_known);
+}
+
+/// V-151
+#[test]
+fn of_very_many_files_in_one_pack_each_is_judged() {
+    let host = Host::new();
+    let content = noise(1, 2 * FILE_COUNT);
+    let file = host.put_pack(Profile::File, &content, Wrong::Nothing);
+    let pack = file.key.pack().unwrap();
+    let entry = |path: String, kind, mode| TreeEntry {
+        path: path.into_bytes(),
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        mtime: Time { sec: 1_700_000_000, nsec: 0 },
+        xattrs: BTreeMap::new(),
+    };
+    let altered: BTreeSet<usize> = [3, 2300, FILE_COUNT - 2].into();
+    // Each has two bytes far apart, so that all of them are begun before the first one ends.
+    let line = |index: usize| {
+        let other = FILE_COUNT + index;
+        let is_altered = altered.contains(&index);
+        let bytes = [content[index], content[other] ^ u8::from(is_altered)];
+        let beyond = usize::from(index + 1 == FILE_COUNT);
+        let extent = |offset: usize| Extent { pack, offset: offset as u64, len: 1 };
+        let extents = vec![extent(index), extent(other + beyond)];
+        let kind = FileContent { size: 2, b3: blake3::hash(&bytes), extents, sparse: false };
+        entry(format!("{index:05}"), Kind::File(kind), 0o644).to_line().unwrap()
+    };
+    let root = entry(String::new(), Kind::Dir, 0o755).to_line().unwrap();
+    let tree: Vec<u8> = std::iter::once(root).chain((0..FILE_COUNT).map(line)).flatten().collect();
+    host.put_tree(file, &tree, Wrong::Nothing);
+    let object = |index: &usize| format!("{} (uploads/{index:05})", ObjectKey::Body(host.snapshot));
+    let mut expected: BTreeSet<String> = altered.iter().map(object).collect();
+    // What ends beyond the pack is found as well.
+    expected.insert(object(&(FILE_COUNT - 1)));
+    let found: BTreeSet<String> = host.findings().into_iter().map(|(_, object)| object).collect();
+    assert_eq!(found, expected);
+    let files = host.vault.verify(Level::Contents).files.unwrap();
+    assert_eq!((files.file_count, files.checked_file_count), (2500, 2500));
+}
+
+/// V-151
+#[test]
+fn a_dump_that_many_snapshots_have_is_found_once_and_by_the_name_of_the_oldest() {
+    let mut host = Host::new();
+    let dump = b"what is no dump\n".repeat(60_000);
+    let pack = host.put_pack(Profile::Stream, &dump, Wrong::Nothing);
+    let piece = Piece { pack: 0, offset: 0, len: dump.len() as u64 };
+    let b3 = Digest::from_bytes(*blake3::hash(&dump).as_bytes());
+    host.dump = Some(DatabaseStream {
+        source: serde_json::json!({"kind": "path"}),
+        stream: Stream { len: dump.len() as u64, b3, recipe: std::iter::once(piece).collect() },
+        rows: BTreeMap::from([("public.users".to_owned(), 1)]),
+        server_version: None,
+        dump_version: None,
+    });
+    let root = tree(pack.key.pack().unwrap(), Wrong::Nothing);
+    let root = &root[..=root.iter().position(|byte| *byte == b'\n').unwrap()];
+    let oldest = host.snapshot;
+    for night in 0..12 {
+        host.snapshot = SnapshotId::new(oldest.time(), [7 + night; 4]);
+        host.put_tree(pack, root, Wrong::Nothing);
+    }
+    let report = host.vault.verify(Level::Contents);
+    let of_dumps = report.findings.iter().filter(|one| one.object.ends_with("(db.sql)"));
+    let found: Vec<_> = of_dumps.map(|one| (one.code, one.object.clone())).collect();
+    assert_eq!(found, [(Code::DumpHeaderMissing, format!("{} (db.sql)", ObjectKey::Body(oldest)))]);
+    assert_eq!(report.files.unwrap().checked_dump_count, 12);
+}

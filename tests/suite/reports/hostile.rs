@@ -1,0 +1,89 @@
+//! Reports that somebody made up: whoever opens one gets words and a page, and no more.
+
+use idswyft_vault::cli::html::page;
+use idswyft_vault::cli::report::verification::text_of;
+use idswyft_vault::ops::report::Report;
+use serde_json::{Value, json};
+
+use super::samples;
+
+/// Calls with every value below a value that satisfies a test.
+fn each(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(|value| each(value, change)),
+        Value::Array(items) => items.iter_mut().for_each(|value| each(value, change)),
+        other => change(other),
+    }
+}
+
+fn shown(report: &Value) -> Option<usize> {
+    let report = Report::parse(report.to_string().as_bytes()).ok()?;
+    let words: String = report.vaults.iter().map(text_of).collect();
+    Some(words.len() + page(&report).len())
+}
+
+fn full() -> Value {
+    let vaults = vec![samples::sampled(), samples::damaged(), samples::empty(), samples::sound(9)];
+    serde_json::to_value(samples::report(vaults)).unwrap()
+}
+
+///
+#[test]
+fn numbers_that_cannot_be_break_nothing() {
+    let mut shown_count = 0;
+    for number in [0, 1, 255, u64::from(u32::MAX), 1 << 53, u64::MAX] {
+        let mut report = full();
+        each(&mut report["vaults"], &mut |value| {
+            if value.is_u64() {
+                *value = json!(number);
+            }
+        });
+        shown_count += usize::from(shown(&report).is_some());
+        // Not every field may have every number: those that may have it alone.
+        let mut report = full();
+        each(&mut report["vaults"], &mut |value| {
+            if value.as_u64().is_some_and(|value| value > 300) {
+                *value = json!(number);
+            }
+        });
+        assert!(shown(&report).is_some(), "{number}");
+    }
+    assert!(shown_count > 1, "{shown_count}");
+}
+
+///
+#[test]
+fn times_that_cannot_be_break_nothing_and_take_no_longer() {
+    let ends = ["0001-01-01T00:00:00Z", "9999-12-30T22:00:00Z", "1970-01-01T00:00:00Z"];
+    for (first, second) in [(ends[0], ends[1]), (ends[1], ends[0]), (ends[0], ends[2])] {
+        let (mut report, mut count) = (full(), 0);
+        each(&mut report, &mut |value| {
+            let is_time = |text: &str| text.len() == 20 && text.ends_with('Z');
+            if value.as_str().is_some_and(is_time) {
+                count += 1;
+                *value = json!(if count % 2 == 0 { first } else { second });
+            }
+        });
+        assert!(count > 1000, "{count}");
+        let len = shown(&report).expect("it is a report");
+        assert!(len < 8 << 20, "{len}");
+    }
+}
+
+///
+#[test]
+fn texts_that_are_long_or_empty_break_nothing() {
+    for text in [String::new(), "é".repeat(100_000), "\u{202e}<b>\0".to_owned()] {
+        let mut report = full();
+        for vault in report["vaults"].as_array_mut().unwrap() {
+            for name in ["vault", "store"] {
+                vault[name] = json!(text);
+            }
+            for finding in vault["findings"].as_array_mut().unwrap() {
+                finding["detail"] = json!(text);
+                finding["object"] = json!(text);
+            }
+        }
+        assert!(shown(&report).is_some());
+    }
+}
