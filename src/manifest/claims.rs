@@ -45,12 +45,8 @@ impl Claims {
     /// # Errors
     /// If that cannot be written.
     pub fn new() -> Result<Self, Error> {
-        let open = || {
-            let connection = Connection::open("")?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(Mutex::new(connection))
-        };
-        Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
+        let connection = super::in_passing(&[SCHEMA]).map_err(|cause| wrap("make", cause))?;
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// Does what may add claims; what an attempt added that says no, or fails, is gone.

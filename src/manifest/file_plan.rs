@@ -74,12 +74,8 @@ impl FilePlan {
     /// # Errors
     /// If that cannot be written.
     pub fn new() -> Result<Self, Error> {
-        let open = || {
-            let connection = Connection::open("")?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        };
-        Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
+        let connection = super::in_passing(&[SCHEMA]).map_err(|cause| wrap("make", cause))?;
+        Ok(Self { connection })
     }
 
     /// Says where a pack belongs; what was said first counts.

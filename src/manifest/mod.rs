@@ -56,6 +56,15 @@ pub const IDENTITY: &str = "identity";
 /// The schema, one step a version; `user_version` says how many were applied.
 const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
+/// Makes a database for what does not fit in little memory: it has no name, and SQLite removes it.
+fn in_passing(schemas: &[&str]) -> rusqlite::Result<Connection> {
+    let connection = Connection::open("")?;
+    for schema in schemas {
+        connection.execute_batch(schema)?;
+    }
+    Ok(connection)
+}
+
 /// The manifest of one vault, open for writing.
 pub struct Manifest {
     connection: Connection,

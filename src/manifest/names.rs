@@ -27,12 +27,8 @@ impl Names {
     /// # Errors
     /// If that cannot be written.
     pub fn new() -> Result<Self, Error> {
-        let open = || {
-            let connection = Connection::open("")?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        };
-        Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
+        let connection = super::in_passing(&[SCHEMA]).map_err(|cause| wrap("make", cause))?;
+        Ok(Self { connection })
     }
 
     /// Adds names; fastest in the order of their digests.

@@ -40,13 +40,9 @@ impl Needed {
     /// # Errors
     /// If that cannot be written.
     pub fn new() -> Result<Self, Error> {
-        let open = || {
-            let connection = Connection::open("")?;
-            connection.execute_batch(SCHEMA)?;
-            connection.execute_batch(drawn::SCHEMA)?;
-            Ok(Mutex::new(connection))
-        };
-        Ok(Self { connection: open().map_err(|cause| wrap("make", cause))? })
+        let made = super::in_passing(&[SCHEMA, drawn::SCHEMA]);
+        let connection = made.map_err(|cause| wrap("make", cause))?;
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// Does what may add objects; what a failed attempt added is gone.

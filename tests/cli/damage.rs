@@ -286,6 +286,6 @@ fn what_a_run_left_over_is_no_damage_and_exit_4() {
     install.write(&stray, b"what an interrupted run left");
     let verified = install.run(["verify"]).exits(4);
     assert!(verified.out.contains("object-unreferenced: "), "{verified}");
-    assert!(verified.out.contains("sound, with leftovers: 1 finding"), "{verified}");
+    assert!(verified.out.contains("sound, with remarks: 1 finding"), "{verified}");
     install.assert_restores(&id);
 }

@@ -64,6 +64,7 @@ fn every_message_is_as_it_is_written_down() {
         .env("NO_COLOR", "1")
         .env("TZ", "UTC")
         .env("PATH", path)
+        .env("INSTALL", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cmd/install.sh"))
         .register_bins(["sh", "mv"].map(|name| (name, Path::new("/bin").join(name))))
         .case("tests/cmd/*.trycmd");
 }

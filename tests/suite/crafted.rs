@@ -186,15 +186,6 @@ fn tree(pack: PackId, wrong: Wrong) -> Vec<u8> {
         extents: vec![Extent { pack, offset: 0, len: CONTENT.len() as u64 }],
         sparse: false,
     };
-    let entry = |path: &[u8], kind, mode| TreeEntry {
-        path: path.to_vec(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: Time { sec: 1_700_000_000, nsec: 0 },
-        xattrs: BTreeMap::new(),
-    };
     if wrong == Wrong::TreeWithoutEnd {
         return vec![b' '; 1024 * 1024];
     }
@@ -206,6 +197,18 @@ fn tree(pack: PackId, wrong: Wrong) -> Vec<u8> {
     }
     lines.extend(line(&entry(b"a.jpg", Kind::File(content), 0o644)));
     lines
+}
+
+fn entry(path: &[u8], kind: Kind, mode: u32) -> TreeEntry {
+    TreeEntry {
+        path: path.to_vec(),
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        mtime: Time { sec: 1_700_000_000, nsec: 0 },
+        xattrs: BTreeMap::new(),
+    }
 }
 
 fn findings(wrong: Wrong) -> Vec<(Code, String)> {

@@ -25,7 +25,7 @@ pub fn text_of(report: &VerifyReport) -> String {
     let count = words::count(report.findings.len() as u64, "finding");
     let verdict = match report.verdict {
         Verdict::Sound => "sound".to_owned(),
-        Verdict::Remarks => format!("sound, with leftovers: {count}"),
+        Verdict::Remarks => format!("sound, with remarks: {count}"),
         Verdict::Unread => format!("NOT ALL READ, a newer program is needed: {count}"),
         Verdict::Damaged => format!("DAMAGED: {count}"),
     };

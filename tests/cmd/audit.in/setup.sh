@@ -1,39 +1,6 @@
-# An installation with two snapshots in the working directory, and what an auditor has of it.
-mkdir uploads
-echo 'a picture' > uploads/a.jpg
-cat > db.sql <<'DUMP'
---
--- PostgreSQL database dump
---
-
-COPY public.users (id, name) FROM stdin;
-1	Ada
-\.
-
---
--- PostgreSQL database dump complete
---
-
-DUMP
-cat > idswyft-vault.toml <<CONFIG
-state_dir = "$PWD/state"
-recipients = ["$(idswyft-vault keygen --no-passphrase --quiet -o operator.key)"]
-
-[[vault]]
-name = "nightly"
-keep_daily = 30
-[[vault.store]]
-name = "local"
-url = "file://$PWD/store"
-
-[sources.database]
-kind = "command"
-argv = ["cat", "$PWD/db.sql"]
-
-[sources.uploads]
-kind = "path"
-path = "$PWD/uploads"
-CONFIG
+# An installation with two snapshots, and what an auditor has of it.
+policy='keep_daily = 30'
+. "$INSTALL"
 exec > /dev/null 2>&1
 idswyft-vault init --kit kit
 idswyft-vault snapshot

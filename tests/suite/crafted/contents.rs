@@ -8,10 +8,10 @@ use idswyft_vault::format::ObjectKey;
 use idswyft_vault::format::body::{DatabaseStream, Stream};
 use idswyft_vault::format::extent::Extent;
 use idswyft_vault::format::recipe::Piece;
-use idswyft_vault::format::tree::{FileContent, Kind, Time, TreeEntry};
+use idswyft_vault::format::tree::{FileContent, Kind};
 use idswyft_vault::ops::verify::Level;
 
-use super::{CONTENT, Host, Wrong, tree};
+use super::{CONTENT, Host, Wrong, entry, tree};
 use crate::support::vault::noise;
 
 /// Files of one pack that are more than are checked at once.
@@ -45,15 +45,6 @@ fn of_very_many_files_in_one_pack_each_is_judged() {
     let content = noise(1, 2 * FILE_COUNT);
     let file = host.put_pack(Profile::File, &content, Wrong::Nothing);
     let pack = file.key.pack().unwrap();
-    let entry = |path: String, kind, mode| TreeEntry {
-        path: path.into_bytes(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: Time { sec: 1_700_000_000, nsec: 0 },
-        xattrs: BTreeMap::new(),
-    };
     let altered: BTreeSet<usize> = [3, 2300, FILE_COUNT - 2].into();
     // Each has two bytes far apart, so that all of them are begun before the first one ends.
     let line = |index: usize| {
@@ -64,9 +55,9 @@ fn of_very_many_files_in_one_pack_each_is_judged() {
         let extent = |offset: usize| Extent { pack, offset: offset as u64, len: 1 };
         let extents = vec![extent(index), extent(other + beyond)];
         let kind = FileContent { size: 2, b3: blake3::hash(&bytes), extents, sparse: false };
-        entry(format!("{index:05}"), Kind::File(kind), 0o644).to_line().unwrap()
+        entry(format!("{index:05}").as_bytes(), Kind::File(kind), 0o644).to_line().unwrap()
     };
-    let root = entry(String::new(), Kind::Dir, 0o755).to_line().unwrap();
+    let root = entry(b"", Kind::Dir, 0o755).to_line().unwrap();
     let tree: Vec<u8> = std::iter::once(root).chain((0..FILE_COUNT).map(line)).flatten().collect();
     host.put_tree(file, &tree, Wrong::Nothing);
     let object = |index: &usize| format!("{} (uploads/{index:05})", ObjectKey::Body(host.snapshot));
