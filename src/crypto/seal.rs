@@ -33,6 +33,9 @@ use crate::base::{Digest, Entropy, entropy};
 const NONCE_LEN: usize = 16;
 const PIECE_LEN_SEALED: usize = SEALED_PIECE_LEN + SEALED_TAG_LEN;
 
+/// Pieces up to which who opens them does so alone: other cores are no sooner awake.
+const ALONE_COUNT_MAX: usize = 24;
+
 /// The recipient of a generation or of its index: what packs are sealed to.
 #[derive(Clone)]
 pub struct SealingRecipient(age::x25519::Recipient);
@@ -202,7 +205,8 @@ impl PayloadKey {
         sealed
     }
 
-    /// Opens consecutive pieces on all cores; nothing is returned unless every tag verifies.
+    /// Opens consecutive pieces, many of them on all cores, in the place of what `plain` held; that is of no use
+    /// unless every tag verifies.
     ///
     /// # Errors
     /// If a piece is not authentic, cut short, out of place or not the last when it must be.
@@ -212,7 +216,8 @@ impl PayloadKey {
         first: u64,
         ending: Ending,
         sealed: &[u8],
-    ) -> Result<Vec<u8>, Error> {
+        plain: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let count = sealed.len().div_ceil(PIECE_LEN_SEALED).max(1);
         let unreadable = |index: u64| Error::Unreadable {
             object: object.to_owned(),
@@ -228,7 +233,7 @@ impl PayloadKey {
         if !sealed.len().is_multiple_of(PIECE_LEN_SEALED) && ending == Ending::More {
             return Err(unreadable(first + (count - 1) as u64));
         }
-        let mut plain = vec![0; plain_len];
+        plain.resize(plain_len, 0);
         let open = |(index, (out, piece)): (usize, (&mut [u8], &[u8]))| {
             let at = first + index as u64;
             let (body, tag) = piece.split_at(piece.len() - SEALED_TAG_LEN);
@@ -240,15 +245,14 @@ impl PayloadKey {
                 .map_err(|_| unreadable(at))
         };
         if plain.is_empty() {
-            open((0, (&mut plain, sealed)))?;
-        } else {
-            plain
-                .par_chunks_mut(SEALED_PIECE_LEN)
-                .zip(sealed.par_chunks(PIECE_LEN_SEALED))
-                .enumerate()
-                .try_for_each(open)?;
+            return open((0, (plain, sealed)));
         }
-        Ok(plain)
+        if count <= ALONE_COUNT_MAX {
+            let pieces = plain.chunks_mut(SEALED_PIECE_LEN);
+            return pieces.zip(sealed.chunks(PIECE_LEN_SEALED)).enumerate().try_for_each(open);
+        }
+        let pieces = plain.par_chunks_mut(SEALED_PIECE_LEN);
+        pieces.zip(sealed.par_chunks(PIECE_LEN_SEALED)).enumerate().try_for_each(open)
     }
 }
 
@@ -303,7 +307,9 @@ pub fn open(
     identity: &GenerationIdentity,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let key = open_header(object, sealed, identity)?;
-    key.open_pieces(object, 0, Ending::Last, &sealed[SEALED_HEADER_LEN..]).map(Zeroizing::new)
+    let mut plain = Zeroizing::default();
+    key.open_pieces(object, 0, Ending::Last, &sealed[SEALED_HEADER_LEN..], &mut plain)?;
+    Ok(plain)
 }
 
 #[cfg(test)]
@@ -342,9 +348,10 @@ mod tests {
         let key = open_header("x", &sealed, &identity).unwrap();
         let at = SEALED_HEADER_LEN + 2 * PIECE_LEN_SEALED;
         let run = &sealed[at..at + 3 * PIECE_LEN_SEALED];
-        let opened = key.open_pieces("x", 2, Ending::More, run).unwrap();
+        let mut opened = vec![7; 9];
+        key.open_pieces("x", 2, Ending::More, run, &mut opened).unwrap();
         assert_eq!(opened, plain[2 * SEALED_PIECE_LEN..5 * SEALED_PIECE_LEN]);
-        assert!(key.open_pieces("x", 3, Ending::More, run).is_err());
+        assert!(key.open_pieces("x", 3, Ending::More, run, &mut opened).is_err());
     }
 
     /// V-22

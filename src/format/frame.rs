@@ -126,11 +126,11 @@ fn len_u32(len: usize) -> u32 {
     u32::try_from(len).expect("lengths in a pack are bounded by its limits")
 }
 
-/// Decodes one block's frame into exactly `raw_len` bytes.
+/// Decodes one block's frame into exactly `raw_len` bytes, in the place of what `raw` held.
 ///
 /// # Errors
 /// If it does not decompress, or not to that length; never more memory than the block limit.
-pub fn decode_block(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, FrameError> {
+pub fn decode_block(frame: &[u8], raw_len: usize, raw: &mut Vec<u8>) -> Result<(), FrameError> {
     if raw_len > BLOCK_LEN_MAX {
         return Err(FrameError::TooLong { max: BLOCK_LEN_MAX as u64 });
     }
@@ -149,11 +149,10 @@ pub fn decode_block(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, FrameError>
             Some(decompressor) => decompressor,
             None => slot.insert(Decompressor::new().expect("zstd has memory for a context")),
         };
-        let raw = decompressor.decompress(frame, raw_len).map_err(FrameError::Zstd)?;
-        if raw.len() != raw_len {
-            return Err(FrameError::Len { got: raw.len(), expected: raw_len });
-        }
-        Ok(raw)
+        raw.clear();
+        raw.reserve_exact(raw_len);
+        let got = decompressor.decompress_to_buffer(frame, raw).map_err(FrameError::Zstd)?;
+        if got == raw_len { Ok(()) } else { Err(FrameError::Len { got, expected: raw_len }) }
     })
 }
 
@@ -208,6 +207,11 @@ mod tests {
         bytes
     }
 
+    fn decode(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, FrameError> {
+        let mut raw = b"what was there before".to_vec();
+        decode_block(frame, raw_len, &mut raw).map(|()| raw)
+    }
+
     /// V-40
     #[test]
     fn blocks_come_back_whether_compressed_or_raw() {
@@ -215,7 +219,7 @@ mod tests {
             for raw in [noise(len), vec![b'a'; len]] {
                 for compression in [Compression::Level(3), Compression::Raw] {
                     let frame = encode_block(&raw, compression);
-                    assert_eq!(decode_block(&frame, len).unwrap(), raw);
+                    assert_eq!(decode(&frame, len).unwrap(), raw);
                     let streamed = zstd::decode_all(frame.as_slice()).unwrap();
                     assert_eq!(streamed, raw);
                 }
@@ -234,8 +238,8 @@ mod tests {
     #[test]
     fn a_bomb_ends_at_the_recorded_length() {
         let bomb = zstd::encode_all(vec![0; 64 * 1024 * 1024].as_slice(), 3).unwrap();
-        assert!(decode_block(&bomb, 1024).is_err());
-        assert!(decode_block(&bomb, 64 * 1024 * 1024).is_err());
+        assert!(decode(&bomb, 1024).is_err());
+        assert!(decode(&bomb, 64 * 1024 * 1024).is_err());
         assert!(matches!(decode_document(&bomb, 1024), Err(FrameError::TooLong { max: 1024 })));
     }
 
@@ -246,10 +250,10 @@ mod tests {
         let (head, tail) = raw.split_at(500);
         let level = Compression::Level(3);
         let two = [encode_block(head, level), encode_block(tail, level)].concat();
-        assert!(decode_block(&two, raw.len()).is_err());
+        assert!(decode(&two, raw.len()).is_err());
         let mut hidden = encode_block(&raw, level);
         push_skippable(&mut hidden, PADDING_MAGIC, b"hidden");
-        assert!(decode_block(&hidden, raw.len()).is_err());
+        assert!(decode(&hidden, raw.len()).is_err());
     }
 
     #[test]

@@ -102,12 +102,13 @@ impl<'a> OpenPack<'a> {
         let header = get(0, SEALED_HEADER_LEN)?;
         let payload = seal::open_header(&key.to_string(), &header, identity)?;
         let tail_start = plain_len.saturating_sub(TAIL_LEN);
-        let mut tail = read_plain(get, &key, &payload, plain_len, tail_start..plain_len)?;
+        let mut tail = Run::default();
+        read_plain(get, &key, &payload, plain_len, tail_start..plain_len, &mut tail)?;
         let footer = Footer::parse(&tail, plain_len).map_err(|e| Error::format(key, e))?;
         check_owner(&key, &owner, &footer.owner)?;
         let need = footer.blocks_from_end() as u64;
         if tail.len() < footer.blocks_from_end() {
-            tail = read_plain(get, &key, &payload, plain_len, plain_len - need..plain_len)?;
+            read_plain(get, &key, &payload, plain_len, plain_len - need..plain_len, &mut tail)?;
         }
         let blocks = Blocks::parse(&footer, &tail).map_err(|e| Error::format(key, e))?;
         let whole = (plain_len <= TAIL_LEN).then_some(tail);
@@ -125,44 +126,72 @@ impl<'a> OpenPack<'a> {
     /// If they are not authentic or malformed.
     pub fn chunks(&self) -> Result<Vec<ChunkEntry>, Error> {
         let start = self.footer.frames_len;
-        let tail = self.read(start..self.plain_len)?;
+        let mut tail = Run::default();
+        self.read(start..self.plain_len, &mut tail)?;
         let format = |e| Error::format(self.key, e);
         pack::check_padding(&self.footer, &tail).map_err(format)?;
         pack::parse_chunks(&self.footer, &self.blocks, &tail).map_err(format)
     }
 
-    /// Returns the content of consecutive blocks, decompressed on all cores.
+    /// Returns the content of consecutive blocks; several are decompressed on all cores.
     ///
     /// # Errors
     /// If a piece is not authentic or a frame does not decompress.
     pub fn read_blocks(&self, range: Range<usize>) -> Result<Vec<Vec<u8>>, Error> {
+        let mut room = Room::default();
+        self.read_blocks_to(range, &mut room)?;
+        Ok(room.blocks)
+    }
+
+    /// Returns the content of consecutive blocks as [`Self::read_blocks`] does, in the place of what
+    /// was read to the same room before.
+    ///
+    /// # Errors
+    /// As [`Self::read_blocks`].
+    pub fn read_blocks_to<'r>(
+        &self,
+        range: Range<usize>,
+        room: &'r mut Room,
+    ) -> Result<&'r [Vec<u8>], Error> {
+        let Room { frames, blocks } = room;
+        blocks.resize_with(range.len(), Vec::new);
         if range.is_empty() {
-            return Ok(Vec::new());
+            return Ok(blocks);
         }
         let start = self.blocks.frame_range(range.start).start;
         let end = self.blocks.frame_range(range.end - 1).end;
-        let frames = self.read(start..end)?;
+        self.read(start..end, frames)?;
         let slice = |at: u64| usize::try_from(at - start).expect("the range was read to memory");
-        range
-            .into_par_iter()
-            .map(|index| {
-                let frame = self.blocks.frame_range(index);
-                let raw = self.blocks.raw_range(index);
-                let raw_len = usize::try_from(raw.end - raw.start).expect("blocks are bounded");
-                decode_block(&frames[slice(frame.start)..slice(frame.end)], raw_len)
-                    .map_err(|e| Error::format(self.key, e))
-            })
-            .collect()
+        let decode = |(index, block): (usize, &mut Vec<u8>)| {
+            let frame = self.blocks.frame_range(index);
+            let raw = self.blocks.raw_range(index);
+            let raw_len = usize::try_from(raw.end - raw.start).expect("blocks are bounded");
+            decode_block(&frames[slice(frame.start)..slice(frame.end)], raw_len, block)
+                .map_err(|e| Error::format(self.key, e))
+        };
+        match blocks.as_mut_slice() {
+            [one] => decode((range.start, one))?,
+            many => range.into_par_iter().zip(many).try_for_each(decode)?,
+        }
+        Ok(blocks)
     }
 
-    fn read(&self, range: Range<u64>) -> Result<Run, Error> {
+    fn read(&self, range: Range<u64>, into: &mut Run) -> Result<(), Error> {
         if let Some(whole) = &self.whole {
             let at = |offset: u64| usize::try_from(offset).expect("it is in memory");
-            return Ok(whole[at(range.start)..at(range.end)].to_vec().into());
+            into.set(&whole[at(range.start)..at(range.end)]);
+            return Ok(());
         }
         let get = |offset, len| self.source.get_range(&self.key, offset, len);
-        read_plain(get, &self.key, &self.payload, self.plain_len, range)
+        read_plain(get, &self.key, &self.payload, self.plain_len, range, into)
     }
+}
+
+/// Memory that blocks are read to, again and again.
+#[derive(Default)]
+pub struct Room {
+    frames: Run,
+    blocks: Vec<Vec<u8>>,
 }
 
 fn plain_len_of(key: &ObjectKey, stored_len: u64) -> Result<u64, Error> {

@@ -49,9 +49,10 @@ impl<'a> SealedReader<'a> {
         let end = self.plain_len.min(self.opened_len + BATCH_LEN);
         let range = self.opened_len..end;
         let get = |offset, len| Ok(self.store.get_range(&self.key, offset, len)?.into());
-        let plain = read_plain(get, &self.key, &self.payload, self.plain_len, range)?;
+        let mut batch = std::mem::take(self.batch.get_mut());
+        read_plain(get, &self.key, &self.payload, self.plain_len, range, &mut batch)?;
         self.opened_len = end;
-        self.batch = io::Cursor::new(plain);
+        self.batch = io::Cursor::new(batch);
         Ok(())
     }
 }
@@ -68,16 +69,18 @@ impl Read for SealedReader<'_> {
 }
 
 /// A range of the plaintext, in the pieces that hold it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Run {
     pieces: Vec<u8>,
     range: Range<usize>,
 }
 
-impl From<Vec<u8>> for Run {
-    fn from(pieces: Vec<u8>) -> Self {
-        let range = 0..pieces.len();
-        Self { pieces, range }
+impl Run {
+    /// Takes bytes that are in memory.
+    pub fn set(&mut self, bytes: &[u8]) {
+        self.pieces.clear();
+        self.pieces.extend_from_slice(bytes);
+        self.range = 0..bytes.len();
     }
 }
 
@@ -95,14 +98,15 @@ impl AsRef<[u8]> for Run {
     }
 }
 
-/// Reads and opens the pieces that hold a range of the plaintext, and returns that range.
+/// Reads and opens the pieces that hold a range of the plaintext, in the place of what `into` held.
 pub(super) fn read_plain<'a>(
     get: impl FnOnce(u64, usize) -> Result<Cow<'a, [u8]>, Error>,
     key: &ObjectKey,
     payload: &PayloadKey,
     plain_len: u64,
     range: Range<u64>,
-) -> Result<Run, Error> {
+    into: &mut Run,
+) -> Result<(), Error> {
     let piece = SEALED_PIECE_LEN as u64;
     let sealed_piece = piece + SEALED_TAG_LEN as u64;
     let first = range.start / piece;
@@ -116,7 +120,8 @@ pub(super) fn read_plain<'a>(
         SEALED_HEADER_LEN as u64 + first * sealed_piece,
         usize::try_from(sealed_len).expect(in_memory),
     )?;
-    let pieces = payload.open_pieces(&key.to_string(), first, ending, &sealed)?;
+    payload.open_pieces(&key.to_string(), first, ending, &sealed, &mut into.pieces)?;
     let at = |offset: u64| usize::try_from(offset - first * piece).expect(in_memory);
-    Ok(Run { pieces, range: at(range.start)..at(range.end) })
+    into.range = at(range.start)..at(range.end);
+    Ok(())
 }

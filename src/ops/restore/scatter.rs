@@ -8,7 +8,7 @@ use super::{Damage, Opened};
 use crate::base::{PackId, Profile};
 use crate::format::ObjectKey;
 use crate::ops::readers::read_ready;
-use crate::vault::pack_reader::OpenPack;
+use crate::vault::pack_reader::{OpenPack, Room};
 use crate::vault::writer::pack_key;
 use crate::vault::{self, Unlocked};
 
@@ -101,12 +101,12 @@ fn run_pack(
         }
     }
     let needed: Vec<usize> = by_block.keys().copied().collect();
-    let runs = needed.chunk_by(|a, b| a + 1 == *b);
+    let (runs, mut room) = (needed.chunk_by(|a, b| a + 1 == *b), Room::default());
     for run in runs.flat_map(|run| run.chunks(BLOCKS_AT_ONCE)) {
         let (first, end) = (run[0], run[run.len() - 1] + 1);
-        match pack.read_blocks(first..end) {
+        match pack.read_blocks_to(first..end, &mut room) {
             Ok(blocks) => {
-                for (block, raw) in (first..end).zip(&blocks) {
+                for (block, raw) in (first..end).zip(blocks) {
                     write_block(pack, block, raw, &by_block[&block], target)?;
                 }
             }
