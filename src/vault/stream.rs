@@ -1,7 +1,8 @@
 //! Reading a stream by its recipe, in order and with bounded memory. Spec: §7.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, mpsc};
 
 use super::Error;
 use super::fetching::Fetching;
@@ -17,9 +18,23 @@ const OPEN_PACKS_MAX: usize = 64;
 const CACHED_BLOCKS_MAX: usize = 24;
 /// Blocks that are read ahead where a recipe goes straight on.
 const READ_AHEAD_MAX: usize = 8;
+/// Parts of a stream that wait for who takes them.
+const PARTS_AHEAD: usize = 8;
 
 /// A block, by its pack's index and its own.
 type CachedBlock = ((u32, usize), Arc<Vec<u8>>);
+
+/// A part of a block.
+struct Part {
+    block: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Part {
+    fn bytes(&self) -> &[u8] {
+        &self.block[self.range.clone()]
+    }
+}
 
 /// Reads pieces of the packs of one profile.
 pub struct PieceReader<'a> {
@@ -59,6 +74,14 @@ impl<'a> PieceReader<'a> {
         piece: Piece,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.each_part(piece, |part| take(part.bytes()))
+    }
+
+    fn each_part<E: From<Error>>(
+        &mut self,
+        piece: Piece,
+        mut take: impl FnMut(Part) -> Result<(), E>,
+    ) -> Result<(), E> {
         let pack = self.pack(piece.pack)?;
         let end = piece.offset + piece.len;
         if end > pack.blocks().raw_len() {
@@ -72,7 +95,7 @@ impl<'a> PieceReader<'a> {
             let block = self.block(&pack, piece.pack, index, end)?;
             let slice = |at: u64| usize::try_from(at - range.start).expect("blocks are bounded");
             let stop = end.min(range.end);
-            take(&block[slice(at)..slice(stop)])?;
+            take(Part { block, range: slice(at)..slice(stop) })?;
             at = stop;
         }
         Ok(())
@@ -126,7 +149,16 @@ impl<'a> PieceReader<'a> {
     }
 }
 
-/// Reads a whole stream to `take` and checks its digest.
+/// Why no further part is read: an error, or who takes them has one.
+struct Ended(Option<Error>);
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self(Some(error))
+    }
+}
+
+/// Reads a whole stream to `take` and checks its digest, a few blocks ahead of `take`.
 ///
 /// What `take` got is proven only once this returns: keep it staged until then.
 ///
@@ -138,14 +170,25 @@ pub fn read_stream<E: From<Error>>(
     what: &str,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut hasher = blake3::Hasher::new();
-    for piece in stream.recipe.pieces() {
-        reader.read(*piece, |bytes| {
-            hasher.update(bytes);
-            take(bytes)
-        })?;
-    }
-    let found = Digest::from_bytes(*hasher.finalize().as_bytes());
+    let (sender, parts) = mpsc::sync_channel(PARTS_AHEAD);
+    let found = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let send = |part| sender.send(part).map_err(|_| Ended(None));
+            let read =
+                stream.recipe.pieces().iter().try_for_each(|piece| reader.each_part(*piece, send));
+            drop(sender);
+            read
+        });
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(part.bytes());
+            take(part.bytes())?;
+        }
+        match reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Err(Ended(Some(error))) => Err(E::from(error)),
+            Err(Ended(None)) | Ok(()) => Ok(Digest::from_bytes(*hasher.finalize().as_bytes())),
+        }
+    })?;
     if found == stream.b3 {
         return Ok(());
     }
