@@ -7,6 +7,7 @@ pub mod identity;
 pub mod idswyft;
 pub mod keys;
 pub mod merkle;
+pub mod parts_hasher;
 pub mod recipient;
 pub mod seal;
 pub mod signing;

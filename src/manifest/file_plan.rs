@@ -1,18 +1,17 @@
 //! Which files have their bytes in which pack, kept on disk for as long as somebody checks them.
 //! Spec: §12.3.
 //!
-//! - A file whose bytes lie in one pack, in order, is checked while that pack is read. Any other
-//!   waits until all packs are known.
-//! - What several snapshots have alike is one file here.
+//! - Each pack is asked for the files that have bytes in it, while it is read. What is left once all
+//!   were is looked at one by one.
+//! - What several snapshots of a generation have alike is one file here.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
-use super::planned::{Cause, Known, Mark, PlannedFile, few, one_pack, planned, to_bytes};
-use crate::base::{Digest, PackId};
-use crate::format::extent::Extent;
+use super::planned::{Cause, Known, Mark, NewFile, PlannedFile, few, planned, starts, to_bytes};
+use crate::base::PackId;
 
 const SCHEMA: &str = "
     PRAGMA cache_size = -8192;
@@ -20,7 +19,7 @@ const SCHEMA: &str = "
         id BLOB PRIMARY KEY,
         generation INTEGER NOT NULL,
         profile INTEGER NOT NULL,
-        damaged INTEGER NOT NULL DEFAULT 0
+        damaged INTEGER
     ) WITHOUT ROWID;
     CREATE TABLE files (
         number INTEGER PRIMARY KEY,
@@ -28,17 +27,20 @@ const SCHEMA: &str = "
         generation INTEGER NOT NULL,
         b3 BLOB NOT NULL,
         extents BLOB NOT NULL,
-        pack BLOB,
-        start INTEGER,
-        state INTEGER NOT NULL,
+        state INTEGER NOT NULL DEFAULT 0,
         code TEXT,
         detail TEXT
     );
-    CREATE INDEX files_of_pack ON files (pack, start) WHERE pack IS NOT NULL;
     CREATE INDEX files_of_state ON files (state, number);
+    CREATE TABLE bytes (
+        pack BLOB NOT NULL,
+        start INTEGER NOT NULL,
+        file INTEGER NOT NULL,
+        PRIMARY KEY (pack, start, file)
+    ) WITHOUT ROWID;
 ";
 
-const IN_PACK: u8 = 0;
+const OPEN: u8 = 0;
 const LATER: u8 = 1;
 const SOUND: u8 = 2;
 const FAILED: u8 = 3;
@@ -50,17 +52,6 @@ pub struct PackPlace {
     pub generation: u32,
     /// The caller's number of its profile.
     pub profile: u8,
-}
-
-/// How many files there are, and what is known of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FileCounts {
-    /// Files that have their digest.
-    pub sound: u64,
-    /// Files that do not, or cannot be read.
-    pub failed: u64,
-    /// Files that were not looked at.
-    pub unseen: u64,
 }
 
 /// The plan.
@@ -100,14 +91,23 @@ impl FilePlan {
         find().optional().map_err(|cause| wrap("read", cause))
     }
 
-    /// Takes note that a pack is damaged.
+    /// Takes note whether a pack is damaged.
     ///
     /// # Errors
     /// If the plan cannot be written.
-    pub fn blame(&self, id: PackId) -> Result<(), Error> {
-        let sql = "UPDATE packs SET damaged = 1 WHERE id = ?1";
-        let update = || self.connection.prepare_cached(sql)?.execute([id.as_bytes()]);
+    pub fn judge(&self, id: PackId, is_damaged: bool) -> Result<(), Error> {
+        let sql = "UPDATE packs SET damaged = ?2 WHERE id = ?1";
+        let row = params![id.as_bytes(), is_damaged];
+        let update = || self.connection.prepare_cached(sql)?.execute(row);
         update().map(drop).map_err(|cause| wrap("write", cause))
+    }
+
+    /// Tells whether a pack was judged.
+    ///
+    /// # Errors
+    /// If the plan cannot be read.
+    pub fn is_judged(&self, id: PackId) -> Result<bool, Error> {
+        self.exists("SELECT 1 FROM packs WHERE id = ?1 AND damaged IS NOT NULL", id)
     }
 
     /// Tells whether any of these packs is known to be damaged.
@@ -115,52 +115,52 @@ impl FilePlan {
     /// # Errors
     /// If the plan cannot be read.
     pub fn is_blamed(&self, ids: impl IntoIterator<Item = PackId>) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM packs WHERE id = ?1 AND damaged = 1";
         for id in ids {
-            let exists = || self.connection.prepare_cached(sql)?.exists([id.as_bytes()]);
-            if exists().map_err(|cause| wrap("read", cause))? {
+            if self.exists("SELECT 1 FROM packs WHERE id = ?1 AND damaged = 1", id)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Adds a file, unless it is there already.
+    fn exists(&self, sql: &str, id: PackId) -> Result<bool, Error> {
+        let exists = || self.connection.prepare_cached(sql)?.exists([id.as_bytes()]);
+        exists().map_err(|cause| wrap("read", cause))
+    }
+
+    /// Adds files of a generation, but for those that are there already.
     ///
     /// # Errors
     /// If the plan cannot be written.
-    pub fn add(
-        &self,
-        identity: &[u8; 32],
-        generation: u32,
-        b3: Digest,
-        extents: &[Extent],
-    ) -> Result<(), Error> {
-        let pack = one_pack(extents);
-        let state = if pack.is_some() { IN_PACK } else { LATER };
-        let bytes = to_bytes(extents);
-        let sql = "INSERT OR IGNORE INTO files
-                   (identity, generation, b3, extents, pack, start, state)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let start = extents.first().map(|extent| extent.offset);
-        let pack = pack.as_ref().map(PackId::as_bytes);
-        let row = params![identity, generation, b3.as_bytes(), bytes, pack, start, state];
-        let insert = || self.connection.prepare_cached(sql)?.execute(row);
-        insert().map(drop).map_err(|cause| wrap("write", cause))
+    pub fn add(&self, generation: u32, files: &[NewFile]) -> Result<(), Error> {
+        let write = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            files.iter().try_for_each(|file| insert(&transaction, generation, file))?;
+            transaction.commit()
+        };
+        write().map_err(|cause| wrap("write", cause))
     }
 
-    /// Returns the files whose bytes are all in one pack, in the order in which they begin there,
-    /// after a place among them: at most `count`, and fewer of many extents. None is the end.
+    /// Returns the files of a generation that have bytes in a pack and of which nothing is known, in
+    /// the order in which they begin there, after a place among them: at most `count`, and fewer of
+    /// many extents. None is the end.
     ///
     /// # Errors
     /// If the plan cannot be read.
-    pub fn of_pack(&self, id: PackId, after: Mark, count: u32) -> Result<Vec<PlannedFile>, Error> {
-        let sql = "SELECT number, generation, b3, extents FROM files
-                   WHERE pack = ?1 AND state = 0 AND (start, number) > (?2, ?3)
-                   ORDER BY start, number LIMIT ?4";
+    pub fn of_pack(
+        &self,
+        id: PackId,
+        generation: u32,
+        after: Mark,
+        count: u32,
+    ) -> Result<Vec<PlannedFile>, Error> {
+        let sql = "SELECT number, generation, b3, extents, start FROM bytes JOIN files
+                   ON number = file WHERE pack = ?1 AND (start, file) > (?2, ?3)
+                   AND state = ?4 AND generation = ?5 ORDER BY start, file LIMIT ?6";
         let read = || {
             let mut select = self.connection.prepare_cached(sql)?;
-            let place = params![id.as_bytes(), after.start, after.number, count];
+            let (start, number) = (after.start, after.number);
+            let place = params![id.as_bytes(), start, number, OPEN, generation, count];
             few(select.query_map(place, planned)?)
         };
         read().map_err(|cause| wrap("read", cause))
@@ -188,14 +188,24 @@ impl FilePlan {
         write().map_err(|cause| wrap("write", cause))
     }
 
-    /// Puts off the files of a pack: they are looked at one by one.
+    /// Puts off a file: it is looked at later, and no further pack is asked for it.
     ///
     /// # Errors
     /// If the plan cannot be written.
-    pub fn put_off(&self, id: PackId) -> Result<(), Error> {
-        let sql = "UPDATE files SET state = 1 WHERE pack = ?1 AND state = 0";
-        let update = || self.connection.prepare_cached(sql)?.execute([id.as_bytes()]);
+    pub fn put_off(&self, number: i64) -> Result<(), Error> {
+        let sql = "UPDATE files SET state = ?2 WHERE number = ?1";
+        let update = || self.connection.prepare_cached(sql)?.execute(params![number, LATER]);
         update().map(drop).map_err(|cause| wrap("write", cause))
+    }
+
+    /// Puts off every file of which nothing is known.
+    ///
+    /// # Errors
+    /// If the plan cannot be written.
+    pub fn put_off_rest(&self) -> Result<(), Error> {
+        let sql = "UPDATE files SET state = ?2 WHERE state = ?1";
+        let update = self.connection.execute(sql, params![OPEN, LATER]);
+        update.map(drop).map_err(|cause| wrap("write", cause))
     }
 
     /// Returns the files after a number that wait to be looked at one by one: at most `count`, and
@@ -204,7 +214,7 @@ impl FilePlan {
     /// # Errors
     /// If the plan cannot be read.
     pub fn later(&self, after: i64, count: u32) -> Result<Vec<PlannedFile>, Error> {
-        let sql = "SELECT number, generation, b3, extents FROM files
+        let sql = "SELECT number, generation, b3, extents, 0 FROM files
                    WHERE state = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
         let read = || {
             let mut select = self.connection.prepare_cached(sql)?;
@@ -213,36 +223,51 @@ impl FilePlan {
         read().map_err(|cause| wrap("read", cause))
     }
 
-    /// Returns what is known of a file; nothing, if it is not in the plan.
+    /// Returns what is known of a file; nothing, if it is not in the plan or was not looked at.
     ///
     /// # Errors
     /// If the plan cannot be read.
     pub fn known(&self, identity: &[u8; 32]) -> Result<Option<Known>, Error> {
-        let sql = "SELECT state, code, detail FROM files WHERE identity = ?1";
+        let sql = "SELECT state, code, detail FROM files WHERE identity = ?1 AND state >= 2";
         let read = |row: &Row<'_>| -> rusqlite::Result<Known> {
             let (code, detail): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
             Ok(match row.get(0)? {
-                SOUND => Known::Sound,
                 FAILED => Known::Failed(code.zip(detail)),
-                _ => Known::Unseen,
+                _ => Known::Sound,
             })
         };
         let find = || self.connection.prepare_cached(sql)?.query_row([identity], read);
         find().optional().map_err(|cause| wrap("read", cause))
     }
 
-    /// Counts the files.
+    /// Counts the files that are not sound.
     ///
     /// # Errors
     /// If the plan cannot be read.
-    pub fn counts(&self) -> Result<FileCounts, Error> {
-        let sql = "SELECT coalesce(sum(state = 2), 0), coalesce(sum(state = 3), 0),
-                   coalesce(sum(state < 2), 0) FROM files";
-        let read = |row: &Row<'_>| {
-            Ok(FileCounts { sound: row.get(0)?, failed: row.get(1)?, unseen: row.get(2)? })
-        };
-        self.connection.query_row(sql, [], read).map_err(|cause| wrap("read", cause))
+    pub fn failed_count(&self) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM files WHERE state = ?1";
+        let count = self.connection.query_row(sql, [FAILED], |row| row.get(0));
+        count.map_err(|cause| wrap("read", cause))
     }
+}
+
+fn insert(connection: &Connection, generation: u32, file: &NewFile) -> rusqlite::Result<()> {
+    let NewFile { identity, b3, extents } = file;
+    // That an extent without bytes is in its pack is seen by looking for it alone.
+    let state = if extents.iter().all(|extent| extent.len > 0) { OPEN } else { LATER };
+    let sql = "INSERT OR IGNORE INTO files (identity, generation, b3, extents, state)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let row = params![identity, generation, b3.as_bytes(), to_bytes(extents), state];
+    if connection.prepare_cached(sql)?.execute(row)? == 0 {
+        return Ok(());
+    }
+    let number = connection.last_insert_rowid();
+    let mut insert =
+        connection.prepare_cached("INSERT INTO bytes (pack, start, file) VALUES (?1, ?2, ?3)")?;
+    for (pack, start) in starts(extents) {
+        insert.execute(params![pack.as_bytes(), start, number])?;
+    }
+    Ok(())
 }
 
 fn parts(cause: &Cause) -> (Option<&str>, Option<&str>) {
@@ -257,10 +282,18 @@ fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Digest;
+    use crate::format::extent::Extent;
     use crate::manifest::planned::EXTENTS_AT_ONCE;
 
     fn pack(byte: u8) -> PackId {
         PackId::from_bytes([byte; 32])
+    }
+
+    fn add(plan: &FilePlan, number: u8, generation: u32, extents: &[Extent]) {
+        let b3 = Digest::from_bytes([9; 32]);
+        let file = NewFile { identity: [number; 32], b3, extents: extents.to_vec() };
+        plan.add(generation, &[file]).unwrap();
     }
 
     fn extent(byte: u8, offset: u64, len: u64) -> Extent {
@@ -268,59 +301,73 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_one_pack_is_found_by_it_and_any_other_later() {
+    fn a_file_is_found_by_each_of_its_packs_until_it_is_put_off() {
         let plan = FilePlan::new().unwrap();
         let b3 = Digest::from_bytes([9; 32]);
-        let files: [&[Extent]; 4] = [
-            &[extent(1, 0, 5), extent(1, 5, 5), extent(1, 20, 1)],
-            &[extent(1, 0, 5), extent(2, 0, 5)],
-            &[extent(1, 9, 5), extent(1, 0, 5)],
-            &[extent(1, 0, 5), extent(1, 4, 5)],
+        let files: [&[Extent]; 5] = [
+            &[extent(1, 9, 5), extent(2, 7, 5), extent(1, 5, 4)],
+            &[extent(2, 0, 5)],
+            &[],
+            &[extent(1, 0, 0), extent(1, 4, 5)],
+            &[extent(1, 3, 5)],
         ];
         for (number, extents) in (0..).zip(files) {
-            plan.add(&[number; 32], 7, b3, extents).unwrap();
-            plan.add(&[number; 32], 8, b3, &[]).unwrap();
+            add(&plan, number, 7, extents);
+            add(&plan, number, 7, extents);
+            add(&plan, 100 + number, 8, extents);
         }
-        let found = plan.of_pack(pack(1), Mark::default(), 9).unwrap();
-        let one = PlannedFile { number: 1, generation: 7, b3, extents: files[0].to_vec() };
+        let numbers = |byte, generation| {
+            let found = plan.of_pack(pack(byte), generation, Mark::default(), 9).unwrap();
+            found.iter().map(|file| file.number).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (numbers(1, 7), numbers(1, 8), numbers(1, 9)),
+            (vec![9, 1], vec![10, 2], vec![])
+        );
+        assert_eq!((numbers(2, 7), numbers(3, 7)), (vec![3, 1], vec![]));
+        let found = plan.of_pack(pack(1), 7, Mark { start: 3, number: 9 }, 9).unwrap();
+        let one =
+            PlannedFile { number: 1, generation: 7, b3, extents: files[0].to_vec(), start: 5 };
         assert_eq!(found, [one]);
-        let numbers = |after, count| {
+        let later = |after, count| {
             let later = plan.later(after, count).unwrap();
             later.iter().map(|file| file.number).collect::<Vec<_>>()
         };
-        assert_eq!(numbers(0, 2), [2, 3]);
-        assert_eq!(numbers(3, 9), [4]);
-        plan.put_off(pack(1)).unwrap();
-        assert_eq!(numbers(0, 9), [1, 2, 3, 4]);
+        // What has an extent without bytes is looked at alone.
+        assert_eq!(later(0, 9), [7, 8]);
+        plan.put_off(1).unwrap();
+        assert_eq!((later(0, 1), numbers(1, 7), numbers(2, 7)), (vec![1], vec![9], vec![3]));
+        plan.settle(&[(9, Ok(()))]).unwrap();
+        plan.put_off_rest().unwrap();
+        assert_eq!(later(0, 20), [1, 2, 3, 4, 5, 6, 7, 8, 10]);
+        assert_eq!((numbers(1, 7), numbers(1, 8)), (vec![], vec![]));
     }
 
     #[test]
     fn what_was_found_of_a_file_is_kept_with_its_cause() {
         let plan = FilePlan::new().unwrap();
-        let b3 = Digest::from_bytes([9; 32]);
-        (1..=3).for_each(|byte| plan.add(&[byte; 32], 0, b3, &[extent(byte, 0, 1)]).unwrap());
+        (1..=3).for_each(|byte| add(&plan, byte, 0, &[extent(byte, 0, 1)]));
         let cause = Some(("contents-altered".to_owned(), "why".to_owned()));
         plan.settle(&[(1, Ok(())), (2, Err(cause.clone())), (3, Err(None))]).unwrap();
-        plan.add(&[4; 32], 0, b3, &[extent(4, 0, 1)]).unwrap();
+        add(&plan, 4, 0, &[extent(4, 0, 1)]);
         assert_eq!(plan.known(&[1; 32]).unwrap(), Some(Known::Sound));
         assert_eq!(plan.known(&[2; 32]).unwrap(), Some(Known::Failed(cause)));
         assert_eq!(plan.known(&[3; 32]).unwrap(), Some(Known::Failed(None)));
-        assert_eq!(plan.known(&[4; 32]).unwrap(), Some(Known::Unseen));
+        assert_eq!(plan.known(&[4; 32]).unwrap(), None);
         assert_eq!(plan.known(&[5; 32]).unwrap(), None);
-        assert_eq!(plan.counts().unwrap(), FileCounts { sound: 1, failed: 2, unseen: 1 });
+        assert_eq!(plan.failed_count().unwrap(), 2);
     }
 
     #[test]
     fn no_more_files_and_extents_are_taken_at_once_than_few_and_every_file_is_taken() {
         let plan = FilePlan::new().unwrap();
-        let b3 = Digest::from_bytes([9; 32]);
         // Backwards, and each place twice: the order is that of the pack.
         for number in (0..50u8).rev() {
             let start = u64::from(number / 2);
-            plan.add(&[number; 32], 0, b3, &[extent(1, start, 1)]).unwrap();
+            add(&plan, number, 0, &[extent(1, start, 1)]);
         }
         let long: Vec<Extent> = (0..EXTENTS_AT_ONCE as u64).map(|at| extent(1, at, 1)).collect();
-        plan.add(&[99; 32], 0, b3, &long[1..]).unwrap();
+        add(&plan, 99, 0, &long[1..]);
         let pages = |take: &dyn Fn(Mark) -> Vec<PlannedFile>| {
             let (mut pages, mut after) = (Vec::new(), Mark::default());
             loop {
@@ -330,8 +377,8 @@ mod tests {
                 pages.push(page);
             }
         };
-        let by_pack = pages(&|after| plan.of_pack(pack(1), after, 10).unwrap());
-        plan.put_off(pack(1)).unwrap();
+        let by_pack = pages(&|after| plan.of_pack(pack(1), 0, after, 10).unwrap());
+        plan.put_off_rest().unwrap();
         let later = pages(&|after| plan.later(after.number, 10).unwrap());
         for pages in [&by_pack, &later] {
             assert!(pages.iter().all(|page| page.len() <= 10));
@@ -355,15 +402,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_that_is_blamed_is_known() {
+    fn a_pack_that_is_judged_is_known() {
         let plan = FilePlan::new().unwrap();
         let place = PackPlace { generation: 3, profile: 1 };
         plan.place(pack(1), place).unwrap();
         plan.place(pack(1), PackPlace { generation: 4, profile: 2 }).unwrap();
         assert_eq!(plan.place_of(pack(1)).unwrap(), Some(place));
         assert_eq!(plan.place_of(pack(2)).unwrap(), None);
+        assert!(!plan.is_judged(pack(1)).unwrap());
+        plan.judge(pack(1), false).unwrap();
+        assert!(plan.is_judged(pack(1)).unwrap() && !plan.is_judged(pack(2)).unwrap());
         assert!(!plan.is_blamed([pack(1), pack(2)]).unwrap());
-        plan.blame(pack(1)).unwrap();
+        plan.judge(pack(1), true).unwrap();
         assert!(plan.is_blamed([pack(2), pack(1)]).unwrap());
     }
 }

@@ -1,5 +1,7 @@
 //! Files that are planned to be checked, and what is known of them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Row;
 
 use crate::base::{Digest, PackId};
@@ -22,6 +24,19 @@ pub struct PlannedFile {
     pub b3: Digest,
     /// Where its bytes are.
     pub extents: Vec<Extent>,
+    /// Where in the pack that it was asked for the first of its bytes is.
+    pub(super) start: u64,
+}
+
+/// A file that is to be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// What tells it from every other.
+    pub identity: [u8; 32],
+    /// What its bytes must hash to.
+    pub b3: Digest,
+    /// Where its bytes are.
+    pub extents: Vec<Extent>,
 }
 
 /// A place among the files of a pack.
@@ -32,10 +47,9 @@ pub struct Mark {
 }
 
 impl PlannedFile {
-    /// Returns the place after it among the files of its pack.
+    /// Returns the place after it among the files of the pack that it was asked for.
     pub fn mark(&self) -> Mark {
-        let start = self.extents.first().map_or(0, |extent| extent.offset);
-        Mark { start, number: self.number }
+        Mark { start: self.start, number: self.number }
     }
 }
 
@@ -46,8 +60,6 @@ pub enum Known {
     Sound,
     /// It does not, or cannot be read.
     Failed(Cause),
-    /// It was not looked at.
-    Unseen,
 }
 
 /// Why a file is not sound. Nothing, if a pack that it needs is known to be damaged.
@@ -69,13 +81,14 @@ pub(super) fn few(
     Ok(files)
 }
 
-/// Returns the pack of extents that follow one another in one; none, if they do not.
-pub(super) fn one_pack(extents: &[Extent]) -> Option<PackId> {
-    let first = extents.first()?;
-    let follow = extents.windows(2).all(|pair| {
-        pair[0].pack == pair[1].pack && pair[0].end().is_some_and(|end| end <= pair[1].offset)
-    });
-    follow.then_some(first.pack)
+/// Returns the packs of extents, each once, with the first byte of them that is in it.
+pub(super) fn starts(extents: &[Extent]) -> BTreeMap<PackId, u64> {
+    let mut starts = BTreeMap::new();
+    for extent in extents {
+        let start = starts.entry(extent.pack).or_insert(extent.offset);
+        *start = extent.offset.min(*start);
+    }
+    starts
 }
 
 /// Returns extents as a row has them.
@@ -89,7 +102,7 @@ pub(super) fn to_bytes(extents: &[Extent]) -> Vec<u8> {
     bytes
 }
 
-/// Reads a file from a row with its number, generation, digest and extents.
+/// Reads a file from a row with its number, generation, digest, extents and first byte in a pack.
 pub(super) fn planned(row: &Row<'_>) -> rusqlite::Result<PlannedFile> {
     let bytes: Vec<u8> = row.get(3)?;
     let extents = bytes.chunks_exact(EXTENT_LEN).map(|bytes| {
@@ -104,5 +117,6 @@ pub(super) fn planned(row: &Row<'_>) -> rusqlite::Result<PlannedFile> {
         generation: row.get(1)?,
         b3: Digest::from_bytes(row.get(2)?),
         extents: extents.collect(),
+        start: row.get(4)?,
     })
 }

@@ -1,7 +1,7 @@
 //! Reading packs side by side, with few of them in memory. Spec: §12.
 //!
-//! Whatever is done with a pack's blocks runs on all cores already. So a few readers keep the cores
-//! busy while others wait for the store, and more would only hold more blocks at a time.
+//! What is done with several blocks of a pack at a time runs on all cores already. So a few readers
+//! keep the cores busy while others wait for the store, and more would only hold more in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +21,12 @@ pub fn read_each<T: Sync, E: Send>(
     work: impl Fn(&T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     each_at_once(rayon::current_num_threads().min(READERS_MAX), items, work)
+}
+
+/// Returns how many cores there are for each of the readers: with one for each, none needs to share
+/// its blocks with others.
+pub fn cores_each() -> usize {
+    rayon::current_num_threads().div_ceil(READERS_MAX)
 }
 
 /// Does `work` on every item, those first that a store has ready; it may wait for the others.

@@ -101,16 +101,23 @@ impl Host {
 
     /// Puts a snapshot whose tree is these lines, which lean on a pack.
     pub fn put_tree(&self, file: ListEntry, tree: &[u8], wrong: Wrong) {
-        let trees = self.put_pack(Profile::Meta, tree, Wrong::Nothing);
-        let mut packs: Vec<PackId> =
-            [file.key, trees.key].into_iter().filter_map(|key| key.pack()).collect();
+        self.put_tree_over(&[file], tree, wrong);
+    }
+
+    /// Puts a snapshot whose tree is these lines, which lean on several packs.
+    pub fn put_tree_over(&self, files: &[ListEntry], tree: &[u8], wrong: Wrong) {
+        let mut entries = files.to_vec();
+        entries.sort_by_key(|entry| entry.key.pack());
+        entries.push(self.put_pack(Profile::Meta, tree, Wrong::Nothing));
+        let mut packs: Vec<PackId> = entries.iter().filter_map(|entry| entry.key.pack()).collect();
         if wrong == Wrong::UnlistedPack {
             packs.push(PackId::from_bytes([5; 32]));
         }
-        let body = self.put(ObjectKey::Body(self.snapshot), &self.body(packs, tree, wrong));
+        let sealed = self.body(packs, files.len(), tree, wrong);
+        let body = self.put(ObjectKey::Body(self.snapshot), &sealed);
         let vault = self.writer.vault();
         let (list, totals) =
-            list::compose(vault, self.snapshot, [file, trees]).expect("packs come before trees");
+            list::compose(vault, self.snapshot, entries).expect("packs come before trees");
         let note = SnapshotNote {
             vault,
             snapshot: self.snapshot,
@@ -133,9 +140,10 @@ impl Host {
         self.put(ObjectKey::Note(self.snapshot), &signed);
     }
 
-    fn body(&self, packs: Vec<PackId>, tree: &[u8], wrong: Wrong) -> Vec<u8> {
+    fn body(&self, packs: Vec<PackId>, at: usize, tree: &[u8], wrong: Wrong) -> Vec<u8> {
         let times = if wrong == Wrong::TreeWithoutEnd { ENDLESS_TREE_PIECE_COUNT } else { 1 };
-        let piece = Piece { pack: 1, offset: 0, len: tree.len() as u64 };
+        let pack = u32::try_from(at).expect("there are few packs");
+        let piece = Piece { pack, offset: 0, len: tree.len() as u64 };
         let recipe: Recipe = std::iter::repeat_n(piece, times).collect();
         let b3 = Digest::from_bytes(*blake3::hash(tree).as_bytes());
         let body = Body {

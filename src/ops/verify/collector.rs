@@ -179,12 +179,6 @@ impl<'a> Collector<'a> {
         files.checked_file_count += u64::from(is_compared);
     }
 
-    /// Takes back that a file that was counted is compared.
-    pub fn uncount_file(&self) {
-        let mut files = held(&self.files);
-        files.checked_file_count = files.checked_file_count.saturating_sub(1);
-    }
-
     /// Counts a dump, and whether it is compared with its digest.
     pub fn count_dump(&self, is_compared: bool) {
         let mut files = held(&self.files);

@@ -11,9 +11,9 @@ use crate::format::recipe::Piece;
 use crate::ops::Error;
 use crate::ops::verify::held;
 use crate::source::dump::{DumpScanner, copied_table};
+use crate::vault;
 use crate::vault::pack_reader::OpenPack;
 use crate::vault::stream::{PieceReader, read_stream};
-use crate::vault::{self, Unlocked};
 
 /// Bytes of a damaged dump that are read, or given up, at once.
 const STEP_LEN: u64 = 256 * 1024;
@@ -59,6 +59,7 @@ pub(super) fn check(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
 
 fn identity_of(database: &DatabaseStream, body: &Body) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
+    hasher.update(body.generation.to_string().as_bytes());
     hasher.update(database.stream.b3.as_bytes());
     for piece in database.stream.recipe.pieces() {
         hasher.update(body.packs[piece.pack as usize].as_bytes());
@@ -95,9 +96,9 @@ fn read(
     if let Some((code, detail)) = reading.cause_of(error, packs)? {
         reading.collector.add(code, object, detail);
     }
-    let mut tables = Tables::default();
+    let (mut tables, mut broken) = (Tables::default(), BTreeMap::new());
     for piece in pieces {
-        read_piece(reading, body, *piece, &mut tables)?;
+        read_piece(reading, body, *piece, &mut tables, &mut broken)?;
     }
     Ok(Some(tables.touched(database)))
 }
@@ -108,10 +109,12 @@ fn read_piece(
     body: &Body,
     piece: Piece,
     tables: &mut Tables,
+    broken: &mut BTreeMap<PackId, bool>,
 ) -> Result<(), Error> {
     let id = body.packs[piece.pack as usize];
     let is_blamed = reading.plan().is_blamed([id]).map_err(vault::Error::from)?;
-    if is_blamed && !is_broken(reading.unlocked, body, id) {
+    let mut is_broken = || *broken.entry(id).or_insert_with(|| is_broken(reading, body, id));
+    if is_blamed && !is_broken() {
         // Another pack stands in its place: what it holds opens, and is something else.
         tables.gap();
         return Ok(());
@@ -141,12 +144,12 @@ fn read_piece(
 }
 
 /// Tells whether some part of a pack cannot be read, so that every other part is what was sealed.
-fn is_broken(unlocked: &Unlocked, body: &Body, id: PackId) -> bool {
+fn is_broken(reading: &Reading<'_>, body: &Body, id: PackId) -> bool {
     let read = |pack: OpenPack<'_>| {
         let count = pack.blocks().len();
         (0..count).try_for_each(|at| pack.read_blocks(at..at + 1).map(drop))
     };
-    unlocked.pack(body.generation, Profile::Stream, id).and_then(read).is_err()
+    reading.unlocked.pack(body.generation, Profile::Stream, id).and_then(read).is_err()
 }
 
 /// Finds the tables of a dump whose rows are all there, from the line that begins them to the one

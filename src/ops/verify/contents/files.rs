@@ -4,18 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reading;
-use crate::base::{Code, Coded, Digest, PackId, Profile};
+use crate::base::{Code, Coded, Digest, GenerationId, PackId, Profile};
 use crate::format::body::{Body, UploadsTree};
 use crate::format::recipe::Piece;
 use crate::format::tree::{FileContent, Lines};
 use crate::format::{Kind, ObjectKey, TreeEntry};
-use crate::manifest::{Cause, Known, PlannedFile};
+use crate::manifest::{Cause, Known, NewFile, PlannedFile};
 use crate::ops::Error;
 use crate::ops::misread::Misread;
 use crate::ops::readers::read_each;
 use crate::ops::verify::tree::Places;
 use crate::vault;
 use crate::vault::stream::{PieceReader, read_stream};
+
+/// Files that are added to the plan at a time, unless they have very many extents.
+const FILES_PLANNED_AT_ONCE: usize = 1024;
+const EXTENTS_PLANNED_AT_ONCE: usize = 32 * 1024;
 
 /// Files that are taken from the plan at a time, and those that one reader takes of them.
 const PAGE_COUNT: u32 = 4096;
@@ -33,9 +37,10 @@ fn cause(code: Code, detail: impl ToString) -> Cause {
     Some((code.text().to_owned(), detail.to_string()))
 }
 
-/// Returns what tells a file from every other: its digest, and where its bytes are.
-fn identity_of(content: &FileContent) -> [u8; 32] {
+/// Returns what tells a file from every other: its generation, its digest, and where its bytes are.
+fn identity_of(generation: GenerationId, content: &FileContent) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
+    hasher.update(generation.to_string().as_bytes());
     hasher.update(content.b3.as_bytes());
     for extent in &content.extents {
         hasher.update(extent.pack.as_bytes());
@@ -56,6 +61,7 @@ pub(super) fn plan(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
     let collector = reading.collector;
     let mut tree = Tree::new(reading, body);
     let read = each_line(reading, body, uploads, |line| tree.take(line));
+    tree.plan()?;
     let object = format!("{} (tree)", ObjectKey::Body(body.snapshot));
     if read.is_ok() && tree.places.is_empty() && tree.misread.is_none() {
         collector.add(Code::FormatInvalid, &object, "it has no line, not even that of its root");
@@ -108,6 +114,9 @@ struct Tree<'a> {
     line_count: u64,
     misread: Option<Misread>,
     places: Places,
+    /// Files that are not in the plan yet, and how many extents they have.
+    files: Vec<NewFile>,
+    extent_count: usize,
 }
 
 impl<'a> Tree<'a> {
@@ -120,7 +129,16 @@ impl<'a> Tree<'a> {
             line_count: 0,
             misread: None,
             places: Places::default(),
+            files: Vec::new(),
+            extent_count: 0,
         }
+    }
+
+    fn plan(&mut self) -> Result<(), Error> {
+        let added = self.reading.plan().add(self.generation, &self.files);
+        self.files.clear();
+        self.extent_count = 0;
+        Ok(added.map_err(vault::Error::from)?)
     }
 
     fn take(&mut self, line: &[u8]) -> Result<(), Error> {
@@ -157,14 +175,18 @@ impl<'a> Tree<'a> {
             wrong(Code::NoteMismatch, detail);
             return Ok(());
         }
+        let identity = identity_of(self.body.generation, content);
         let b3 = Digest::from_bytes(*content.b3.as_bytes());
-        let plan = self.reading.plan();
-        let added = plan.add(&identity_of(content), self.generation, b3, &content.extents);
-        Ok(added.map_err(vault::Error::from)?)
+        self.extent_count += content.extents.len();
+        self.files.push(NewFile { identity, b3, extents: content.extents.clone() });
+        if self.files.len() < FILES_PLANNED_AT_ONCE && self.extent_count < EXTENTS_PLANNED_AT_ONCE {
+            return Ok(());
+        }
+        self.plan()
     }
 }
 
-/// Checks the files that lie in no single pack that was read well, one by one.
+/// Checks the files that were not whole once every pack had passed, one by one.
 pub(super) fn check_later(reading: &Reading<'_>) -> Result<(), Error> {
     let mut after = 0;
     loop {
@@ -220,18 +242,17 @@ fn check_each(reading: &Reading<'_>, files: &[PlannedFile]) -> Result<(), Error>
     Ok(reading.plan().settle(&found).map_err(vault::Error::from)?)
 }
 
-/// Names the files of a body that are not sound, and counts those that were not looked at.
+/// Names the files of a body that are not sound.
 pub(super) fn tell(reading: &Reading<'_>, body: &Body) -> Result<(), Error> {
     let Some(uploads) = &body.uploads else { return Ok(()) };
     let told = each_line(reading, body, uploads, |line| {
         // That a line cannot be read was found before, and costs no other line its name.
         let Ok(entry) = TreeEntry::parse_line(line) else { return Ok(()) };
         let Kind::File(content) = &entry.kind else { return Ok(()) };
-        let known = reading.plan().known(&identity_of(content)).map_err(vault::Error::from)?;
-        match known {
-            Some(Known::Failed(cause)) => name_failed(reading, body, &entry.path, cause),
-            Some(Known::Unseen) => reading.collector.uncount_file(),
-            Some(Known::Sound) | None => {}
+        let identity = identity_of(body.generation, content);
+        let known = reading.plan().known(&identity).map_err(vault::Error::from)?;
+        if let Some(Known::Failed(cause)) = known {
+            name_failed(reading, body, &entry.path, cause);
         }
         Ok(())
     });

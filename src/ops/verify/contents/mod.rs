@@ -1,25 +1,29 @@
 //! Level `contents`: everything opens, every chunk has its id, every stream and file its digest.
 //! Spec: `vault-v1.md` §12.3.
 //!
-//! - Each pack is read once: its SHA-256, its chunks and the files that lie in it are checked as it
-//!   passes. Only what is spread over packs, such as a dump, is read again.
+//! - Each pack is read once: its SHA-256, its chunks and what files have in it are checked as it
+//!   passes. Only dumps are read again.
 //! - Damage has one finding, the object; what leans on it is told as what it touches.
 
 mod dumps;
 mod files;
 mod packs;
+mod spread;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
+use self::spread::{Joined, Spread};
 use super::{Collector, Scope, held, stored};
 use crate::base::{Code, Digest, GenerationId, PackId, Profile};
+use crate::crypto::parts_hasher::PartsHasher;
 use crate::format::ObjectKey;
 use crate::format::body::Body;
 use crate::format::snapshot_note::{SignedObject, SnapshotNote};
-use crate::manifest::{FilePlan, PackPlace};
+use crate::manifest::{FilePlan, PackPlace, PlannedFile};
 use crate::ops::Error;
 use crate::ops::readers::read_each;
+use crate::store;
 use crate::vault::{self, Unlocked};
 
 /// Stored bytes of bodies that are kept; what is beyond is read again.
@@ -34,6 +38,7 @@ struct Reading<'a> {
     /// The generations, in the order of the plan's numbers.
     generations: Vec<GenerationId>,
     dumps: Mutex<dumps::Plan>,
+    spread: Mutex<Spread>,
 }
 
 /// A snapshot that is read, and its body if that is kept.
@@ -57,6 +62,7 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
         plan: Mutex::new(FilePlan::new().map_err(vault::Error::from)?),
         generations: generations.into_iter().collect(),
         dumps: Mutex::default(),
+        spread: Mutex::default(),
     };
     let (mut opened, mut kept_len) = (Vec::new(), 0);
     for note in scope.notes.values() {
@@ -74,17 +80,13 @@ pub fn check(unlocked: &Unlocked, scope: &Scope, collector: &Collector<'_>) -> R
     reading.check_packs(|key| matches!(key, ObjectKey::Tree(_)))?;
     reading.each_body(&opened, |body| files::plan(&reading, body))?;
     reading.check_packs(|key| matches!(key, ObjectKey::Pack(_)))?;
+    reading.plan().put_off_rest().map_err(vault::Error::from)?;
     files::check_later(&reading)?;
     reading.each_body(&opened, |body| dumps::check(&reading, body))?;
-    let counts = reading.plan().counts().map_err(vault::Error::from)?;
-    if counts.failed > 0 || counts.unseen > 0 {
+    if reading.plan().failed_count().map_err(vault::Error::from)? > 0 {
         for body in &opened {
             reading.with_body(body, |body| files::tell(&reading, body))?;
         }
-    }
-    if counts.unseen > 0 {
-        let gap = "the digests of files in packs that no signed list names which can be read";
-        collector.leave_out(gap.to_owned());
     }
     Ok(())
 }
@@ -137,6 +139,19 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Judges files by what a pack had of them, and keeps that of those that go on in others.
+    fn settle(&self, files: &[PlannedFile], parts: Vec<PartsHasher>) -> Result<(), vault::Error> {
+        let mut found = Vec::new();
+        for (file, part) in files.iter().zip(parts) {
+            match held(&self.spread).join(file.number, part) {
+                Joined::Whole(hash) => found.push((file.number, files::judge(&file.b3, hash))),
+                Joined::Part => {}
+                Joined::Refused => self.plan().put_off(file.number)?,
+            }
+        }
+        Ok(self.plan().settle(&found)?)
+    }
+
     /// Checks every needed pack or tree of a kind, a few at a time.
     fn check_packs(&self, is_meant: fn(&ObjectKey) -> bool) -> Result<(), Error> {
         stored::for_each_page(self.scope, |page| {
@@ -186,21 +201,22 @@ impl Reading<'_> {
     /// is looked at here as well: its finding is in the words of theirs, so joined it is one.
     fn is_blamed(&self, packs: impl IntoIterator<Item = PackId>) -> Result<bool, Error> {
         let packs: BTreeSet<PackId> = packs.into_iter().collect();
-        let is_known = || self.plan().is_blamed(packs.iter().copied()).map_err(vault::Error::from);
-        if is_known()? {
-            return Ok(true);
-        }
-        for key in packs.iter().flat_map(|id| [ObjectKey::Tree(*id), ObjectKey::Pack(*id)]) {
-            let len = match self.scope.is_chosen(&key)? {
-                true => None,
-                false => self.scope.needed.len_of(&key).map_err(vault::Error::from)?,
-            };
-            if let (Some(id), Some(len)) = (key.pack(), len) {
-                let sha256 = Digest::from_bytes(*id.as_bytes());
-                packs::check(self, &key, &SignedObject { sha256, len })?;
+        for id in &packs {
+            if self.plan().is_judged(*id).map_err(vault::Error::from)? {
+                continue;
             }
+            self.check_named(&ObjectKey::Tree(*id))?;
+            self.check_named(&ObjectKey::Pack(*id))?;
         }
-        Ok(is_known()?)
+        Ok(self.plan().is_blamed(packs).map_err(vault::Error::from)?)
+    }
+
+    /// Checks a pack or tree object, if a list names it.
+    fn check_named(&self, key: &ObjectKey) -> Result<(), Error> {
+        let len = self.scope.needed.len_of(key).map_err(vault::Error::from)?;
+        let Some((id, len)) = key.pack().zip(len) else { return Ok(()) };
+        let sha256 = Digest::from_bytes(*id.as_bytes());
+        packs::check(self, key, &SignedObject { sha256, len })
     }
 
     /// Returns what an error says of something that leans on packs: nothing, if one of them is
@@ -210,6 +226,10 @@ impl Reading<'_> {
         error: vault::Error,
         packs: impl IntoIterator<Item = PackId>,
     ) -> Result<Option<(Code, String)>, Error> {
+        // One that was sound and is gone by now may have been pruned: its finding is its own.
+        if let vault::Error::Store(store::Error::Missing { key, .. }) = &error {
+            self.check_named(key)?;
+        }
         if self.is_blamed(packs)? {
             return Ok(None);
         }

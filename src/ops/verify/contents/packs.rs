@@ -1,24 +1,22 @@
-//! One pack, read once: its name, its chunks, and the files that lie in it.
+//! One pack, read once: its name, its chunks, and what files have in it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use super::Reading;
 use crate::base::{Code, Digest, GenerationId, PackId, Profile};
 use crate::crypto::digest::sha256;
 use crate::crypto::keys::ChunkIdKey;
+use crate::crypto::parts_hasher::PartsHasher;
 use crate::format::ObjectKey;
 use crate::format::snapshot_note::SignedObject;
-use crate::manifest::{Cause, Mark, PlannedFile};
+use crate::manifest::{Mark, PlannedFile};
 use crate::ops::Error;
+use crate::ops::readers::cores_each;
 use crate::ops::verify::{Level, NOT_THERE, stored};
 use crate::store;
 use crate::vault;
 use crate::vault::delivery::hash_stored;
-use crate::vault::pack_reader::{OpenPack, Source};
-
-/// Blocks of a pack that are in memory at once, decompressed.
-const BLOCKS_AT_ONCE: usize = 8;
+use crate::vault::pack_reader::{OpenPack, Room, Source};
 
 /// Files of a pack whose bytes are hashed at once; a pack that holds more is gone through again.
 const FILES_AT_ONCE: u32 = 2048;
@@ -39,13 +37,9 @@ pub fn check(reading: &Reading<'_>, key: &ObjectKey, signed: &SignedObject) -> R
         let auditor = reading.unlocked.auditor();
         return stored::check_object(auditor, reading.scope, key, signed, reading.collector);
     };
-    let Err(error) = read(reading, *key, id, signed, (generation, profile)) else {
-        // Whoever says that they end beyond it.
-        return Ok(reading.plan().put_off(id).map_err(vault::Error::from)?);
-    };
-    let plan = reading.plan();
-    plan.blame(id).and_then(|()| plan.put_off(id)).map_err(vault::Error::from)?;
-    drop(plan);
+    let found = read(reading, *key, id, signed, (generation, profile));
+    reading.plan().judge(id, found.is_err()).map_err(vault::Error::from)?;
+    let Err(error) = found else { return Ok(()) };
     match error {
         // The words of the finding by its size, so that it is one; a store may say two things.
         vault::Error::Store(store::Error::Missing { .. }) => {
@@ -96,7 +90,9 @@ fn read(
         collector.leave_out(gap);
     }
     let pack = unlocked.pack_in(source, len, generation, profile, id)?;
-    check_content(reading, &pack, (key, id), ids.as_ref())?;
+    let number = reading.number_of(generation);
+    let files = (profile == Profile::File).then_some((id, number));
+    check_content(reading, &pack, &key, files, ids.as_ref())?;
     if ids.is_some() && is_own { reading.scope.prove(&key, Level::Contents) } else { Ok(()) }
 }
 
@@ -116,38 +112,42 @@ fn check_name(
     Ok(())
 }
 
-/// Checks the chunks of a pack, and as they pass the files that lie in it, some at a time: those
-/// that are beyond the first wait until what holds them is read again.
+/// Checks the chunks of a pack, and as they pass what files have in it, some files at a time: for
+/// those that are beyond the first ones the blocks are read again.
 fn check_content(
     reading: &Reading<'_>,
     pack: &OpenPack<'_>,
-    (key, id): (ObjectKey, PackId),
+    key: &ObjectKey,
+    of_files: Option<(PackId, u32)>,
     ids: Option<&ChunkIdKey>,
 ) -> Result<(), vault::Error> {
-    let some_after = |after| reading.plan().of_pack(id, after, FILES_AT_ONCE);
+    let some_after = |after| match of_files {
+        Some((id, generation)) => reading.plan().of_pack(id, generation, after, FILES_AT_ONCE),
+        None => Ok(Vec::new()),
+    };
     let mut files = some_after(Mark::default())?;
-    let mut hashes = FileHashes::new(&files);
-    check_chunks(pack, &key, ids, &mut hashes)?;
+    let mut hashes = FileHashes::new(&files, key);
+    check_chunks(pack, key, ids, &mut hashes)?;
     loop {
-        reading.plan().settle(&hashes.found)?;
+        reading.settle(&files, hashes.hashers)?;
         let Some(after) = files.last().map(PlannedFile::mark) else { return Ok(()) };
         files = some_after(after)?;
-        hashes = FileHashes::new(&files);
+        hashes = FileHashes::new(&files, key);
         check_files(pack, &mut hashes)?;
     }
 }
 
 /// Checks files in blocks that were read before.
-fn check_files(pack: &OpenPack<'_>, hashes: &mut FileHashes<'_>) -> Result<(), vault::Error> {
-    let count = pack.blocks().len();
-    for first in (0..count).step_by(BLOCKS_AT_ONCE) {
-        let end = count.min(first + BLOCKS_AT_ONCE);
+fn check_files(pack: &OpenPack<'_>, hashes: &mut FileHashes) -> Result<(), vault::Error> {
+    let (count, at_once, mut room) = (pack.blocks().len(), cores_each(), Room::default());
+    for first in (0..count).step_by(at_once) {
+        let end = count.min(first + at_once);
         let mut offset = pack.blocks().raw_range(first).start;
         if !hashes.needs(pack.blocks().raw_range(end - 1).end) {
             continue;
         }
-        for block in pack.read_blocks(first..end)? {
-            hashes.feed(offset, &block);
+        for block in pack.read_blocks_to(first..end, &mut room)? {
+            hashes.feed(offset, block);
             offset += block.len() as u64;
         }
     }
@@ -158,13 +158,15 @@ fn check_chunks(
     pack: &OpenPack<'_>,
     key: &ObjectKey,
     ids: Option<&ChunkIdKey>,
-    hashes: &mut FileHashes<'_>,
+    hashes: &mut FileHashes,
 ) -> Result<(), vault::Error> {
     let mut chunks = pack.chunks()?.into_iter();
-    let (count, mut offset) = (pack.blocks().len(), 0);
-    for first in (0..count).step_by(BLOCKS_AT_ONCE) {
-        for block in pack.read_blocks(first..count.min(first + BLOCKS_AT_ONCE))? {
-            hashes.feed(offset, &block);
+    let (count, at_once, mut room) = (pack.blocks().len(), cores_each(), Room::default());
+    let mut offset = 0;
+    for first in (0..count).step_by(at_once) {
+        let end = count.min(first + at_once);
+        for block in pack.read_blocks_to(first..end, &mut room)? {
+            hashes.feed(offset, block);
             offset += block.len() as u64;
             let mut rest = block.as_slice();
             while !rest.is_empty() {
@@ -194,33 +196,36 @@ struct Piece {
     start: u64,
     end: u64,
     file: usize,
-    is_last: bool,
+    /// Where in the file they belong.
+    at: u64,
 }
 
-/// Hashes the files of a pack as it passes.
-struct FileHashes<'a> {
-    files: &'a [PlannedFile],
+/// Hashes what files have in a pack, as it passes.
+struct FileHashes {
     /// What is still to come, the first one last.
     ahead: Vec<Piece>,
-    /// What has begun, in the order in which it did.
+    /// What has begun.
     open: Vec<Piece>,
-    hashers: BTreeMap<usize, Box<blake3::Hasher>>,
-    found: Vec<(i64, Result<(), Cause>)>,
+    /// One for each file.
+    hashers: Vec<PartsHasher>,
 }
 
-impl<'a> FileHashes<'a> {
-    fn new(files: &'a [PlannedFile]) -> Self {
-        let mut ahead = Vec::new();
+impl FileHashes {
+    fn new(files: &[PlannedFile], key: &ObjectKey) -> Self {
+        let (mut ahead, mut hashers) = (Vec::new(), Vec::with_capacity(files.len()));
         for (file, planned) in files.iter().enumerate() {
-            let count = planned.extents.len();
-            for (at, extent) in (1..).zip(&planned.extents) {
-                let end = extent.offset + extent.len;
-                ahead.push(Piece { start: extent.offset, end, file, is_last: at == count });
+            let mut at = 0;
+            for extent in &planned.extents {
+                if key.pack() == Some(extent.pack) {
+                    let end = extent.offset + extent.len;
+                    ahead.push(Piece { start: extent.offset, end, file, at });
+                }
+                at += extent.len;
             }
+            hashers.push(PartsHasher::new(at));
         }
-        // By file where they begin at the same place: an empty piece is before what follows it.
-        ahead.sort_by_key(|piece| Reverse((piece.start, piece.file)));
-        Self { files, ahead, open: Vec::new(), hashers: BTreeMap::new(), found: Vec::new() }
+        ahead.sort_by_key(|piece| Reverse(piece.start));
+        Self { ahead, open: Vec::new(), hashers }
     }
 
     /// Tells whether any file needs the bytes up to an offset that it did not take before.
@@ -234,18 +239,11 @@ impl<'a> FileHashes<'a> {
         while let Some(piece) = self.ahead.pop_if(|piece| piece.start < end) {
             self.open.push(piece);
         }
-        let at = |place: u64| usize::try_from(place - offset).expect("blocks are bounded");
+        let within = |place: u64| usize::try_from(place - offset).expect("blocks are bounded");
         for piece in &self.open {
             let (from, to) = (piece.start.max(offset), piece.end.min(end));
-            let hasher = self.hashers.entry(piece.file).or_default();
-            if from < to {
-                hasher.update(&bytes[at(from)..at(to)]);
-            }
-            if piece.is_last && piece.end <= end {
-                let (file, found) = (&self.files[piece.file], hasher.finalize());
-                self.hashers.remove(&piece.file);
-                self.found.push((file.number, super::files::judge(&file.b3, found)));
-            }
+            let at = piece.at + (from - piece.start);
+            self.hashers[piece.file].update(at, &bytes[within(from)..within(to)]);
         }
         self.open.retain(|piece| piece.end > end);
     }
