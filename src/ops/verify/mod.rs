@@ -32,6 +32,7 @@ mod stored;
 mod touched;
 mod tree;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -125,6 +126,21 @@ impl Scope {
     fn names(&self, key: &ObjectKey) -> bool {
         match key {
             ObjectKey::Vault(_) | ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
+    /// Returns what the list of a snapshot names.
+    ///
+    /// # Errors
+    /// If it is not in memory, and cannot be read again.
+    fn list_of(
+        &self,
+        auditor: &Auditor,
+        note: &SnapshotNote,
+    ) -> Result<Cow<'_, [ListEntry]>, vault::Error> {
+        match self.lists.get(&note.snapshot) {
+            Some(list) => Ok(Cow::Borrowed(list)),
+            None => auditor.list(note).map(Cow::Owned),
+        }
+    }
+
                 true
             }
             ObjectKey::Generation(id, _) => !self.shredded.contains(id),
@@ -212,7 +228,7 @@ pub fn verify_as(
     }
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
-    touched::gather(auditor, &scope, &collector);
+    touched::gather(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
     let told = Told { ledgers: heads, since, record };
     let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
