@@ -123,8 +123,12 @@ impl<'a> Collector<'a> {
     /// records that this was left out (N-17). One object that is refused and others that are not is
     /// another matter: somebody may have made it so.
     pub fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
-        self.level <= Level::Stored
-            && error.code() == Code::StoreDenied
+        self.level <= Level::Stored && self.is_refused(key, error)
+    }
+
+    /// Tells whether an error says that what is not there is refused as well.
+    fn is_refused(&self, key: &ObjectKey, error: &vault::Error) -> bool {
+        error.code() == Code::StoreDenied
             && self.barred.note_refusal(key, self.auditor.store().as_ref())
     }
 

@@ -315,7 +315,11 @@ fn check_generations(
     for (key, recorded) in files {
         collector.saw(1, 0);
         let digests: Vec<Digest> = recorded.iter().map(|(_, signed)| *signed).collect();
-        let found = match read_recorded(auditor, key, &digests, GENERATION_FILE_LEN_MAX) {
+        let read = read_recorded(auditor, key, &digests, GENERATION_FILE_LEN_MAX);
+        if matches!(read, Ok(_) | Err(vault::Error::Altered { .. })) {
+            collector.barred.note_answer(&key);
+        }
+        let found = match read {
             Ok(found) => found,
             Err(vault::Error::Altered { .. }) => {
                 let detail = "its SHA-256 is not the one that the ledger recorded";

@@ -48,7 +48,7 @@ pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
 
-use crate::base::{Digest, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;

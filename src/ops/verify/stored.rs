@@ -40,10 +40,7 @@ pub fn check_sizes(
     })?;
     receipts::check_generations(scope, collector)?;
     keeping::check_records(auditor, scope, collector)?;
-    for (key, detail) in collector.barred.withheld() {
-        collector.add(Code::ObjectUnreadable, key, detail);
-    }
-    if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
+    find_unreferenced(auditor, scope, collector, whole)
 }
 
 /// Gives every object in scope that is to be looked at, with what is signed of it, to `work`, some
