@@ -101,21 +101,18 @@ impl<'a> Collector<'a> {
     /// since it proves nothing about the object.
     pub fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
         let object = object.to_string();
-        let is_signed = object.parse().is_ok_and(|key| {
-            use ObjectKey::{LedgerCheckpoint, LedgerEvent, Note, Vault};
-            matches!(key, Vault(_) | Note(_) | LedgerEvent(..) | LedgerCheckpoint(..))
-        });
-        let code = match is_signed {
-            true => self.auditor.damage_of_signed(&error),
-            false => self.auditor.damage(&error),
+        let key: Option<ObjectKey> = object.parse().ok();
+        if key.is_some_and(|key| self.is_refused(&key, &error)) {
+            return if self.level <= Level::Stored { Ok(()) } else { Err(error.into()) };
+        }
+        let code = match key {
+            // A pack may be archived, and what is no object proves nothing about one.
+            Some(ObjectKey::Pack(_)) | None => self.auditor.damage(&error),
+            Some(_) => self.auditor.damage_of_signed(&error),
         };
-        let Some(code) = code else {
-            return match object.parse().is_ok_and(|key: ObjectKey| self.is_barred(&key, &error)) {
-                true => Ok(()),
-                false => Err(error.into()),
-            };
-        };
-        self.add(code, object, with_causes(&error));
+        let Some(code) = code else { return Err(error.into()) };
+        let finding = Finding { code, object, detail: with_causes(&error) };
+        held(&self.findings).add_once(finding);
         Ok(())
     }
 

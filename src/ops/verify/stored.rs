@@ -275,15 +275,17 @@ fn find_unreferenced(
                     }
                 }
                 Listed::Object(key, stat) if scope.names(&key) => {
-                    // What is not read is judged by what is asked of it alone.
-                    if !matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_)) {
-                        collector.keeping.judge_class(key, &stat);
-                    }
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                     // A listing does not tell every store's versions: what is asked for here is
                     // reported with all that was met.
                     auditor.versions().views(key)?;
                 }
+                    // What is not read is judged by what is asked of it alone, and of several
+                    // versions the one that was read is not known here.
+                    let is_asked = matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_));
+                    if !is_asked && !auditor.versions().is_rewritten(key) {
+                        collector.keeping.judge_class(key, &stat);
+                    }
                 // G-12: whoever holds an identity opens everything of it again.
                 Listed::Object(key @ ObjectKey::Generation(id, _), _)
                     if scope.shredded.contains(&id) =>
