@@ -36,6 +36,16 @@ impl Findings {
         }
     }
 
+    /// Adds a finding, unless one says the same of the object in other words.
+    fn add_once(&mut self, finding: Finding) {
+        let Finding { code, object, .. } = &finding;
+        let first = Finding { code: *code, object: object.clone(), detail: String::new() };
+        let is_it = |known: &Finding| known.code == *code && known.object == *object;
+        if !self.named.range(first..).next().is_some_and(is_it) {
+            self.add(finding);
+        }
+    }
+
     pub fn gaps(&self) -> Vec<String> {
         let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
         self.unnamed_counts.iter().map(gap).collect()
@@ -98,7 +108,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Records what an error says about an object; trouble with reaching the store is passed on,
-    /// since it proves nothing about the object.
+    /// since it proves nothing about the object. What was told in other words is not told again.
     pub fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
         let object = object.to_string();
         let key: Option<ObjectKey> = object.parse().ok();

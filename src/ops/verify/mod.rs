@@ -212,13 +212,9 @@ pub fn verify_as(
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
-        keeping::report(auditor, &collector)?;
         if held(&collector.counts).locked_count > 0 {
             record.add_locks(auditor)?;
         }
-    }
-    if let Some(provided) = &collector.provided {
-        provider::compare(auditor, provided, &scope, &collector)?;
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -233,6 +229,16 @@ pub fn verify_as(
     let told = Told { ledgers: heads, since, record };
     let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
     let barred = (barred_pack_count > 0 || barred_other_count > 0).then(|| {
+    // What reading told is not told again.
+    if level >= Level::Stored {
+        keeping::report(auditor, &collector)?;
+    }
+    if let Some(provided) = &collector.provided {
+        provider::compare(auditor, provided, &scope, &collector)?;
+    }
+    for (key, detail) in collector.barred.withheld() {
+        collector.add(Code::ObjectUnreadable, key, detail);
+    }
         let pack_count = scope.needed.packs().map_err(vault::Error::from)?.count;
         Ok::<_, Error>(BarredCounts { pack_count, barred_pack_count, barred_other_count })
     });
