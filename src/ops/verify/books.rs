@@ -155,7 +155,7 @@ impl<'a> Books<'a> {
     /// Returns the time from which the age of a snapshot is counted (F-28): of its id and its note,
     /// and of its record where that is so much later that the others were dated back. What is dated
     /// after the time at which that is asked does not count.
-    fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
+    pub fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
         let note = self.notes.get(&id).map(|note| note.time);
         let said = note.map_or(id.time(), |time| time.max(id.time()));
         let recorded = self.taken.get(&id).filter(|taken| taken.duration_since(said) > SKEW_MAX);

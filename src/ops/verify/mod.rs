@@ -99,6 +99,8 @@ struct Scope {
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
     /// What of all that is looked at.
     chosen: part::Chosen,
+    /// From when the age of each is counted, where it is known what time it is.
+    begins: BTreeMap<SnapshotId, Timestamp>,
     /// The floors of those that must stay for some time still.
     floors: BTreeMap<SnapshotId, Floor>,
     /// The files of generations, with their digests.
@@ -116,16 +118,13 @@ impl Scope {
             needed,
             lists: BTreeMap::new(),
             chosen: part::Chosen::default(),
+            begins: BTreeMap::new(),
             floors: BTreeMap::new(),
             generation_files: BTreeMap::new(),
             receipts: None,
         }
     }
 
-    /// Tells whether an object that is neither pack nor tree is one of what is looked at.
-    fn names(&self, key: &ObjectKey) -> bool {
-        match key {
-            ObjectKey::Vault(_) | ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
     /// Returns what the list of a snapshot names.
     ///
     /// # Errors
@@ -141,6 +140,10 @@ impl Scope {
         }
     }
 
+    /// Tells whether an object that is neither pack nor tree is one of what is looked at.
+    fn names(&self, key: &ObjectKey) -> bool {
+        match key {
+            ObjectKey::Vault(_) | ObjectKey::LedgerEvent(..) | ObjectKey::LedgerCheckpoint(..) => {
                 true
             }
             ObjectKey::Generation(id, _) => !self.shredded.contains(id),
@@ -189,6 +192,7 @@ pub fn verify_as(
         shredded,
         deleted,
         forgotten,
+        begins,
         since,
         mut record,
         generation_files,
@@ -196,11 +200,11 @@ pub fn verify_as(
     } = ledger::check(auditor, request, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
-    let floors = collector.keeping.floors(auditor, &notes, |id| forgotten.contains(id));
     let receipts = receipts::read(auditor, evidence.receipts, &completed, &collector)?;
     let needed = Needed::new().map_err(vault::Error::from)?;
     let scope = Scope::new(notes, needed);
-    let mut scope = Scope { shredded, forgotten, floors, receipts, generation_files, ..scope };
+    let mut scope = Scope { shredded, forgotten, begins, receipts, generation_files, ..scope };
+    scope.floors = collector.keeping.floors(auditor, &scope);
     stored::read_lists(auditor, &mut scope, &collector)?;
     if let Some(path) = evidence.batch_manifest {
         batch::write(auditor, &scope, path)?;
@@ -222,13 +226,6 @@ pub fn verify_as(
     if let Some(unlocked) = unlocked.filter(|_| level == Level::Contents) {
         contents::check(unlocked, &scope, &collector)?;
     }
-    rewritten::report_met(auditor, &scope, &collector)?;
-    meanwhile::withdraw(auditor, &scope, &collector)?;
-    touched::gather(auditor, &scope, &collector)?;
-    observer.observe(Event::PhaseFinished { phase: "verify" });
-    let told = Told { ledgers: heads, since, record };
-    let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
-    let barred = (barred_pack_count > 0 || barred_other_count > 0).then(|| {
     // What reading told is not told again.
     if level >= Level::Stored {
         keeping::report(auditor, &collector)?;
@@ -239,6 +236,13 @@ pub fn verify_as(
     for (key, detail) in collector.barred.withheld() {
         collector.add(Code::ObjectUnreadable, key, detail);
     }
+    rewritten::report_met(auditor, &scope, &collector)?;
+    meanwhile::withdraw(auditor, &scope, &collector)?;
+    touched::gather(auditor, &scope, &collector)?;
+    observer.observe(Event::PhaseFinished { phase: "verify" });
+    let told = Told { ledgers: heads, since, record };
+    let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
+    let barred = (barred_pack_count > 0 || barred_other_count > 0).then(|| {
         let pack_count = scope.needed.packs().map_err(vault::Error::from)?.count;
         Ok::<_, Error>(BarredCounts { pack_count, barred_pack_count, barred_other_count })
     });
