@@ -324,6 +324,7 @@ fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<
     let mut gaps = Vec::new();
     if partial {
         gaps.push("snapshots that were not named");
+        gaps.push("packs that no snapshot names");
     }
     if level < Level::Stored {
         gaps.push("whether the objects that the notes name exist");
