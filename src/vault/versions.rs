@@ -163,7 +163,7 @@ impl Versions {
         mut read: impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         if self.is_rewritten(key) || !self.known().listed.contains(&key.folder()) {
-            let found = first_sound(&self.views(key)?, &mut read);
+            let found = first_sound(&self.views(key)?, is_silent, &mut read);
             if let Some(found) = found {
                 return found;
             }
@@ -181,10 +181,12 @@ impl Versions {
         key: ObjectKey,
         mut read: impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        // Another version than one that is archived is no less the one that is named.
+        let ends = |error: &Error| is_silent(error) && error.code() != Code::ObjectArchived;
         match read(&self.store) {
-            Err(error) if !is_silent(&error) => match first_sound(&self.views(key)?, &mut read) {
+            Err(error) if !ends(&error) => match first_sound(&self.views(key)?, ends, &mut read) {
                 Some(Ok(found)) => Ok(found),
-                Some(Err(silent)) if is_silent(&silent) => Err(silent),
+                Some(Err(silent)) if ends(&silent) => Err(silent),
                 _ => Err(error),
             },
             other => other,
@@ -334,15 +336,16 @@ impl Versions {
 }
 
 /// Returns what `read` made of the oldest version that it takes, or why it takes none; nothing, if
-/// there is none.
+/// there is none. An error that `ends` ends the search.
 fn first_sound<T>(
     views: &[Arc<dyn Store>],
+    ends: impl Fn(&Error) -> bool,
     read: &mut impl FnMut(&Arc<dyn Store>) -> Result<T, Error>,
 ) -> Option<Result<T, Error>> {
     let mut last = None;
     for view in views {
         match read(view) {
-            Err(error) if !is_silent(&error) => last = Some(Err(error)),
+            Err(error) if !ends(&error) => last = Some(Err(error)),
             other => return Some(other),
         }
     }

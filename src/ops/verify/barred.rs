@@ -1,7 +1,7 @@
 //! Kinds of objects that the credentials of a store may not look at, as those of a host. Spec:
 //! `nights.md` §2.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ struct Refusals {
     is_barred: bool,
     count: u64,
     first: Option<ObjectKey>,
+    /// Of files of generations, of which there are few, each that was refused.
+    files: BTreeSet<ObjectKey>,
     skipped: u64,
     /// Whether it said of any object of the kind what there is.
     has_answered: bool,
@@ -65,6 +67,9 @@ impl Barred {
         }
         refusals.count += 1;
         refusals.first = refusals.first.min(Some(*key)).or(Some(*key));
+        if kind == Kind::Generations {
+            refusals.files.insert(*key);
+        }
         refusals.is_barred
     }
 
@@ -79,11 +84,11 @@ impl Barred {
         skips
     }
 
-    /// Tells whether objects of a kind were left out.
-    pub fn has(&self, key: &ObjectKey) -> bool {
+    /// Tells whether a file of a generation was left out.
+    pub fn has_file(&self, key: &ObjectKey) -> bool {
         let held = self.held();
-        let refusals = Kind::of(key).and_then(|kind| held.get(&kind));
-        refusals.is_some_and(|refusals| refusals.is_barred && refusals.count > 0)
+        let refusals = held.get(&Kind::Generations);
+        refusals.is_some_and(|refusals| refusals.is_barred && refusals.files.contains(key))
     }
 
     /// Returns what was refused although others like it were shown, with what is to be said of it.

@@ -155,7 +155,7 @@ impl<'a> Books<'a> {
     /// Returns the time from which the age of a snapshot is counted (F-28): of its id and its note,
     /// and of its record where that is so much later that the others were dated back. What is dated
     /// after the time at which that is asked does not count.
-    fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
+    pub fn begins(&self, id: SnapshotId, at: Timestamp) -> Timestamp {
         let note = self.notes.get(&id).map(|note| note.time);
         let said = note.map_or(id.time(), |time| time.max(id.time()));
         let recorded = self.taken.get(&id).filter(|taken| taken.duration_since(said) > SKEW_MAX);
@@ -375,9 +375,13 @@ impl Deleted {
         }
         let mut needing: BTreeMap<&ObjectKey, (&ObjectKey, SnapshotId, u64)> = BTreeMap::new();
         for (id, note) in scope.notes.iter().filter(|(id, _)| !scope.forgotten.contains(id)) {
-            // A list that cannot be read is a finding already.
-            let Ok(list) = auditor.list(note) else { continue };
-            let needed: BTreeSet<ObjectKey> = list.into_iter().map(|entry| entry.key).collect();
+            let needed: BTreeSet<ObjectKey> = match scope.list_of(auditor, note) {
+                Ok(list) => list.iter().map(|entry| entry.key).collect(),
+                Err(error) => {
+                    collector.add_error(ObjectKey::List(*id), error)?;
+                    continue;
+                }
+            };
             for (object, event) in hits.iter().filter(|(object, _)| needed.contains(object)) {
                 needing.entry(object).or_insert((event, *id, 0)).2 += 1;
             }

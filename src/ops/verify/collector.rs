@@ -36,6 +36,16 @@ impl Findings {
         }
     }
 
+    /// Adds a finding, unless one says the same of the object in other words.
+    fn add_once(&mut self, finding: Finding) {
+        let Finding { code, object, .. } = &finding;
+        let first = Finding { code: *code, object: object.clone(), detail: String::new() };
+        let is_it = |known: &Finding| known.code == *code && known.object == *object;
+        if !self.named.range(first..).next().is_some_and(is_it) {
+            self.add(finding);
+        }
+    }
+
     pub fn gaps(&self) -> Vec<String> {
         let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
         self.unnamed_counts.iter().map(gap).collect()
@@ -98,24 +108,21 @@ impl<'a> Collector<'a> {
     }
 
     /// Records what an error says about an object; trouble with reaching the store is passed on,
-    /// since it proves nothing about the object.
+    /// since it proves nothing about the object. What was told in other words is not told again.
     pub fn add_error(&self, object: impl ToString, error: vault::Error) -> Result<(), Error> {
         let object = object.to_string();
-        let is_signed = object.parse().is_ok_and(|key| {
-            use ObjectKey::{LedgerCheckpoint, LedgerEvent, Note, Vault};
-            matches!(key, Vault(_) | Note(_) | LedgerEvent(..) | LedgerCheckpoint(..))
-        });
-        let code = match is_signed {
-            true => self.auditor.damage_of_signed(&error),
-            false => self.auditor.damage(&error),
+        let key: Option<ObjectKey> = object.parse().ok();
+        if key.is_some_and(|key| self.is_refused(&key, &error)) {
+            return if self.level <= Level::Stored { Ok(()) } else { Err(error.into()) };
+        }
+        let code = match key {
+            // A pack may be archived, and what is no object proves nothing about one.
+            Some(ObjectKey::Pack(_)) | None => self.auditor.damage(&error),
+            Some(_) => self.auditor.damage_of_signed(&error),
         };
-        let Some(code) = code else {
-            return match object.parse().is_ok_and(|key: ObjectKey| self.is_barred(&key, &error)) {
-                true => Ok(()),
-                false => Err(error.into()),
-            };
-        };
-        self.add(code, object, with_causes(&error));
+        let Some(code) = code else { return Err(error.into()) };
+        let finding = Finding { code, object, detail: with_causes(&error) };
+        held(&self.findings).add_once(finding);
         Ok(())
     }
 
@@ -123,8 +130,12 @@ impl<'a> Collector<'a> {
     /// records that this was left out (N-17). One object that is refused and others that are not is
     /// another matter: somebody may have made it so.
     pub fn is_barred(&self, key: &ObjectKey, error: &vault::Error) -> bool {
-        self.level <= Level::Stored
-            && error.code() == Code::StoreDenied
+        self.level <= Level::Stored && self.is_refused(key, error)
+    }
+
+    /// Tells whether an error says that what is not there is refused as well.
+    fn is_refused(&self, key: &ObjectKey, error: &vault::Error) -> bool {
+        error.code() == Code::StoreDenied
             && self.barred.note_refusal(key, self.auditor.store().as_ref())
     }
 
@@ -307,6 +318,7 @@ fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<
     let mut gaps = Vec::new();
     if partial {
         gaps.push("snapshots that were not named");
+        gaps.push("packs that no snapshot names");
     }
     if level < Level::Stored {
         gaps.push("whether the objects that the notes name exist");

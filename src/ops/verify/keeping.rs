@@ -12,11 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::{Evidence, EvidenceError};
 use super::{Collector, Scope, held};
-use crate::base::{Code, GenerationId, SnapshotId};
+use crate::base::{Code, Digest, GenerationId, SnapshotId};
 use crate::format::snapshot_note::SnapshotNote;
 use crate::format::{Folder, ObjectKey};
 use crate::manifest::Floor;
 use crate::ops::Error;
+use crate::policy::plan::SKEW_MAX;
 use crate::policy::{Policy, PolicyTimes};
 use crate::store::{self, LockMode, Stat, StorageClass};
 use crate::vault::at_once::map_at_once;
@@ -169,34 +170,58 @@ impl Keeping {
     }
 
     /// Returns the floor of every snapshot that must stay for some time still.
-    pub fn floors(
-        &self,
-        auditor: &Auditor,
-        notes: &BTreeMap<SnapshotId, SnapshotNote>,
-        is_forgotten: impl Fn(&SnapshotId) -> bool,
-    ) -> BTreeMap<SnapshotId, Floor> {
-        let Some(now) = self.now.filter(|_| store::directory(auditor.store().url()).is_none())
-        else {
-            return BTreeMap::new();
+    pub fn floors(&self, auditor: &Auditor, scope: &Scope) -> BTreeMap<SnapshotId, Floor> {
+        let Some(rule) = self.rule(auditor) else { return BTreeMap::new() };
+        let floor = |note: &SnapshotNote| {
+            let begins = scope.begins.get(&note.snapshot)?;
+            Some((note.snapshot, rule.floor(note, *begins)?))
         };
-        let policies = auditor
-            .chain()
-            .iter()
-            .filter_map(|link| Some((link.note.time, Policy::from_json(&link.note.policy).ok()?)));
-        let policies = PolicyTimes::new(policies.collect());
-        let floor_of = |note: &SnapshotNote| {
-            let at = |time| policies.floor_of(note.time, Some(note.floor), time);
-            // What a new policy gives beyond is locked by the next run that extends locks.
-            let before = now.checked_sub(EXTENDED_WITHIN).unwrap_or(now);
-            let until = at(now).min(at(before));
-            let is_old = now.duration_since(note.time) > EXTENDED_WITHIN;
-            let slack = if is_old { SignedDuration::ZERO } else { YOUNG_SLACK };
-            let until = until.and_then(|until| until.checked_sub(slack).ok());
-            until.filter(|until| *until > now).map(|until| Floor { until, is_old })
-        };
-        let standing = notes.iter().filter(|(id, _)| !is_forgotten(id));
-        standing.filter_map(|(id, note)| Some((*id, floor_of(note)?))).collect()
+        standing(scope).filter_map(floor).collect()
     }
+
+    /// Returns what gives floors; nothing, where nothing can be locked or no time is known.
+    fn rule(&self, auditor: &Auditor) -> Option<Rule> {
+        let now = self.now.filter(|_| store::directory(auditor.store().url()).is_none())?;
+        let links = auditor.chain().iter();
+        let policies = links
+            .filter_map(|link| Some((link.note.time, Policy::from_json(&link.note.policy).ok()?)));
+        Some(Rule { policies: PolicyTimes::new(policies.collect()), now })
+    }
+}
+
+/// What gives floors, and at what time.
+struct Rule {
+    policies: PolicyTimes,
+    now: Timestamp,
+}
+
+impl Rule {
+    /// Returns the floor of a snapshot whose age is counted from a time, if it is ahead.
+    fn floor(&self, note: &SnapshotNote, begins: Timestamp) -> Option<Floor> {
+        let Self { policies, now } = self;
+        let at = |time| policies.floor_of(begins, Some(note.floor), time);
+        // What a new policy gives beyond is locked by the next run that extends locks.
+        let before = now.checked_sub(EXTENDED_WITHIN).unwrap_or(*now);
+        let until = at(*now).min(at(before));
+        let is_old = now.duration_since(begins) > EXTENDED_WITHIN;
+        let slack = if is_old { SignedDuration::ZERO } else { YOUNG_SLACK };
+        let until = until.and_then(|until| until.checked_sub(slack).ok());
+        until.filter(|until| until > now).map(|until| Floor { until, is_old })
+    }
+}
+
+/// Returns the snapshots that no ledger says are forgotten.
+fn standing(scope: &Scope) -> impl Iterator<Item = &SnapshotNote> {
+    scope.notes.values().filter(|note| !scope.forgotten.contains(&note.snapshot))
+}
+
+/// An object that is read and otherwise not looked at.
+struct Object {
+    key: ObjectKey,
+    /// Until when it must be locked.
+    until: Timestamp,
+    /// Whether it is judged by this part; that it shows a lock every part knows.
+    is_here: bool,
 }
 
 /// Looks at the locks of what is read and otherwise not looked at: notes, lists, generation files.
@@ -205,73 +230,116 @@ pub fn check_records(
     scope: &Scope,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    if !collector.keeping.locks() || scope.floors.is_empty() {
-        return Ok(());
-    }
     let mut generations: BTreeMap<GenerationId, (Option<Timestamp>, Option<Timestamp>)> =
         BTreeMap::new();
-    let mut records: Vec<(ObjectKey, Timestamp)> = Vec::new();
+    let mut objects: Vec<Object> = Vec::new();
+    let mut add = |key, until, sha256: Digest| {
+        objects.push(Object { key, until, is_here: scope.is_here(sha256.as_bytes()) });
+    };
     for (id, floor) in &scope.floors {
-        let Some(note) = scope.notes.get(id) else { continue };
-        let own = [(ObjectKey::Note(*id), note.body), (ObjectKey::List(*id), note.list)];
-        let here = own.into_iter().filter(|(_, one)| scope.is_here(one.sha256.as_bytes()));
-        records.extend(here.map(|(key, _)| (key, floor.until)));
+        let (Some(note), Some(begins)) = (scope.notes.get(id), scope.begins.get(id)) else {
+            continue;
+        };
+        add(ObjectKey::Note(*id), floor.until, note.body.sha256);
+        add(ObjectKey::List(*id), floor.until, note.list.sha256);
         let (old, young) = generations.entry(note.generation).or_default();
         match floor.is_old {
             true => *old = (*old).max(Some(floor.until)),
             false => {
                 // It was put as the generation was opened, and not with the first snapshot.
-                let begun = note.time.duration_since(note.generation.time());
+                let begun = begins.duration_since(note.generation.time());
                 let early = floor.until.checked_sub(begun.max(SignedDuration::ZERO));
                 *young = [*young, early.ok()].into_iter().flatten().min();
             }
         }
     }
     for (key, sha256) in &scope.generation_files {
-        if !scope.is_here(sha256.as_bytes()) {
-            continue;
-        }
         let ObjectKey::Generation(id, _) = key else { continue };
         let until = generations.get(id).and_then(|(old, young)| old.or(*young));
-        records.extend(until.map(|until| (*key, until)));
+        until.into_iter().for_each(|until| add(*key, until, *sha256));
     }
-    for page in records.chunks(PAGE_COUNT) {
-        let looked = map_at_once(auditor.store().calls_at_once(), page, |(key, until)| {
-            check_record(auditor, *key, *until, collector)
+    for page in objects.chunks(PAGE_COUNT) {
+        let looked = map_at_once(auditor.store().calls_at_once(), page, |object| {
+            check_record(auditor, object, collector)
         });
         looked.into_iter().collect::<Result<(), Error>>()?;
     }
-    Ok(())
+    leave_out_late(auditor, scope, collector)
 }
 
 fn check_record(
     auditor: &Auditor,
-    key: ObjectKey,
-    until: Timestamp,
+    object: &Object,
     collector: &Collector<'_>,
 ) -> Result<(), Error> {
-    if collector.barred.skips(&key) {
+    let Object { key, until, is_here } = *object;
+    if collector.barred.skips(&key) || collector.barred.has_file(&key) {
         return Ok(());
     }
-    let seen = auditor.store().stat(&key).map_err(vault::Error::from);
-    let seen = match seen {
-        // Which of several counts was found when they were read; whoever hides one locks nothing.
-        Ok(Some(stat)) if !auditor.versions().is_rewritten(key) => Some(stat),
-        Ok(_) => oldest(auditor, key)?,
+    let seen = match put_first(auditor, key) {
+        Ok(seen) => seen,
         Err(error) => return collector.add_error(key, error),
     };
-    if let Some(stat) = seen {
+    collector.barred.note_answer(&key);
+    let Some(stat) = seen else { return Ok(()) };
+    if is_here {
         collector.count_lock(&stat);
         collector.keeping.judge_lock(key, &stat, Some(until));
+    } else if stat.lock.is_some() {
+        collector.keeping.shows_locks.store(true, Ordering::Relaxed);
     }
     Ok(())
 }
 
-/// Returns what is said of the oldest version of an object, which was put when it was locked.
-fn oldest(auditor: &Auditor, key: ObjectKey) -> Result<Option<Stat>, Error> {
-    let views = auditor.versions().views(key)?;
-    let stat = views.first().map(|view| view.stat(&key)).transpose();
-    Ok(stat.map_err(vault::Error::from)?.flatten())
+/// Tells of snapshots that the store first had so long after their dates that their floors would be
+/// ahead: as it has what a mirror got late, and what was dated back.
+fn leave_out_late(
+    auditor: &Auditor,
+    scope: &Scope,
+    collector: &Collector<'_>,
+) -> Result<(), Error> {
+    let Some(rule) = collector.keeping.rule(auditor) else { return Ok(()) };
+    let is_past = |note: &&SnapshotNote| {
+        !scope.floors.contains_key(&note.snapshot) && rule.floor(note, rule.now).is_some()
+    };
+    let past: Vec<&SnapshotNote> = standing(scope).filter(is_past).collect();
+    let looked = map_at_once(auditor.store().calls_at_once(), &past, |note| {
+        put_first(auditor, ObjectKey::Note(note.snapshot))
+    });
+    let mut count = 0;
+    for (note, seen) in past.into_iter().zip(looked) {
+        let stat = match seen {
+            // What is wrong with one that cannot be looked at was found when it was read.
+            Err(error) if auditor.damage_of_signed(&error).is_some() => None,
+            other => other?,
+        };
+        let Some(stat) = stat else { continue };
+        let said = scope.begins.get(&note.snapshot).copied().unwrap_or(note.time);
+        let put = stat.modified.filter(|at| at.duration_since(said) > SKEW_MAX);
+        let until = put.and_then(|at| rule.floor(note, at)).map(|floor| floor.until);
+        let locked = stat.lock.map(|lock| lock.until);
+        count += u64::from(until.is_some_and(|until| locked.is_none_or(|locked| locked < until)));
+    }
+    if count > 0 && collector.keeping.locks() {
+        collector.leave_out(format!(
+            "whether {count} snapshots should be locked still: the store first had them more than \
+             a day after their dates, as it has what came late and what is dated back"
+        ));
+    }
+    Ok(())
+}
+
+/// Returns what is said of the version of an object that was put when it was locked: which of
+/// several counts was found when they were read, and whoever hides one locks nothing.
+fn put_first(auditor: &Auditor, key: ObjectKey) -> Result<Option<Stat>, vault::Error> {
+    let seen = auditor.store().stat(&key)?;
+    match seen.filter(|_| !auditor.versions().is_rewritten(key)) {
+        Some(stat) => Ok(Some(stat)),
+        None => {
+            let views = auditor.versions().views(key)?;
+            Ok(views.first().map(|view| view.stat(&key)).transpose()?.flatten())
+        }
+    }
 }
 
 /// Reports everything that is not kept as it must be, once all was looked at.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::books::Books;
 use super::receipts::Completed;
 use super::record::Record;
@@ -37,6 +39,8 @@ pub struct Checked {
     pub deleted: books::Deleted,
     /// The snapshots that a ledger says are forgotten.
     pub forgotten: BTreeSet<SnapshotId>,
+    /// From when the age of each is counted that has a note, where it is known what time it is.
+    pub begins: BTreeMap<SnapshotId, Timestamp>,
     /// What they were compared with, that somebody kept.
     pub since: Vec<SinceRow>,
     /// What they say of every snapshot.
@@ -75,6 +79,8 @@ pub fn check(
     let books = Books::of(auditor, &logs, &checked.sound, unread)?;
     books.check(request.now, collector);
     let record = Record::of(&books, request.rpo, request.now, collector)?;
+    let begins = |now| checked.sound.keys().map(|id| (*id, books.begins(*id, now))).collect();
+    let begins = request.now.map(begins).unwrap_or_default();
     said.forgotten = books.forgotten().map(|(id, _)| *id).collect();
     let broken = Broken::of(auditor, &logs);
     let since = since::check(auditor, &logs, request.since, collector)?;
@@ -113,6 +119,7 @@ pub fn check(
         shredded,
         deleted,
         forgotten,
+        begins,
         since,
         record,
         generation_files,
@@ -315,7 +322,11 @@ fn check_generations(
     for (key, recorded) in files {
         collector.saw(1, 0);
         let digests: Vec<Digest> = recorded.iter().map(|(_, signed)| *signed).collect();
-        let found = match read_recorded(auditor, key, &digests, GENERATION_FILE_LEN_MAX) {
+        let read = read_recorded(auditor, key, &digests, GENERATION_FILE_LEN_MAX);
+        if matches!(read, Ok(_) | Err(vault::Error::Altered { .. })) {
+            collector.barred.note_answer(&key);
+        }
+        let found = match read {
             Ok(found) => found,
             Err(vault::Error::Altered { .. }) => {
                 let detail = "its SHA-256 is not the one that the ledger recorded";

@@ -1,10 +1,11 @@
 //! What a janitor deleted while it was looked at is no damage. Spec: `vault-v1.md` §12.3.
 //!
 //! - Logs are read again only where something was missed.
-//! - What a snapshot needs that still stands stays a finding.
+//! - What a snapshot needs that still stands stays a finding, and so does what it may need.
 
 use std::collections::BTreeSet;
 
+use super::collector::Findings;
 use super::{Collector, Scope, held};
 use crate::base::{Code, SnapshotId};
 use crate::format::ObjectKey;
@@ -18,7 +19,7 @@ use crate::vault::{self, Auditor, ledger};
 /// # Errors
 /// If the store cannot be read.
 pub fn withdraw(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
-    let mut missed = missed(collector);
+    let mut missed = missed(&held(&collector.findings));
     if missed.is_empty() {
         return Ok(());
     }
@@ -34,18 +35,14 @@ pub fn withdraw(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> 
         | ObjectKey::Segment(id) => meanwhile.contains(id),
         _ => false,
     });
-    for (id, note) in scope.notes.iter().filter(|(id, _)| !meanwhile.contains(id)) {
-        let read;
-        let entries = match scope.lists.get(id) {
-            Some(entries) => entries,
-            // One that cannot be read is a finding of its own.
-            None => {
-                read = auditor.list(note).unwrap_or_default();
-                &read
-            }
-        };
-        for entry in entries {
-            missed.remove(&entry.key);
+    for (_, note) in scope.notes.iter().filter(|(id, _)| !meanwhile.contains(id)) {
+        match scope.list_of(auditor, note) {
+            Ok(list) => list.iter().for_each(|entry| {
+                missed.remove(&entry.key);
+            }),
+            Err(error) if auditor.damage_of_signed(&error).is_none() => return Err(error.into()),
+            // Any pack may be one that it names.
+            Err(_) => missed.retain(|key| key.pack().is_none()),
         }
     }
     let is_withdrawn = |code: Code, object: &str| {
@@ -55,9 +52,12 @@ pub fn withdraw(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> 
     Ok(())
 }
 
-/// Returns what was found missing.
-fn missed(collector: &Collector<'_>) -> BTreeSet<ObjectKey> {
-    let findings = held(&collector.findings);
+/// Returns what was found missing; nothing, where not all of it is named: no other name stands for
+/// what is only counted.
+fn missed(findings: &Findings) -> BTreeSet<ObjectKey> {
+    if findings.unnamed_counts.contains_key(&Code::ObjectMissing) {
+        return BTreeSet::new();
+    }
     let missed = findings.named.iter().filter(|one| one.code == Code::ObjectMissing);
     missed.filter_map(|one| one.object.parse().ok()).collect()
 }
@@ -80,4 +80,28 @@ fn forgotten_meanwhile(
         }
     }
     Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PackId;
+    use crate::base::limits::FINDINGS_MAX;
+    use crate::crypto::digest::sha256;
+    use crate::ops::report::Finding;
+
+    /// V-216
+    #[test]
+    fn where_not_all_that_is_missing_is_named_nothing_of_it_is_withdrawn() {
+        let mut findings = Findings::default();
+        let miss = |findings: &mut Findings, number: usize| {
+            let id = PackId::from_bytes(*sha256(&number.to_be_bytes()).as_bytes());
+            let (code, object) = (Code::ObjectMissing, ObjectKey::Pack(id).to_string());
+            findings.add(Finding { code, object, detail: String::new() });
+        };
+        (0..FINDINGS_MAX).for_each(|number| miss(&mut findings, number));
+        assert_eq!(missed(&findings).len(), FINDINGS_MAX);
+        miss(&mut findings, FINDINGS_MAX);
+        assert_eq!(missed(&findings).len(), 0);
+    }
 }

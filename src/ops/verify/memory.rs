@@ -1,6 +1,6 @@
 //! What a verification remembers of packs, and whose turn it is. Spec: `sampling.md` §3.
 //!
-//! - Only what was read and proven is remembered, and of what has a finding nothing.
+//! - Only what was read and proven is remembered, and of what has a finding nothing any more.
 //! - Within as many rolling runs as there are parts every pack has its turn, whatever is added or
 //!   pruned between them.
 
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Level;
 use crate::base::PackId;
 use crate::format::ObjectKey;
-use crate::manifest::{self, Coverage, Look, Needed, Shelf};
+use crate::manifest::{Coverage, Look, Needed, Shelf};
 use crate::ops::Error;
 use crate::ops::report::CoverageReport;
 use crate::policy::Rolling;
@@ -52,8 +52,10 @@ impl Turn {
 /// What is remembered of the packs of one vault in one store.
 pub(super) struct Memory {
     coverage: Coverage,
-    /// One for each level that is read, the one of this run last.
-    shelves: Vec<(Level, Shelf)>,
+    /// One for each level that reads packs: what is damaged at one is sound at none.
+    shelves: [(Level, Shelf); 2],
+    /// The one of this run.
+    own: (Level, Shelf),
     /// How many rolling runs there were at its level, this one included if it is one.
     this_run: u64,
     now: Timestamp,
@@ -78,25 +80,17 @@ impl Memory {
         level: Level,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let levels = [Level::Bytes, Level::Contents].into_iter().filter(|one| *one <= level);
-        let shelf = |level: Level| Ok((level, coverage.shelf(vault, store, level.name())?));
-        let shelves: Result<Vec<_>, manifest::Error> = levels.map(shelf).collect();
-        let mut memory = Self { coverage, shelves: shelves?, this_run: 0, now };
-        memory.this_run = memory.coverage.run(memory.shelf().1)? + 1;
-        Ok(memory)
-    }
-
-    /// Returns the shelf of this run's level.
-    ///
-    /// # Panics
-    /// Never: a memory is opened for levels that read packs, and each has a shelf.
-    fn shelf(&self) -> (Level, Shelf) {
-        *self.shelves.last().expect("a level that reads packs has a shelf")
+        let shelf = |level: Level| coverage.shelf(vault, store, level.name());
+        let (bytes, contents) = (shelf(Level::Bytes)?, shelf(Level::Contents)?);
+        let own = if level < Level::Contents { bytes } else { contents };
+        let this_run = coverage.run(own)? + 1;
+        let shelves = [(Level::Bytes, bytes), (Level::Contents, contents)];
+        Ok(Self { coverage, shelves, own: (level, own), this_run, now })
     }
 
     /// Returns when the turn of a pack comes.
     pub fn turn(&self, id: &PackId, rolling: Rolling) -> Result<Turn, Error> {
-        let (_, shelf) = self.shelf();
+        let (_, shelf) = self.own;
         let this_run = self.this_run;
         let look = self.coverage.look(shelf, id)?;
         let since = look.map_or(this_run - 1, |look| look.run);
@@ -107,8 +101,8 @@ impl Memory {
         })
     }
 
-    /// Remembers what was proven and has no finding, and forgets what is gone if the run knows of
-    /// every pack; counts how long ago packs were looked at.
+    /// Remembers what was proven, and forgets what has a finding, and what is gone if the run knows
+    /// of every pack; counts how long ago packs were looked at.
     pub fn remember(
         &self,
         needed: &Needed,
@@ -116,7 +110,7 @@ impl Memory {
         rolling: Option<Rolling>,
         is_whole: bool,
     ) -> Result<CoverageReport, Error> {
-        let (level, own) = self.shelf();
+        let (level, own) = self.own;
         self.coverage.remember(|coverage| {
             for &(level, shelf) in &self.shelves {
                 let is_rolling = rolling.is_some() && shelf == own;
@@ -140,8 +134,9 @@ impl Memory {
         is_rolling: bool,
     ) -> Result<(), Error> {
         each_pack(needed, |id| {
-            let is_damaged = damaged.contains(&ObjectKey::Pack(*id));
-            if !is_damaged && needed.is_proven(id, level.number())? {
+            if damaged.contains(&ObjectKey::Pack(*id)) {
+                self.coverage.forget(shelf, id)?;
+            } else if needed.is_proven(id, level.number())? {
                 return Ok(self.coverage.set(shelf, id, Look { at: Some(self.now), run })?);
             }
             // From the run on that sees it first, its turn comes in time.
@@ -334,8 +329,19 @@ mod tests {
         let again = remember(&[1, 2], &[], &[], 500, true);
         let counts = [again.month_count, again.quarter_count, again.year_count, again.never_count];
         assert_eq!(counts, [0, 0, 0, 1], "the first was gone, and came back as a new one");
-        let bytes = Coverage::open(&path).unwrap();
-        let shelf = bytes.shelf("v", STORE, "bytes").unwrap();
-        assert!(bytes.look(shelf, &pack(2)).unwrap().is_some(), "contents counts for bytes");
+        let looked = |level| {
+            let coverage = Coverage::open(&path).unwrap();
+            let shelf = coverage.shelf("v", STORE, level).unwrap();
+            coverage.look(shelf, &pack(2)).unwrap().is_some()
+        };
+        assert!(looked("bytes"), "contents counts for bytes");
+        let coverage = Coverage::open(&path).unwrap();
+        let now = Timestamp::from_second(86_400 * 501).unwrap();
+        let memory = Memory::of(coverage, "v", STORE, Level::Bytes, now).unwrap();
+        let needed = Needed::new().unwrap();
+        needed.add(&ObjectKey::Pack(pack(2)), 1).unwrap();
+        let damaged = BTreeSet::from([ObjectKey::Pack(pack(2))]);
+        assert_eq!(memory.remember(&needed, &damaged, None, true).unwrap().never_count, 1);
+        assert!(!looked("bytes") && !looked("contents"), "what is damaged is sound at no level");
     }
 }

@@ -32,7 +32,9 @@ mod stored;
 mod touched;
 mod tree;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -47,7 +49,7 @@ pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
 
-use crate::base::{Digest, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -98,6 +100,8 @@ struct Scope {
     lists: BTreeMap<SnapshotId, Vec<ListEntry>>,
     /// What of all that is looked at.
     chosen: part::Chosen,
+    /// From when the age of each is counted, where it is known what time it is.
+    begins: BTreeMap<SnapshotId, Timestamp>,
     /// The floors of those that must stay for some time still.
     floors: BTreeMap<SnapshotId, Floor>,
     /// The files of generations, with their digests.
@@ -115,9 +119,25 @@ impl Scope {
             needed,
             lists: BTreeMap::new(),
             chosen: part::Chosen::default(),
+            begins: BTreeMap::new(),
             floors: BTreeMap::new(),
             generation_files: BTreeMap::new(),
             receipts: None,
+        }
+    }
+
+    /// Returns what the list of a snapshot names.
+    ///
+    /// # Errors
+    /// If it is not in memory, and cannot be read again.
+    fn list_of(
+        &self,
+        auditor: &Auditor,
+        note: &SnapshotNote,
+    ) -> Result<Cow<'_, [ListEntry]>, vault::Error> {
+        match self.lists.get(&note.snapshot) {
+            Some(list) => Ok(Cow::Borrowed(list)),
+            None => auditor.list(note).map(Cow::Owned),
         }
     }
 
@@ -163,6 +183,8 @@ pub fn verify_as(
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
     let Request { level, only, now, evidence, .. } = *request;
+    let reopened = reopened(auditor)?;
+    let auditor = reopened.as_ref().unwrap_or(auditor);
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let keeping = keeping::Keeping::new(auditor, &evidence, now)?;
@@ -173,6 +195,7 @@ pub fn verify_as(
         shredded,
         deleted,
         forgotten,
+        begins,
         since,
         mut record,
         generation_files,
@@ -180,11 +203,11 @@ pub fn verify_as(
     } = ledger::check(auditor, request, &collector)?;
     let wanted = |id: &SnapshotId| only.is_none_or(|only| only.contains(id));
     let notes = notes.into_iter().filter(|(id, _)| wanted(id)).collect();
-    let floors = collector.keeping.floors(auditor, &notes, |id| forgotten.contains(id));
     let receipts = receipts::read(auditor, evidence.receipts, &completed, &collector)?;
     let needed = Needed::new().map_err(vault::Error::from)?;
     let scope = Scope::new(notes, needed);
-    let mut scope = Scope { shredded, forgotten, floors, receipts, generation_files, ..scope };
+    let mut scope = Scope { shredded, forgotten, begins, receipts, generation_files, ..scope };
+    scope.floors = collector.keeping.floors(auditor, &scope);
     stored::read_lists(auditor, &mut scope, &collector)?;
     if let Some(path) = evidence.batch_manifest {
         batch::write(auditor, &scope, path)?;
@@ -196,13 +219,9 @@ pub fn verify_as(
     deleted.check(auditor, &scope, &collector)?;
     if level >= Level::Stored {
         stored::check_sizes(auditor, &scope, &collector, only.is_none())?;
-        keeping::report(auditor, &collector)?;
         if held(&collector.counts).locked_count > 0 {
             record.add_locks(auditor)?;
         }
-    }
-    if let Some(provided) = &collector.provided {
-        provider::compare(auditor, provided, &scope, &collector)?;
     }
     if level >= Level::Bytes {
         stored::check_bytes(auditor, &scope, &collector)?;
@@ -210,9 +229,19 @@ pub fn verify_as(
     if let Some(unlocked) = unlocked.filter(|_| level == Level::Contents) {
         contents::check(unlocked, &scope, &collector)?;
     }
+    // What reading told is not told again.
+    if level >= Level::Stored {
+        keeping::report(auditor, &collector)?;
+    }
+    if let Some(provided) = &collector.provided {
+        provider::compare(auditor, provided, &scope, &collector)?;
+    }
+    for (key, detail) in collector.barred.withheld() {
+        collector.add(Code::ObjectUnreadable, key, detail);
+    }
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
-    touched::gather(auditor, &scope, &collector);
+    touched::gather(auditor, &scope, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
     let told = Told { ledgers: heads, since, record };
     let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
@@ -225,4 +254,15 @@ pub fn verify_as(
     report.barred = barred;
     choice.describe(&mut report, &scope, request, observer);
     Ok(report)
+}
+
+/// Opens a vault again whose next note is there by now: the ledgers that are read from here on may
+/// rest on it.
+fn reopened(auditor: &Auditor) -> Result<Option<Auditor>, vault::Error> {
+    let next = ObjectKey::Vault(auditor.note().number.saturating_add(1));
+    // Who may not list is refused what is not there.
+    match auditor.versions().has(next).unwrap_or(false) {
+        true => Auditor::open(Arc::clone(auditor.store()), auditor.root().clone()).map(Some),
+        false => Ok(None),
+    }
 }

@@ -12,7 +12,9 @@ use thiserror::Error;
 
 use super::keeping::Keeping;
 use super::memory::{Memory, each_pack};
-use super::{Collector, LedgerHead, Level, Request, Scope, VerifyReport, ledger, sample, stored};
+use super::{
+    Collector, Finding, LedgerHead, Level, Request, Scope, VerifyReport, ledger, sample, stored,
+};
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Digest, Event, Observer, PackId, Silent, SnapshotId};
 use crate::crypto::digest::Sha256Hasher;
@@ -269,8 +271,10 @@ impl Choice {
             report.not_covered.push(gap.to_owned());
         }
         if let Some(memory) = self.memory.as_ref().filter(|_| is_named) {
-            let keys = report.findings.iter().filter_map(|one| one.object.parse().ok());
-            let damaged = keys.collect();
+            // How it is kept says nothing of its bytes.
+            let is_kept = |one: &&Finding| matches!(one.code, Code::ClassWrong | Code::LockCut);
+            let damaging = report.findings.iter().filter(|one| !is_kept(one));
+            let damaged = damaging.filter_map(|one| one.object.parse().ok()).collect();
             let is_whole = request.only.is_none();
             match memory.remember(&scope.needed, &damaged, self.rolling, is_whole) {
                 Ok(coverage) => report.coverage = Some(coverage),

@@ -275,12 +275,13 @@ pub fn is_other(
     digest.is_some()
 }
 
-/// Takes receipts for the files of generations, where these may not be read.
+/// Counts the files of generations that may not be read, and takes receipts for them.
 pub fn check_generations(scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
-    let Some(claims) = &scope.receipts else { return Ok(()) };
     for (key, signed) in &scope.generation_files {
-        if collector.barred.has(key) && scope.is_here(signed.as_bytes()) {
-            take_instead(key, *signed, claims.get(key)?.as_ref(), collector);
+        if collector.barred.has_file(key) && scope.is_here(signed.as_bytes()) {
+            collector.count_barred(key);
+            let claim = scope.receipts.as_ref().map(|claims| claims.get(key)).transpose()?;
+            take_instead(key, *signed, claim.flatten().as_ref(), collector);
         }
     }
     Ok(())

@@ -40,10 +40,7 @@ pub fn check_sizes(
     })?;
     receipts::check_generations(scope, collector)?;
     keeping::check_records(auditor, scope, collector)?;
-    for (key, detail) in collector.barred.withheld() {
-        collector.add(Code::ObjectUnreadable, key, detail);
-    }
-    if whole { find_unreferenced(auditor, scope, collector) } else { Ok(()) }
+    find_unreferenced(auditor, scope, collector, whole)
 }
 
 /// Gives every object in scope that is to be looked at, with what is signed of it, to `work`, some
@@ -238,15 +235,16 @@ fn judge(key: ObjectKey, stat: &Stat, signed: &SignedObject) -> Result<(), vault
     }
 }
 
-/// Finds packs that nothing names: leftovers of interrupted runs, or planted; and what was put over
-/// objects or hides them.
+/// Finds what was put over objects or hides them; and of a whole vault packs that nothing names:
+/// leftovers of interrupted runs, or planted.
 fn find_unreferenced(
     auditor: &Auditor,
     scope: &Scope,
     collector: &Collector<'_>,
+    whole: bool,
 ) -> Result<(), Error> {
     let (mut count, mut len) = (0u64, 0u64);
-    let waiting = waiting(auditor, scope)?;
+    let waiting = if whole { waiting(auditor, scope)? } else { Needed::new()? };
     let waits = |key: &ObjectKey| waiting.contains(key).map_err(vault::Error::from);
     let contains = |key: &ObjectKey| scope.needed.contains(key).map_err(vault::Error::from);
     for folder in Folder::ALL {
@@ -272,20 +270,22 @@ fn find_unreferenced(
                 Listed::Object(key @ (ObjectKey::Pack(_) | ObjectKey::Tree(_)), stat) => {
                     if contains(&key)? {
                         rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
-                    } else if !is_hidden && !waits(&key)? {
+                    } else if whole && !is_hidden && !waits(&key)? {
                         count += 1;
                         len += stat.len;
                     }
                 }
                 Listed::Object(key, stat) if scope.names(&key) => {
-                    // What is not read is judged by what is asked of it alone.
-                    if !matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_)) {
-                        collector.keeping.judge_class(key, &stat);
-                    }
                     rewritten::report_any(auditor, key, version_count, is_hidden, collector)?;
                     // A listing does not tell every store's versions: what is asked for here is
                     // reported with all that was met.
                     auditor.versions().views(key)?;
+                    // What is not read is judged by what is asked of it alone, and of several
+                    // versions the one that was read is not known here.
+                    let is_asked = matches!(key, ObjectKey::Body(_) | ObjectKey::Segment(_));
+                    if !is_asked && !auditor.versions().is_rewritten(key) {
+                        collector.keeping.judge_class(key, &stat);
+                    }
                 }
                 // G-12: whoever holds an identity opens everything of it again.
                 Listed::Object(key @ ObjectKey::Generation(id, _), _)
@@ -376,6 +376,9 @@ pub(super) fn check_object(
     let check = |view: &Arc<dyn store::Store>| {
         let (found, len) = hash_stored(view.as_ref(), key)?;
         collector.saw(0, len);
+        if len != signed.len {
+            return Err(vault::Error::Len { key: *key, len, need: signed.len });
+        }
         if found == signed.sha256 {
             return Ok(());
         }
@@ -390,11 +393,6 @@ pub(super) fn check_object(
     };
     match read {
         Ok(()) => Ok(scope.prove(key, Level::Bytes)?),
-        // The words of the finding by its size, so that it is one; a store may say two things.
-        Err(vault::Error::Store(store::Error::Missing { .. })) => {
-            collector.add(Code::ObjectMissing, key, NOT_THERE);
-            Ok(())
-        }
         Err(error) => collector.add_error(key, error),
     }
 }

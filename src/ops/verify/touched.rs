@@ -6,34 +6,35 @@ use super::collector::loses;
 use super::{Collector, Scope, held};
 use crate::format::ObjectKey;
 use crate::format::snapshot_note::SnapshotNote;
+use crate::ops::Error;
 use crate::vault::Auditor;
 
 /// Counts for every snapshot the objects that it needs and that are missing or damaged; of a part
 /// of a verification those that are in it, so that joined each counts once.
-pub fn gather(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) {
+///
+/// # Errors
+/// If the store does not answer.
+pub fn gather(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> Result<(), Error> {
     let lost = lost(collector);
     if lost.is_empty() {
-        return;
+        return Ok(());
     }
     for note in scope.notes.values() {
         let id = note.snapshot;
         let own = lost.iter().filter(|key| is_of(note, key));
         let mut found: BTreeSet<ObjectKey> = own.copied().collect();
-        let read;
-        let list = match scope.lists.get(&id) {
-            Some(list) => list,
+        match scope.list_of(auditor, note) {
+            Ok(list) => found.extend(list.iter().map(|one| one.key).filter(|it| lost.contains(it))),
+            Err(error) if auditor.damage_of_signed(&error).is_none() => return Err(error.into()),
             // One that cannot be read is counted above.
-            None => {
-                read = auditor.list(note).unwrap_or_default();
-                &read
-            }
-        };
-        found.extend(list.iter().map(|entry| entry.key).filter(|key| lost.contains(key)));
+            Err(_) => {}
+        }
         let count = found.iter().filter(|key| scope.is_here(part_of(note, key))).count() as u64;
         if !found.is_empty() {
             collector.touch(id, |touched| touched.object_count = count);
         }
     }
+    Ok(())
 }
 
 /// Tells whether an object is a snapshot's own, or a key without which it does not open.

@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use idswyft_vault::base::{Clock, Code, Coded, GenerationId};
+use idswyft_vault::base::{Clock, Code, Coded, GenerationId, SnapshotId};
+use idswyft_vault::crypto::signing::{KeyUse, SigningKey};
+use idswyft_vault::format::event::EventPayload;
+use idswyft_vault::format::event_fields::SnapshotTaken;
+use idswyft_vault::format::role::Role;
 use idswyft_vault::format::snapshot_note::SnapshotNote;
 use idswyft_vault::format::{Folder, ObjectKey};
-use idswyft_vault::ops::prolong;
 use idswyft_vault::ops::report::Verdict;
-use idswyft_vault::ops::verify::Evidence;
+use idswyft_vault::ops::verify::{Evidence, Level, Part, Request, verify_as};
+use idswyft_vault::ops::{prolong, signers};
 use idswyft_vault::store::{Lock, LockMode, StorageClass, Store};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{detail, found, gap, keys, try_verify, verify};
 use crate::retention::bench::{Bench, ending_after};
 use crate::support::bucket::{Bucket, Rights};
+use crate::support::sha256;
 use crate::support::unread::put_snapshot;
 use crate::support::vault::noise;
 
@@ -186,6 +191,86 @@ fn a_note_that_promises_nothing_needs_the_lock_that_the_policy_gives() {
     for key in own.map(|kind| kind(snapshot)) {
         assert!(found.contains(&cut(key)), "{key}: {found:?}");
     }
+}
+
+/// Puts a snapshot whose id and note are dated back; the bucket has it today.
+fn put_dated_back(locked: &Locked, days: i64) -> SnapshotId {
+    let (vault, bucket) = (&locked.bench.vault, &locked.bucket);
+    vault.clock.pass_hours(-24 * days);
+    let snapshot = put_snapshot(vault, &locked.store(), [], None);
+    vault.clock.pass_hours(24 * days);
+    let own = [ObjectKey::Body, ObjectKey::List, ObjectKey::Note, ObjectKey::Segment];
+    for name in own.map(|kind| kind(snapshot).to_string()) {
+        let bytes = bucket.get(&name.parse().unwrap(), u64::MAX).unwrap();
+        bucket.damage(&name, &bytes);
+    }
+    snapshot
+}
+
+/// W-4
+#[test]
+fn a_note_that_is_dated_back_needs_the_lock_from_when_it_was_recorded() {
+    let locked = Locked::new(Some(LockMode::Compliance), Some(365), 1);
+    let (bench, store) = (&locked.bench, locked.store());
+    let snapshot = put_dated_back(&locked, 40);
+    let note = ObjectKey::Note(snapshot);
+    let cut = ("lock-cut", note.to_string());
+    // Where nothing but the store tells when it came, it may be a copy.
+    let report = verify(&bench.vault, &store, Evidence::NONE);
+    assert!(!found(&report).contains(&cut));
+    assert!(gap(&report, "whether 1 snapshots should be locked still: ").is_some(), "{report:?}");
+    let key = SigningKey::from_seed(bench.vault.report.vault, KeyUse::Signer, &[9; 32]);
+    let events = signers::events_for(Role::Writer, &[]).unwrap();
+    let observer = bench.vault.events.as_ref();
+    signers::add(&mut bench.desk(), key.verification_key(), Role::Writer, events, observer)
+        .unwrap();
+    let signed = bench.vault.auditor(&store).snapshot(snapshot).unwrap();
+    let taken = EventPayload::SnapshotTaken(SnapshotTaken {
+        snapshot,
+        note_sha256: sha256(&store.get(&note, u64::MAX).unwrap()),
+        stored_len: signed.stored_len,
+        new_len: signed.new_len,
+    });
+    bench.forge_as(&key, std::slice::from_ref(&store), locked.now(), vec![taken]);
+    let report = verify(&bench.vault, &store, Evidence::NONE);
+    for kind in [ObjectKey::Body, ObjectKey::List, ObjectKey::Note, ObjectKey::Segment] {
+        let cut = ("lock-cut", kind(snapshot).to_string());
+        assert!(found(&report).contains(&cut), "{cut:?}: {:?}", report.findings);
+    }
+    assert!(gap(&report, "whether 1 snapshots should be locked still: ").is_none());
+}
+
+/// W-4, W-7, Y-10
+#[test]
+fn where_only_records_are_locked_every_part_knows_that_the_store_locks() {
+    let locked = Locked::new(Some(LockMode::Compliance), Some(365), 3);
+    let (bucket, vault) = (&locked.bucket, &locked.bench.vault);
+    for folder in [Folder::Packs, Folder::Trees, Folder::Segments] {
+        keys(bucket, folder).iter().for_each(|key| bucket.unlock(&key.to_string()));
+    }
+    let bodies = keys(bucket, Folder::Snapshots).into_iter();
+    for body in bodies.filter(|key| matches!(key, ObjectKey::Body(_))) {
+        bucket.unlock(&body.to_string());
+    }
+    let look = |shard: Option<&str>| {
+        let part = Part { shard: shard.map(|text| text.parse().unwrap()), ..Part::default() };
+        let now = Some(vault.clock.now());
+        let request = Request { now, part: Some(&part), ..Request::of(Level::Stored) };
+        let auditor = vault.auditor(&locked.store());
+        let report = verify_as(&auditor, None, &request, vault.events.as_ref()).unwrap();
+        assert!(!report.not_covered.iter().any(|gap| gap.contains("shows no lock")), "{shard:?}");
+        let counts = report.stored.as_ref().unwrap();
+        let locks: u64 = counts.locks.values().sum();
+        let mut cut = found(&report);
+        cut.retain(|(code, _)| *code == "lock-cut");
+        (cut, locks)
+    };
+    let (whole, locks) = look(None);
+    assert!(whole.len() > 9 && locks > 6, "{whole:?} {locks}");
+    let parts = [1, 2, 3, 4, 5, 6, 7].map(|index| look(Some(&format!("{index}/7"))));
+    let mut all: Vec<_> = parts.iter().flat_map(|(cut, _)| cut.clone()).collect();
+    all.sort();
+    assert_eq!((all, parts.iter().map(|(_, locks)| locks).sum::<u64>()), (whole, locks));
 }
 
 /// W-6

@@ -359,18 +359,27 @@ fn what_was_written_after_the_report_was_made_does_not_count_as_computed() {
     let bucket = &computed.shelf.bucket;
     let report = computed.report("job", &text, clock.now());
     let reports = [report];
-    let compare = || compare(&computed.shelf.vault, bucket, &reports).unwrap();
-    let whole = compare();
+    let look_at = |reports: &[PathBuf]| compare(&computed.shelf.vault, bucket, reports).unwrap();
+    let whole = look_at(&reports);
     assert!(whole.stored.as_ref().unwrap().provider.as_ref().unwrap().is_whole());
     assert!(gap(&whole, "whether objects were replaced after").is_none());
     clock.pass_hours(1);
     let bytes = bucket.thawed_whole().get(&pack, u64::MAX).unwrap();
     bucket.damage(&pack.to_string(), &bytes);
-    let report = compare();
+    let report = look_at(&reports);
     let provider = report.stored.as_ref().unwrap().provider.clone().unwrap();
     assert_eq!(provider.computed_pack_count + 1, provider.pack_count);
     let said = "1 rows of provider reports of objects that were written after the report was made";
     assert!(gap(&report, said).is_some(), "{:?}", report.not_covered);
+    // What was rotten then, and replaced since, is no longer what the report says.
+    let rot = text.replace(&computed.pack().1, &row(&pack, &crate::support::sha256(b"rot")));
+    let rotten = [computed.report("rotten", &rot, clock.now())];
+    assert_eq!(found(&look_at(&rotten)), [("object-altered", pack.to_string())]);
+    clock.pass_hours(1);
+    bucket.damage(&pack.to_string(), &bytes);
+    let replaced = look_at(&rotten);
+    assert_eq!(found(&replaced), []);
+    assert!(gap(&replaced, "1 rows of provider reports of a version that does not").is_some());
     // Where nobody tells when it was, that is said.
     let undated = computed.compare(&text);
     assert!(undated.stored.as_ref().unwrap().provider.as_ref().unwrap().is_whole());

@@ -18,13 +18,15 @@ use idswyft_vault::ops::verify::{
 };
 use idswyft_vault::ops::{attest, receipts, signers};
 use idswyft_vault::store::{StorageClass, Store};
+use idswyft_vault::vault::Unlocked;
 use jiff::Timestamp;
 
+use super::provider::{InBucket, row};
 use super::{detail, found, gap, keys, try_verify, verify};
 use crate::reading::barred::HostView;
 use crate::reading::shelf::Shelf;
 use crate::support::sha256;
-use crate::support::vault::TestVault;
+use crate::support::vault::{TestVault, noise};
 
 /// A vault in a bucket whose packs its host may not look at, and the host's receipts.
 struct Handed {
@@ -311,5 +313,41 @@ impl Store for Given {
 
     fn name(&self) -> &str {
         "given"
+    }
+}
+
+/// W-16
+#[test]
+fn what_its_size_its_bytes_and_the_provider_show_is_told_once() {
+    let vault = TestVault::new();
+    vault.write("a.jpg", &noise(1, 90_000));
+    vault.snapshot();
+    let store = vault.stores[0].as_ref();
+    let ObjectKey::Segment(id) = keys(store, Folder::Segments)[0] else { panic!("of a snapshot") };
+    let [pack, tree] = [Folder::Packs, Folder::Trees].map(|folder| keys(store, folder)[0]);
+    for key in [pack, tree, ObjectKey::Segment(id), ObjectKey::Body(id)] {
+        let path = vault.path("store").join(key.to_string());
+        let whole = fs::read(&path).unwrap();
+        let mut rotten = whole.clone();
+        rotten[whole.len() / 2] ^= 1;
+        for (bytes, code) in
+            [(&whole[..whole.len() / 2], "object-truncated"), (&rotten[..], "object-altered")]
+        {
+            fs::write(&path, bytes).unwrap();
+            let report = vault.path("results.csv");
+            fs::write(&report, row(&key, &sha256(bytes))).unwrap();
+            let reports = [report];
+            let evidence = Evidence { provider_reports: &reports, ..Evidence::NONE };
+            let store: Arc<dyn Store> = Arc::new(InBucket(Arc::clone(&vault.stores[0])));
+            let request = Request { evidence, ..Request::of(Level::Contents) };
+            let (auditor, events) = (vault.auditor(&store), vault.events.as_ref());
+            let unlocked = Unlocked::new(auditor, vault.identities()).unwrap();
+            for (open, level) in [(None, Level::Bytes), (Some(&unlocked), Level::Contents)] {
+                let report = verify_as(unlocked.auditor(), open, &request, events).unwrap();
+                assert_eq!(report.level, level);
+                assert_eq!(found(&report), [(code, key.to_string())], "{level:?}");
+            }
+        }
+        fs::write(&path, whole).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! Restores beside a prune: complete, or ended with a reason.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use idswyft_vault::base::{Code, Coded};
@@ -7,10 +8,11 @@ use idswyft_vault::format::ObjectKey;
 use idswyft_vault::ops;
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
-use idswyft_vault::store::Store;
+use idswyft_vault::store::{StorageClass, Store};
 
 use super::bench::{LEAN_HOURS, own_night, packs, prune};
-use crate::retention::bench::Bench;
+use crate::evidence::many::{Many, made_up};
+use crate::retention::bench::{ALL, Bench, ending_after};
 use crate::support::{Call, FaultyStore, Mode};
 
 /// Returns the primary store, at whose `nth` call that reads bytes a janitor forgets and prunes.
@@ -86,6 +88,50 @@ fn a_verification_takes_what_a_janitor_deletes_meanwhile_for_no_damage() {
     let told: Vec<(Code, &str)> =
         found.findings.iter().map(|one| (one.code, one.object.as_str())).collect();
     assert_eq!(told, [(Code::ObjectMissing, ObjectKey::Body(stays).to_string().as_str())]);
+}
+
+/// V-216
+#[test]
+fn what_is_missing_stays_found_where_the_list_that_may_need_it_cannot_be_read_again() {
+    // Its list alone is longer than what is kept of lists.
+    const PACK_COUNT: u32 = 32_000;
+    for is_out in [false, true] {
+        let (parameters, class) = (ending_after(None), StorageClass::Standard);
+        let (bench, bucket) = Bench::in_bucket(parameters, "keep_last = 1", 0, class, None);
+        let goes = own_night(&bench, 1);
+        bench.vault.clock.pass_hours(LEAN_HOURS);
+        let stays = Many::new(&bucket, PACK_COUNT).put_snapshot(&bench.vault);
+        let lost = ObjectKey::Pack(made_up(PACK_COUNT - 1)).to_string();
+        let inner: Arc<dyn Store> = Arc::new(Many::new(&bucket, PACK_COUNT - 1));
+        let bench = Arc::new(bench);
+        let (beside, is_begun) = (Arc::clone(&bench), AtomicBool::new(false));
+        let fails = move |call: &Call| match call {
+            Call::Stat(ObjectKey::Body(id)) if *id == goes => {
+                beside.apply(&ALL).unwrap();
+                is_begun.store(true, Ordering::SeqCst);
+                false
+            }
+            Call::Get(key) | Call::Open(key) | Call::Stat(key) => {
+                let is_meant =
+                    *key == ObjectKey::List(stays) || is_out && *key == ObjectKey::Vault(1);
+                is_meant && is_begun.load(Ordering::SeqCst)
+            }
+            _ => false,
+        };
+        let store = FaultyStore::new(inner).fail_calls(Mode::NotDone, fails);
+        let store: Arc<dyn Store> = Arc::new(store);
+        let (auditor, observer) = (bench.vault.auditor(&store), bench.vault.events.as_ref());
+        let found = ops::verify::verify(&auditor, None, Level::Stored, None, observer);
+        match is_out {
+            true => assert_eq!(found.unwrap_err().code(), Code::StoreUnavailable),
+            false => {
+                let missing = found.unwrap().findings.into_iter();
+                let missing = missing.filter(|one| one.code == Code::ObjectMissing);
+                let missing: Vec<String> = missing.map(|one| one.object).collect();
+                assert_eq!(missing, [lost.clone()]);
+            }
+        }
+    }
 }
 
 /// P-3

@@ -4,12 +4,14 @@ use std::io::Read;
 use std::sync::Arc;
 
 use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::crypto::identity::NoPassphrase;
+use idswyft_vault::crypto::recipient::DataRecipients;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops;
 use idswyft_vault::ops::verify::{self, Level, VerifyReport};
 use idswyft_vault::store::{Error, Listing, Stat, StorageClass, Store, VersionListing};
 
-use super::shelf::Shelf;
+use super::shelf::{Shelf, found};
 use crate::support::forward::forward;
 
 /// A bucket as the credentials of `spec/policies/host.json` see it.
@@ -17,6 +19,8 @@ pub struct HostView {
     inner: Arc<dyn Store>,
     /// One object more that is refused.
     refused: Option<ObjectKey>,
+    /// One folder that is refused whole.
+    barred: Option<Folder>,
     /// Whether everything else is allowed.
     is_owner: bool,
     /// Whether what is not there is refused, as to credentials that may not list.
@@ -26,7 +30,7 @@ pub struct HostView {
 impl HostView {
     /// Shows a store as a host sees it.
     pub fn of(inner: Arc<dyn Store>) -> Self {
-        Self { inner, refused: None, is_owner: false, is_listless: false }
+        Self { inner, refused: None, barred: None, is_owner: false, is_listless: false }
     }
 
     fn check<T>(
@@ -34,8 +38,13 @@ impl HostView {
         is_allowed: bool,
         call: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if is_allowed {
-            return call();
+        let answer = is_allowed.then(call);
+        let is_hidden = match &answer {
+            Some(Err(Error::Missing { key, .. })) => self.is_listless && !is_open(key.folder()),
+            _ => false,
+        };
+        if let Some(answer) = answer.filter(|_| !is_hidden) {
+            return answer;
         }
         let (store, place) = (self.name().to_owned(), "it".to_owned());
         Err(Error::Denied { store, action: "look at", place, source: "AccessDenied".into() })
@@ -47,12 +56,19 @@ impl HostView {
             Folder::Snapshots => !matches!(key, ObjectKey::Body(_)),
             _ => false,
         };
-        (is_public || self.is_owner) && self.refused != Some(*key)
+        (is_public || self.is_owner)
+            && self.refused != Some(*key)
+            && self.barred != Some(key.folder())
     }
 
     fn may_list(&self, folder: Folder) -> bool {
-        self.is_owner || matches!(folder, Folder::Vault | Folder::Ledger | Folder::Snapshots)
+        self.is_owner || is_open(folder)
     }
+}
+
+/// Tells whether a host may list a folder.
+const fn is_open(folder: Folder) -> bool {
+    matches!(folder, Folder::Vault | Folder::Ledger | Folder::Snapshots)
 }
 
 impl Store for HostView {
@@ -136,4 +152,42 @@ fn one_pack_that_is_gone_does_not_make_those_that_are_there_look_barred() {
         assert_eq!(found, [(Code::ObjectUnreadable, &pack.to_string())]);
         assert!(!report.not_covered.iter().any(|gap| gap.starts_with("packs: ")), "{report:?}");
     }
+}
+
+/// N-17
+#[test]
+fn one_file_of_a_generation_that_is_gone_does_not_make_those_that_were_read_look_barred() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let recipients = DataRecipients::parse(&[&shelf.vault.recipient]).unwrap();
+    let mut writer = shelf.vault.writer();
+    writer.roll(&recipients, &NoPassphrase).unwrap();
+    writer.deliver(shelf.vault.events.as_ref()).unwrap();
+    let files = shelf.keys().into_iter().filter(|key| key.folder() == Folder::Generations);
+    let files: Vec<ObjectKey> = files.collect();
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let bucket = shelf.bucket.copied();
+        bucket.erase(&file.to_string());
+        for level in [Level::Ledger, Level::Stored] {
+            let inner: Arc<dyn Store> = Arc::new(bucket.clone());
+            let view = HostView { is_owner: true, is_listless: true, ..HostView::of(inner) };
+            let report = verify(&shelf, view, level).unwrap();
+            assert_eq!(found(&report), [("object-unreadable", file.to_string())], "{level:?}");
+            assert_eq!(report.barred.is_some(), level == Level::Stored);
+        }
+    }
+}
+
+/// Y-20
+#[test]
+fn whoever_may_look_at_all_but_the_files_of_generations_did_not_look_at_everything() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let inner: Arc<dyn Store> = Arc::new(shelf.bucket.clone());
+    let barred = Some(Folder::Generations);
+    let view = HostView { is_owner: true, barred, ..HostView::of(inner) };
+    let report = verify(&shelf, view, Level::Stored).unwrap();
+    assert_eq!(report.findings, []);
+    let counts = report.barred.unwrap();
+    assert_eq!((counts.barred_pack_count, counts.barred_other_count), (0, 1));
+    assert_eq!(report.sample_percent(), 99);
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use idswyft_vault::base::{Code, Coded, SystemClock};
-use idswyft_vault::format::ObjectKey;
+use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::verify::{self, Level};
 use idswyft_vault::store::{Content, MemoryStore, StorageClass, Store};
 
 use super::shelf::{Shelf, found};
 use crate::support::sha256;
+
+/// The code of what was put over something.
+const OVERWRITTEN: &str = "object-overwritten";
 
 fn shelf() -> Shelf {
     Shelf::new(StorageClass::Standard, None)
@@ -38,7 +41,7 @@ fn done_to_each(harm: impl Fn(&Shelf, &ObjectKey, &[u8]), code: &str) {
 /// V-201
 #[test]
 fn what_was_overwritten_is_read_as_it_was() {
-    done_to_each(|shelf, key, _| shelf.bucket.plant(&key.to_string(), b"x"), "object-overwritten");
+    done_to_each(|shelf, key, _| shelf.bucket.plant(&key.to_string(), b"x"), OVERWRITTEN);
 }
 
 /// V-201
@@ -50,7 +53,7 @@ fn what_was_overwritten_by_something_of_its_length_is_read_as_it_was() {
         bytes[middle] ^= 1;
         shelf.bucket.plant(&key.to_string(), &bytes);
     };
-    done_to_each(flip, "object-overwritten");
+    done_to_each(flip, OVERWRITTEN);
 }
 
 /// V-202
@@ -68,7 +71,7 @@ fn what_was_planted_before_the_sound_one_does_not_count() {
         shelf.bucket.plant(&name, b"planted");
         shelf.bucket.plant(&name, bytes);
     };
-    done_to_each(plant_first, "object-overwritten");
+    done_to_each(plant_first, OVERWRITTEN);
 }
 
 /// V-136
@@ -83,6 +86,56 @@ fn an_archived_note_that_somebody_planted_is_a_finding_and_keeps_nobody_from_the
         assert_eq!(findings, [("object-unreadable", planted.to_owned())], "{level:?}");
     }
     shelf.assert_restores();
+}
+
+/// V-136, W-1
+#[test]
+fn an_archived_version_over_a_sound_one_keeps_nobody_from_the_rest() {
+    done_to_each(|shelf, key, _| shelf.bucket.plant_cold(&key.to_string(), b"x"), OVERWRITTEN);
+}
+
+/// V-136, W-1
+#[test]
+fn whatever_is_archived_that_must_not_be_is_told_once_and_keeps_nobody_from_the_rest() {
+    let shelf = shelf();
+    let keys = shelf.keys();
+    let is_root = |key: &ObjectKey| matches!(key, ObjectKey::Vault(_));
+    for key in keys.iter().filter(|key| !is_root(key) && !matches!(key, ObjectKey::Pack(_))) {
+        let bucket = shelf.bucket.copied();
+        bucket.move_to(&key.to_string(), StorageClass::DeepArchive);
+        let store: Arc<dyn Store> = Arc::new(bucket);
+        for level in [Level::Ledger, Level::Stored, Level::Bytes] {
+            let auditor = shelf.vault.auditor(&store);
+            let events = shelf.vault.events.as_ref();
+            let report = verify::verify(&auditor, None, level, None, events).unwrap();
+            let told = found(&report).into_iter().filter(|(_, object)| *object == key.to_string());
+            let told: Vec<_> = told.collect();
+            let is_read = !matches!(key.folder(), Folder::Trees | Folder::Segments)
+                && !matches!(key, ObjectKey::Body(_))
+                || level == Level::Bytes;
+            match (is_read, level) {
+                (false, Level::Ledger) => assert_eq!(told, []),
+                (false, _) => assert_eq!(told, [("class-wrong", key.to_string())], "{level:?}"),
+                (true, _) => assert_eq!(told.len(), 1, "{key} at {level:?}: {told:?}"),
+            }
+        }
+    }
+}
+
+/// V-201
+#[test]
+fn what_was_planted_under_an_object_is_found_also_of_a_snapshot_that_was_named() {
+    let shelf = shelf();
+    let pack = shelf.keys().into_iter().find(|key| matches!(key, ObjectKey::Pack(_))).unwrap();
+    let (name, bytes) = (pack.to_string(), shelf.bytes(&pack));
+    shelf.bucket.erase(&name);
+    shelf.bucket.plant(&name, b"planted");
+    shelf.bucket.plant(&name, &bytes);
+    let all: Vec<_> = shelf.auditor().snapshots().unwrap().sound.into_keys().collect();
+    let events = shelf.vault.events.as_ref();
+    let report = verify::verify(&shelf.auditor(), None, Level::Stored, Some(&all), events).unwrap();
+    assert_eq!(found(&report), [(OVERWRITTEN, name)]);
+    assert!(report.not_covered.iter().any(|gap| gap == "packs that no snapshot names"));
 }
 
 /// V-201

@@ -52,6 +52,18 @@ fn a_policy_is_signed_recorded_and_in_force_for_the_next_snapshot() {
     assert!(bench.vault.verify(Level::Ledger).findings.is_empty());
 }
 
+/// V-183
+#[test]
+fn what_a_vault_note_allows_that_came_after_an_auditor_opened_is_no_damage() {
+    let bench = Bench::new("keep_last = 1", 1);
+    let auditor = bench.vault.auditor(&bench.vault.stores[0]);
+    set(&bench, &policy("keep_daily = 7\nfloor = '2d'")).unwrap();
+    bench.night();
+    let observer = bench.vault.events.as_ref();
+    let report = ops::verify::verify(&auditor, None, Level::Ledger, None, observer).unwrap();
+    assert_eq!(report.findings, []);
+}
+
 /// F-5 F-22
 #[test]
 fn a_shorter_floor_takes_nothing_back_from_earlier_snapshots() {

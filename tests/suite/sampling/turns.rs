@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use idswyft_vault::base::{Code, Coded};
+use idswyft_vault::base::{Clock, Code, Coded};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::report::{CoverageReport, VerifyReport};
 use idswyft_vault::ops::thaw::need;
-use idswyft_vault::ops::verify::{Level, Method, Part};
-use idswyft_vault::store::{self, Store};
+use idswyft_vault::ops::verify::{Evidence, Level, Method, Part, Request, verify_as};
+use idswyft_vault::store::{self, StorageClass, Store};
 
 use super::bench::{damage, look, look_at, look_recorded, objects, sample_of, share, vault_of};
 use crate::prune::bench::{LEAN_HOURS, lasting, own_night, prune};
+use crate::reading::shelf::Shelf;
 use crate::retention::bench::ALL;
 use crate::support::forward::forward;
 use crate::support::vault::TestVault;
@@ -92,6 +93,15 @@ fn any_run_that_reads_remembers_what_it_found_sound_and_nothing_else() {
         (coverage(&report).never_count, coverage(&report).month_count),
         (1, all.len() as u64 - 1)
     );
+    // What was found sound before and is damaged now is sound no more.
+    let other = *all.last().unwrap();
+    let path = vault.path("store").join(other.to_string());
+    let whole = std::fs::read(&path).unwrap();
+    damage(&vault, &other);
+    let report = look_at(&vault, Level::Bytes, &remembering(&vault));
+    assert_eq!(coverage(&report).never_count, 2);
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(coverage(&look_at(&vault, Level::Bytes, &remembering(&vault))).never_count, 1);
     // So it is looked at first, and again and again.
     let (report, read) = look_recorded(&vault, Level::Bytes, &rolling(&vault, "1/6"));
     assert!(read.contains(&broken) && !report.is_sound());
@@ -163,4 +173,19 @@ fn a_memory_that_cannot_be_kept_is_a_warning_and_whose_turn_it_is_an_error() {
     assert_eq!(error.code(), Code::UsageInvalid);
     let text = std::fs::read_to_string(vault.path("memory.sqlite")).unwrap();
     assert!(text.starts_with("something else"));
+}
+
+/// Y-9
+#[test]
+fn how_a_pack_is_kept_does_not_keep_its_bytes_from_being_remembered() {
+    let shelf = Shelf::new(StorageClass::Standard, None);
+    let (vault, part) = (&shelf.vault, remembering(&shelf.vault));
+    let evidence = Evidence { class: Some(StorageClass::StandardIa), ..Evidence::NONE };
+    let now = Some(vault.clock.now());
+    let request = Request { now, evidence, part: Some(&part), ..Request::of(Level::Bytes) };
+    let observer = vault.events.as_ref();
+    let report = verify_as(&shelf.auditor(), None, &request, observer).unwrap();
+    assert!(!report.findings.is_empty());
+    assert!(report.findings.iter().all(|one| one.code == Code::ClassWrong), "{report:?}");
+    assert_eq!(coverage(&report).never_count, 0);
 }

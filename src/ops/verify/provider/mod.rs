@@ -291,7 +291,12 @@ fn counts(auditor: &Auditor, key: ObjectKey, claim: &Claim, scope: &Scope) -> Re
         }
     }
     Ok(match (right, &claim.version) {
-        // There is one, or none is known to be right: then every one of them is wrong.
+        // What is there alone may have been put since.
+        (None, _) if views.is_empty() => {
+            let stat = auditor.store().stat(&key).map_err(vault::Error::from)?;
+            !stat.is_some_and(|stat| is_later(&stat, claim.second))
+        }
+        // None is known to be right: then every one of them is wrong.
         (None, _) => true,
         (Some((_, right)), Some(version)) => right.as_ref() == Some(version),
         // Without a version the newest was computed.

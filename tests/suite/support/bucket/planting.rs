@@ -12,6 +12,14 @@ impl Bucket {
         self.add_planted(name, Some(bytes.into()));
     }
 
+    /// Puts an archived version over whatever is there.
+    pub fn plant_cold(&self, name: &str, bytes: &[u8]) {
+        self.plant(name, bytes);
+        let mut contents = self.lock();
+        let versions = contents.names.get_mut(name).into_iter().flatten();
+        versions.last().expect("it was added").class = StorageClass::DeepArchive;
+    }
+
     /// Lets all that there is of a name be these bytes, as a disk that fails does.
     pub fn damage(&self, name: &str, bytes: &[u8]) {
         let mut contents = self.lock();
