@@ -8,32 +8,20 @@ use std::path::{Path, PathBuf};
 
 use super::args::retain::SiteArgs;
 use super::args::{UsageError, VouchArgs};
-use super::files::Staged;
+use super::files;
 use super::report::Failure;
 use super::reports::{self, Made};
 use super::retention::{self, Site};
 use super::session::Session;
-use crate::base::{Code, Coded, Event, Observer, SnapshotId, VaultId};
+use crate::base::{Code, Event, Observer, SnapshotId, VaultId};
 use crate::format::event::{EventKind, EventPayload};
 use crate::ops::attest::{self, Attestation};
 use crate::ops::recorder::{check_delegated, draft};
 use crate::ops::report::{Report, VerifyReport, signed};
+use crate::ops::staged::Staged;
 
 /// The snapshots that were named, of each vault that was not verified whole.
 pub type Named = BTreeMap<VaultId, Vec<SnapshotId>>;
-
-/// A file that is there already, and is not written over: it may be the only copy of a record.
-#[derive(Debug, thiserror::Error)]
-#[error("write the attestation {}: it is there already", path.display())]
-struct AttestationExists {
-    path: PathBuf,
-}
-
-impl Coded for AttestationExists {
-    fn code(&self) -> Code {
-        Code::FileExists
-    }
-}
 
 /// What is to be vouched for once a verification is complete, found possible before it begins.
 pub struct Vouching<'a> {
@@ -67,13 +55,10 @@ impl<'a> Vouching<'a> {
         }
         if args.sign {
             let json = reports::check_signable(paths)?;
-            check_place(&reports::signature_path(json), "signature")?;
+            files::check_place(&reports::signature_path(json), "signature")?;
         }
         if let Some(path) = &args.attestation {
-            check_place(path, "attestation")?;
-            if path.exists() {
-                return Err(AttestationExists { path: path.clone() }.into());
-            }
+            files::check_new(path, "attestation")?;
         }
         let given = |store: &&str| store.contains("://") && vault_key.is_some();
         let site_args = SiteArgs {
@@ -222,11 +207,6 @@ impl<'a> Vouching<'a> {
         }
         Ok(())
     }
-}
-
-fn check_place(path: &Path, what: &str) -> Result<(), Failure> {
-    let wrap = |cause| Failure::system(format!("write the {what} {}", path.display()), cause);
-    Staged::at(path).map(drop).map_err(wrap)
 }
 
 /// Tells that something of a verification could not be kept, though it stands.

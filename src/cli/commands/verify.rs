@@ -24,6 +24,7 @@ use crate::vault::{Auditor, Unlocked};
 /// If a store cannot be read at all. Damage is in the report, and the exit code is 3.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Ending, Failure> {
     reports::check_places(&args.report)?;
+    evidence::check_places(&args.evidence)?;
     let access = (args.access.store.as_deref(), args.access.vault_key.as_deref());
     let vouching = Vouching::prepare(&args.vouch, access, &args.report, session)?;
     let jobs = match jobs(args, session) {
