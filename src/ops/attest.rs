@@ -31,37 +31,48 @@ use crate::vault::{self, notes};
 /// What the file of an attestation is called in errors.
 const WHAT: &str = "signed attestation";
 
-/// Returns what a ledger is to say of a verification of these snapshots, or of all that were there
-/// when it began.
-pub fn events(
+/// Which snapshots of a vault somebody asked to verify, whatever they came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// All that were there then.
+    Until(Timestamp),
+    /// These.
+    Named(Vec<SnapshotId>),
+}
+
+impl Asked {
+    /// Returns how many events say what came of them.
+    pub fn event_count(&self) -> usize {
+        match self {
+            Self::Until(_) => 1,
+            Self::Named(ids) => ids.len(),
+        }
+    }
+}
+
+/// Returns what a ledger is to say of a verification.
+pub fn events(report: &VerifyReport, asked: &Asked) -> Vec<EventPayload> {
+    match asked {
+        Asked::Until(until) => vec![event(report, None, Some(*until))],
+        Asked::Named(ids) => ids.iter().map(|id| event(report, Some(*id), None)).collect(),
+    }
+}
+
+fn event(
     report: &VerifyReport,
-    only: Option<&[SnapshotId]>,
-    began: Timestamp,
-) -> Vec<EventPayload> {
+    snapshot: Option<SnapshotId>,
+    until: Option<Timestamp>,
+) -> EventPayload {
     let outcome = match report.verdict {
         Verdict::Sound | Verdict::Remarks => Outcome::Passed,
         Verdict::Unread | Verdict::Damaged => Outcome::Failed,
     };
-    let of = |snapshot: Option<SnapshotId>| {
-        EventPayload::Verified(Verified {
-            scope: VerifiedScope {
-                store: report.store.clone(),
-                level: report.level.name().to_owned(),
-                snapshot,
-                sample_percent: report.sample_percent(),
-                until: snapshot.is_none().then_some(began),
-            },
-            result: VerifiedResult {
-                outcome,
-                object_count: report.object_count,
-                finding_count: report.findings.len() as u64,
-            },
-        })
-    };
-    match only {
-        None => vec![of(None)],
-        Some(ids) => ids.iter().map(|id| of(Some(*id))).collect(),
-    }
+    let (store, level) = (report.store.clone(), report.level.name().to_owned());
+    let sample_percent = report.sample_percent();
+    let scope = VerifiedScope { store, level, snapshot, sample_percent, until };
+    let (object_count, finding_count) = (report.object_count, report.findings.len() as u64);
+    let result = VerifiedResult { outcome, object_count, finding_count };
+    EventPayload::Verified(Verified { scope, result })
 }
 
 /// Records events in the log of whoever may; returns the stores that do not have them yet.

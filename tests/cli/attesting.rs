@@ -25,9 +25,9 @@ fn leaves_nothing(install: &Install, run: impl FnOnce() -> Outcome) -> Outcome {
 fn a_file_of_one_record_takes_no_second_one_and_is_never_left_half_written() {
     let install = Install::with_vaults(&(NIGHTLY.to_owned() + KYC));
     install.run(["init", "--kit", "kit"]).exits(0);
-    install.run(["snapshot"]).exits(0);
     let first = install.run(["snapshot", "--vault", "nightly", "--json"]).json(0);
     let first = first["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    install.run(["snapshot"]).exits(0);
     let mut own = Vec::new();
     for vault in ["nightly", "kyc"] {
         let file = format!("{vault}.key");
@@ -43,10 +43,10 @@ fn a_file_of_one_record_takes_no_second_one_and_is_never_left_half_written() {
     };
     attest(&[]).fails(2, "usage-invalid", &["the record of one vault", "--vault"]);
     attest(&["--sign", "--report", "r.json"]).fails(2, "usage-invalid", &["several vaults"]);
-    let two = ["--vault", "nightly", "latest", &first[..first.len() - 3], "--until", &first];
-    assert_eq!(attest(&two).exit, 2);
-    let until = ["--vault", "nightly", "--until", "latest"];
-    attest(&until).fails(2, "usage-invalid", &["a file holds one record"]);
+    let both = ["--vault", "nightly", "latest", "--until", &first];
+    assert_eq!(attest(&both).exit, 2);
+    let two = ["--vault", "nightly", "latest", &first[..first.len() - 3]];
+    attest(&two).fails(2, "usage-invalid", &["a file holds one record"]);
     let nightly = ["--vault", "nightly"];
     install.write("a.json", b"another record\n");
     attest(&nightly).fails(1, "file-exists", &["a.json: it is there already"]);
