@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::recorder::{Draft, check_delegated};
-use super::report::{Verdict, VerifyReport};
+use super::report::{Came, Verdict, VerifyReport};
 use super::retain::{Scribe, Survey};
 use crate::base::{Code, Coded, Observer, SignerId, SnapshotId, VaultId};
 use crate::crypto::checkpoint::TreeHead;
@@ -50,11 +50,19 @@ impl Asked {
     }
 }
 
-/// Returns what a ledger is to say of a verification.
+/// Returns what a ledger is to say of a verification: of snapshots that were named one by one.
 pub fn events(report: &VerifyReport, asked: &Asked) -> Vec<EventPayload> {
+    let all = Came {
+        verdict: report.verdict,
+        object_count: report.object_count,
+        finding_count: report.findings.len() as u64,
+    };
     match asked {
-        Asked::Until(until) => vec![event(report, None, Some(*until))],
-        Asked::Named(ids) => ids.iter().map(|id| event(report, Some(*id), None)).collect(),
+        Asked::Until(until) => vec![event(report, None, Some(*until), all)],
+        Asked::Named(_) => {
+            let each = report.each.iter();
+            each.map(|(id, came)| event(report, Some(*id), None, *came)).collect()
+        }
     }
 }
 
@@ -62,15 +70,16 @@ fn event(
     report: &VerifyReport,
     snapshot: Option<SnapshotId>,
     until: Option<Timestamp>,
+    came: Came,
 ) -> EventPayload {
-    let outcome = match report.verdict {
+    let Came { verdict, object_count, finding_count } = came;
+    let outcome = match verdict {
         Verdict::Sound | Verdict::Remarks => Outcome::Passed,
         Verdict::Unread | Verdict::Damaged => Outcome::Failed,
     };
     let (store, level) = (report.store.clone(), report.level.name().to_owned());
     let sample_percent = report.sample_percent();
     let scope = VerifiedScope { store, level, snapshot, sample_percent, until };
-    let (object_count, finding_count) = (report.object_count, report.findings.len() as u64);
     let result = VerifiedResult { outcome, object_count, finding_count };
     EventPayload::Verified(Verified { scope, result })
 }

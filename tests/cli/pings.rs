@@ -215,7 +215,7 @@ fn damage_that_verify_finds_is_told_and_soundness_is_not() {
     assert!(heard[0].body.contains("verify FAILED, exit 3\nfinding: object-missing, 1\n"));
 }
 
-/// N-16 Q-23
+/// N-16 Q-24
 #[test]
 fn what_is_found_in_one_vault_is_told_though_another_fails() {
     let watchdog = Watchdog::new(Answer::Status("200 OK"));

@@ -110,6 +110,7 @@ struct Job {
 /// What of a vault is meant, and what this host knows of it.
 struct Meant {
     only: Option<Vec<SnapshotId>>,
+    is_each: bool,
     part: Part,
     /// The manifest of this host, where it has one of the vault.
     manifest: Option<PathBuf>,
@@ -119,8 +120,8 @@ impl Meant {
     fn request<'a>(&'a self, args: &'a VerifyArgs, session: &Session) -> Request<'a> {
         let (level, now) = (level_of(args.level), Some(session.clock.now()));
         let evidence = evidence::of(&args.evidence, self.manifest.as_deref());
-        let (only, part) = (self.only.as_deref(), Some(&self.part));
-        Request { only, now, part, evidence, ..Request::of(level) }
+        let (only, is_each, part) = (self.only.as_deref(), self.is_each, Some(&self.part));
+        Request { only, is_each, now, part, evidence, ..Request::of(level) }
     }
 }
 
@@ -210,8 +211,9 @@ impl Job {
     ) -> Result<Self, Failure> {
         let part = parts::part_of(&args.part, level_of(args.level), session, &auditor)?;
         let (only, asked) = chosen(args, &auditor, began)?;
+        let is_each = args.vouch.attests() && matches!(asked, Asked::Named(_));
         let manifest = evidence::own_manifest(session, &args.access, &auditor);
-        let meant = Meant { only, part, manifest };
+        let meant = Meant { only, is_each, part, manifest };
         Ok(Self { name, auditor, asked, meant })
     }
 
