@@ -77,9 +77,21 @@ pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
 /// # Errors
 /// If the store, the key or the first vault note is missing or wrong.
 pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Failure> {
+    each_auditor(session, args)?.into_iter().map(|(_, auditor)| auditor).collect()
+}
+
+/// Opens what [`auditors`] does, each vault with its name, whatever comes of the others.
+///
+/// # Errors
+/// If it is not known which vaults are meant.
+pub fn each_auditor(
+    session: &Session,
+    args: &AccessArgs,
+) -> Result<Vec<(String, Result<Auditor, Failure>)>, Failure> {
     if let Some((url, key)) = standalone(args)? {
-        let store = store::open_with(&url, "given", None)?;
-        return Ok(vec![Auditor::open(cached(store, &key, args), key)?]);
+        let store = store::open_with(&url, store::GIVEN, None)?;
+        let (name, store) = (key.vault().to_string(), cached(store, &key, args));
+        return Ok(vec![(name, Auditor::open(store, key).map_err(Failure::from))]);
     }
     let config = session.config()?;
     let mut vaults = config.select(session.global.vault.as_deref())?;
@@ -93,7 +105,8 @@ pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Fa
         let reason = "no vault of the config has such a store that its credentials may read";
         return Err(UsageError::new("choose a store", reason).into());
     }
-    vaults.into_iter().map(|vault| auditor_of(&config, vault, args)).collect()
+    let open = |vault: &VaultConfig| (vault.name.clone(), auditor_of(&config, vault, args));
+    Ok(vaults.into_iter().map(open).collect())
 }
 
 /// Opens the auditor's side of the one vault that is meant.

@@ -5,12 +5,22 @@ use std::path::{Path, PathBuf};
 use super::access::AccessArgs;
 use super::args::evidence::{EvidenceArgs, LockArg};
 use super::args::{LevelArg, UsageError};
+use super::files;
 use super::report::Failure;
 use super::session::Session;
 use crate::ops::verify::{Evidence, ReceiptsFrom};
 use crate::store::GIVEN;
 use crate::vault::Auditor;
 use crate::vault::state::StateDir;
+
+/// Refuses a place for what is written beside a verification, before it begins.
+///
+/// # Errors
+/// If a file is there, or cannot be written.
+pub fn check_places(args: &EvidenceArgs) -> Result<(), Failure> {
+    let manifest = args.write_batch_manifest.as_deref();
+    manifest.map_or(Ok(()), |path| files::check_new(path, "manifest of the job"))
+}
 
 /// Refuses evidence that could not be of what is verified.
 ///

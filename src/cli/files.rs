@@ -1,20 +1,18 @@
-//! Files that a person names: read no further than they may be long, and written whole or not at
-//! all.
+//! Files that a person names: read no further than they may be long, and found writable before any
+//! work.
 
-use std::fs::{File, Permissions};
-use std::io::{Error, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use tempfile::NamedTempFile;
 
 use super::report::Failure;
 use crate::base::{Code, Coded};
 use crate::crypto::digest::Sha256Hasher;
 use crate::format::report_note::ReportFile;
-use crate::store::STAGING_PREFIX;
+use crate::ops::staged::Staged;
 
 /// Bytes that are hashed at once.
 const PIECE_LEN: usize = 64 * 1024;
@@ -109,66 +107,39 @@ fn open_plain(path: &Path) -> std::io::Result<Option<File>> {
     }
 }
 
-/// Room for a file beside where it will be: what is not finished is removed with it.
-pub struct Staged {
-    file: NamedTempFile,
+/// A file that is there already, and is not written over: it may be the only copy.
+#[derive(Debug, thiserror::Error)]
+#[error("write the {what} {}: it is there already", path.display())]
+struct Exists {
+    what: &'static str,
     path: PathBuf,
 }
 
-impl Staged {
-    /// Makes room for a file, so that it is known before any work that it can be written.
-    ///
-    /// # Errors
-    /// If its directory cannot be written, or the path is that of a directory.
-    pub fn at(path: &Path) -> std::io::Result<Self> {
-        if path.is_dir() {
-            return Err(Error::from_raw_os_error(Errno::ISDIR.raw_os_error()));
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let file = tempfile::Builder::new()
-            .prefix(STAGING_PREFIX)
-            // As any file: what the umask does not allow is not allowed.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .map_err(without_name)?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-
-    /// Writes the file, in place of one that is there.
-    ///
-    /// # Errors
-    /// If it cannot be written. Then what was there is there.
-    pub fn put(mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.fill(bytes)?;
-        self.file.persist(&self.path).map(drop).map_err(|error| error.error)
-    }
-
-    /// Writes the file, if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be written, or there is one.
-    pub fn put_new(mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.fill(bytes)?;
-        self.file.persist_noclobber(&self.path).map(drop).map_err(|error| error.error)
-    }
-
-    fn fill(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.file.as_file().sync_all()
+impl Coded for Exists {
+    fn code(&self) -> Code {
+        Code::FileExists
     }
 }
 
-/// Returns what the system said, without the name of a file that nobody asked for.
-fn without_name(error: Error) -> Error {
-    let code = match error.kind() {
-        ErrorKind::NotFound => Errno::NOENT,
-        ErrorKind::PermissionDenied => Errno::ACCESS,
-        ErrorKind::NotADirectory => Errno::NOTDIR,
-        ErrorKind::ReadOnlyFilesystem => Errno::ROFS,
-        ErrorKind::StorageFull => Errno::NOSPC,
-        _ => return error,
-    };
-    Error::from_raw_os_error(code.raw_os_error())
+/// Refuses a place for `what` that cannot be written, before any work.
+///
+/// # Errors
+/// If its directory cannot be written, or it is that of a directory.
+pub fn check_place(path: &Path, what: &'static str) -> Result<(), Failure> {
+    let wrap = |cause| Failure::system(format!("write the {what} {}", path.display()), cause);
+    Staged::at(path).map(drop).map_err(wrap)
+}
+
+/// Refuses a place for `what` as [`check_place`] does, and one where a file is already.
+///
+/// # Errors
+/// As [`check_place`], and if something is there.
+pub fn check_new(path: &Path, what: &'static str) -> Result<(), Failure> {
+    check_place(path, what)?;
+    match path.symlink_metadata() {
+        Ok(_) => Err(Exists { what, path: path.to_owned() }.into()),
+        Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -182,25 +153,9 @@ mod tests {
         let failure = read_plain(Path::new("/dev/zero"), "report", 1000).unwrap_err();
         assert!(failure.chain().concat().contains("no plain file"));
         assert!(digest_of(Path::new("/dev"), "zero").is_err());
-    }
-
-    #[test]
-    fn a_file_is_there_whole_or_as_it_was() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("a.json");
-        let names = || std::fs::read_dir(scratch.path()).unwrap().count();
-        drop(Staged::at(&path).unwrap());
-        assert_eq!(names(), 0, "what is not finished leaves nothing");
-        Staged::at(&path).unwrap().put(b"one").unwrap();
-        Staged::at(&path).unwrap().put(b"two").unwrap();
-        let error = Staged::at(&path).unwrap().put_new(b"three").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert_eq!((std::fs::read(&path).unwrap().as_slice(), names()), (b"two".as_slice(), 1));
-        assert!(Staged::at(scratch.path()).is_err());
-        assert!(Staged::at(&scratch.path().join("none/a.json")).is_err());
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert!(mode & 0o400 != 0 && mode & 0o111 == 0, "{mode:o}");
-        let file = digest_of(scratch.path(), "a.json").unwrap().unwrap();
+        std::fs::write(scratch.path().join("a"), b"two").unwrap();
+        let file = digest_of(scratch.path(), "a").unwrap().unwrap();
         assert_eq!((file.len, digest_of(scratch.path(), "b").unwrap()), (3, None));
     }
 }

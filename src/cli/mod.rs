@@ -27,6 +27,7 @@ mod reports;
 pub mod retention;
 pub mod secrets;
 pub mod session;
+mod several;
 mod sources;
 mod stack;
 mod vouching;

@@ -1,17 +1,17 @@
 //! `store receipts`: what a store said, for whoever verifies without being allowed to look.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::args::UsageError;
 use super::config::VaultConfig;
+use super::files;
 use super::report::{Ending, Failure, words};
 use super::session::Session;
 use crate::manifest::ManifestView;
 use crate::ops::receipts;
+use crate::ops::staged::Staged;
 use crate::vault::state::StateDir;
 
 /// Writes the receipts of a store into a new file.
@@ -20,6 +20,7 @@ use crate::vault::state::StateDir;
 /// If the vault has no such store or no state here, the store gave no receipts that an event
 /// covers, or the file is there.
 pub fn hand_out(store: &str, out: &Path, session: &Session) -> Result<Ending, Failure> {
+    files::check_new(out, "receipts")?;
     let config = session.config()?;
     let vaults = config.select(session.global.vault.as_deref())?;
     let refuse = |reason: String| Failure::from(UsageError::new("choose a store", reason));
@@ -38,9 +39,9 @@ pub fn hand_out(store: &str, out: &Path, session: &Session) -> Result<Ending, Fa
         return Err(refuse(reason));
     }
     let wrap = |error| Failure::system(format!("write the receipts {}", out.display()), error);
-    let mut file = BufWriter::new(File::create_new(out).map_err(wrap)?);
-    let exported = receipts::export(&manifest, anchor.vault, store, &mut file)?;
-    file.into_inner().map_err(|error| wrap(error.into_error()))?.sync_all().map_err(wrap)?;
+    let staged = Staged::at(out).map_err(wrap)?;
+    let exported =
+        staged.put_new_by(|file| receipts::export(&manifest, anchor.vault, store, file))?;
     let warnings = session.progress.warnings();
     let report = json!({
         "vault": anchor.vault.to_string(),

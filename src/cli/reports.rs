@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::UsageError;
 use super::args::retain::SiteArgs;
-use super::files::{self, Staged};
+use super::files;
 use super::html;
 use super::report::Failure;
 use super::retention::Site;
@@ -14,6 +14,7 @@ use crate::crypto::digest::sha256;
 use crate::crypto::signing::SigningKey;
 use crate::format::report_note::ReportFile;
 use crate::ops::report::{Report, signed};
+use crate::ops::staged::Staged;
 
 /// What a report is called in errors.
 const WHAT: &str = "report";
@@ -62,7 +63,7 @@ pub fn check_places(paths: &[PathBuf]) -> Result<(), Failure> {
     for path in paths {
         Form::of(path)?;
     }
-    paths.iter().try_for_each(|path| Staged::at(path).map(drop).map_err(|e| not_written(path, e)))
+    paths.iter().try_for_each(|path| files::check_place(path, WHAT))
 }
 
 fn not_written(path: &Path, cause: std::io::Error) -> Failure {

@@ -14,8 +14,9 @@ use super::args::UsageError;
 use super::args::retain::SiteArgs;
 use super::config::{Config, VaultConfig};
 use super::files;
-use super::report::Failure;
+use super::report::{Ending, Failure};
 use super::session::Session;
+use super::several::Several;
 use crate::base::limits::IDENTITY_FILE_LEN_MAX;
 use crate::base::{Code, Event, Observer, Silent, VaultId};
 use crate::crypto::recipient::DataRecipients;
@@ -138,23 +139,11 @@ pub fn each_site<T>(
     work: impl Fn(&Site) -> Result<T, Failure>,
     words: impl Fn(&T) -> String,
 ) -> Result<Vec<T>, Failure> {
-    let (mut outcomes, mut failed) = (Vec::new(), None);
-    for site in sites {
-        match work(site) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(failure) if sites.len() == 1 => return Err(failure),
-            Err(failure) => {
-                let why = failure.chain().join(": ");
-                session.report.note(&format!("vault {}: failed to {why}", site.name()));
-                failed.get_or_insert(failure);
-            }
-        }
-    }
-    let Some(failure) = failed else { return Ok(outcomes) };
-    for outcome in &outcomes {
-        words(outcome).lines().for_each(|line| session.report.note(line));
-    }
-    Err(failure)
+    let mut several = Several::new(sites.len(), session);
+    let each = sites.iter().filter_map(|site| several.take(&site.name(), work(site)));
+    let outcomes: Vec<T> = each.collect();
+    several.end(Ending::Done, || outcomes.iter().map(words).collect())?;
+    Ok(outcomes)
 }
 
 impl Site {

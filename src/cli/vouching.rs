@@ -8,32 +8,20 @@ use std::path::{Path, PathBuf};
 
 use super::args::retain::SiteArgs;
 use super::args::{UsageError, VouchArgs};
-use super::files::Staged;
+use super::files;
 use super::report::Failure;
 use super::reports::{self, Made};
 use super::retention::{self, Site};
 use super::session::Session;
-use crate::base::{Code, Coded, Event, Observer, SnapshotId, VaultId};
+use crate::base::{Code, Event, Observer, VaultId};
 use crate::format::event::{EventKind, EventPayload};
-use crate::ops::attest::{self, Attestation};
+use crate::ops::attest::{self, Asked, Attestation};
 use crate::ops::recorder::{check_delegated, draft};
 use crate::ops::report::{Report, VerifyReport, signed};
+use crate::ops::staged::Staged;
 
-/// The snapshots that were named, of each vault that was not verified whole.
-pub type Named = BTreeMap<VaultId, Vec<SnapshotId>>;
-
-/// A file that is there already, and is not written over: it may be the only copy of a record.
-#[derive(Debug, thiserror::Error)]
-#[error("write the attestation {}: it is there already", path.display())]
-struct AttestationExists {
-    path: PathBuf,
-}
-
-impl Coded for AttestationExists {
-    fn code(&self) -> Code {
-        Code::FileExists
-    }
-}
+/// Which snapshots of each vault are verified, as it was asked for.
+pub type AskedOf = BTreeMap<VaultId, Asked>;
 
 /// What is to be vouched for once a verification is complete, found possible before it begins.
 pub struct Vouching<'a> {
@@ -55,9 +43,8 @@ impl<'a> Vouching<'a> {
         session: &Session,
     ) -> Result<Option<Self>, Failure> {
         let refuse = |what: &str, reason: &str| Failure::from(UsageError::new(what, reason));
-        let attests = args.attest || args.attestation.is_some();
         let has_signer = args.kit.is_some() || !args.signer.is_empty();
-        if !attests && !args.sign {
+        if !args.attests() && !args.sign {
             let reason = "a signer signs with --sign, --attest or --attestation";
             return if has_signer { Err(refuse("use the signer", reason)) } else { Ok(None) };
         }
@@ -67,13 +54,10 @@ impl<'a> Vouching<'a> {
         }
         if args.sign {
             let json = reports::check_signable(paths)?;
-            check_place(&reports::signature_path(json), "signature")?;
+            files::check_place(&reports::signature_path(json), "signature")?;
         }
         if let Some(path) = &args.attestation {
-            check_place(path, "attestation")?;
-            if path.exists() {
-                return Err(AttestationExists { path: path.clone() }.into());
-            }
+            files::check_new(path, "attestation")?;
         }
         let given = |store: &&str| store.contains("://") && vault_key.is_some();
         let site_args = SiteArgs {
@@ -86,30 +70,30 @@ impl<'a> Vouching<'a> {
         Ok(Some(Self { args, site_args, sites }))
     }
 
-    /// Refuses what cannot be vouched for, of these vaults and the snapshots that were named.
+    /// Refuses what cannot be vouched for, of so many vaults, and of those that are verified.
     ///
     /// # Errors
     /// If a file would be of several vaults or snapshots, or the signer may not vouch for one.
     pub fn check(
         &self,
-        vaults: &[VaultId],
-        named: &Named,
+        vault_count: usize,
+        asked: &AskedOf,
         session: &Session,
     ) -> Result<(), Failure> {
         let refuse = |what: &str, reason: &str| Err(UsageError::new(what, reason).into());
-        if self.args.sign && vaults.len() > 1 {
+        if self.args.sign && vault_count > 1 {
             let reason = "it would be about several vaults: name one with --vault";
             return refuse("sign the report", reason);
         }
-        if self.args.attestation.is_some() && vaults.len() > 1 {
+        if self.args.attestation.is_some() && vault_count > 1 {
             let reason = "a file holds the record of one vault: name one with --vault";
             return refuse("write the attestation", reason);
         }
-        if self.args.attestation.is_some() && named.values().any(|ids| ids.len() != 1) {
+        if self.args.attestation.is_some() && asked.values().any(|one| one.event_count() != 1) {
             let reason = "a file holds one record: verify all snapshots, or one";
             return refuse("write the attestation", reason);
         }
-        for site in self.sites.iter().filter(|site| vaults.contains(&site.vault())) {
+        for site in self.sites.iter().filter(|site| asked.contains_key(&site.vault())) {
             let Some((key, _)) = site.signer(&self.site_args, session)? else {
                 if site.host().is_none() {
                     let reason = "nobody here may record it: give --signer or --kit";
@@ -128,20 +112,23 @@ impl<'a> Vouching<'a> {
 
     /// Signs what was written, and records what was found. A report that could not be signed, or
     /// recorded, still stands: that is a warning.
-    pub fn vouch(&self, report: &Report, made: &[Made], named: &Named, session: &Session) {
+    pub fn vouch(&self, report: &Report, made: &[Made], asked: &AskedOf, session: &Session) {
         if self.args.sign && !made.is_empty() {
             match self.sign(report, made, session) {
                 Ok(path) => session.report.note(&format!("signed: {}", path.display())),
                 Err(failure) => warn(session, "the report is not signed", &failure),
             }
         }
-        if !self.args.attest && self.args.attestation.is_none() {
+        if !self.args.attests() {
             return;
         }
         for one in &report.vaults {
             let site = self.sites.iter().find(|site| site.vault().to_string() == one.vault);
-            let Some(site) = site else { continue };
-            if let Err(failure) = self.attest(site, one, report, named, session) {
+            let Some((site, asked)) = site.and_then(|site| Some((site, asked.get(&site.vault())?)))
+            else {
+                continue;
+            };
+            if let Err(failure) = self.attest(site, one, asked, session) {
                 warn(session, "the result is not in a ledger yet", &failure);
             }
         }
@@ -166,12 +153,10 @@ impl<'a> Vouching<'a> {
         &self,
         site: &Site,
         one: &VerifyReport,
-        report: &Report,
-        named: &Named,
+        asked: &Asked,
         session: &Session,
     ) -> Result<(), Failure> {
-        let only = named.get(&site.vault()).map(Vec::as_slice);
-        let events = attest::events(one, only, report.began);
+        let events = attest::events(one, asked);
         if let Some(path) = &self.args.attestation {
             return self.file(site, events, path, session);
         }
@@ -222,11 +207,6 @@ impl<'a> Vouching<'a> {
         }
         Ok(())
     }
-}
-
-fn check_place(path: &Path, what: &str) -> Result<(), Failure> {
-    let wrap = |cause| Failure::system(format!("write the {what} {}", path.display()), cause);
-    Staged::at(path).map(drop).map_err(wrap)
 }
 
 /// Tells that something of a verification could not be kept, though it stands.

@@ -235,7 +235,7 @@ payloads! {
         snapshot: Option<SnapshotId>,
         /// Percent of the objects that were looked at.
         sample_percent: u8,
-        /// Of every snapshot: those that were there then, when it began.
+        /// Of every snapshot: those that were there then.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_time")]
         until: Option<Timestamp>,
     }

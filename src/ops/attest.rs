@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::recorder::{Draft, check_delegated};
-use super::report::{Verdict, VerifyReport};
+use super::report::{Came, Verdict, VerifyReport};
 use super::retain::{Scribe, Survey};
 use crate::base::{Code, Coded, Observer, SignerId, SnapshotId, VaultId};
 use crate::crypto::checkpoint::TreeHead;
@@ -31,37 +31,57 @@ use crate::vault::{self, notes};
 /// What the file of an attestation is called in errors.
 const WHAT: &str = "signed attestation";
 
-/// Returns what a ledger is to say of a verification of these snapshots, or of all that were there
-/// when it began.
-pub fn events(
+/// Which snapshots of a vault somebody asked to verify, whatever they came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// All that were there then.
+    Until(Timestamp),
+    /// These.
+    Named(Vec<SnapshotId>),
+}
+
+impl Asked {
+    /// Returns how many events say what came of them.
+    pub fn event_count(&self) -> usize {
+        match self {
+            Self::Until(_) => 1,
+            Self::Named(ids) => ids.len(),
+        }
+    }
+}
+
+/// Returns what a ledger is to say of a verification: of snapshots that were named one by one.
+pub fn events(report: &VerifyReport, asked: &Asked) -> Vec<EventPayload> {
+    let all = Came {
+        verdict: report.verdict,
+        object_count: report.object_count,
+        finding_count: report.findings.len() as u64,
+    };
+    match asked {
+        Asked::Until(until) => vec![event(report, None, Some(*until), all)],
+        Asked::Named(_) => {
+            let each = report.each.iter();
+            each.map(|(id, came)| event(report, Some(*id), None, *came)).collect()
+        }
+    }
+}
+
+fn event(
     report: &VerifyReport,
-    only: Option<&[SnapshotId]>,
-    began: Timestamp,
-) -> Vec<EventPayload> {
-    let outcome = match report.verdict {
+    snapshot: Option<SnapshotId>,
+    until: Option<Timestamp>,
+    came: Came,
+) -> EventPayload {
+    let Came { verdict, object_count, finding_count } = came;
+    let outcome = match verdict {
         Verdict::Sound | Verdict::Remarks => Outcome::Passed,
         Verdict::Unread | Verdict::Damaged => Outcome::Failed,
     };
-    let of = |snapshot: Option<SnapshotId>| {
-        EventPayload::Verified(Verified {
-            scope: VerifiedScope {
-                store: report.store.clone(),
-                level: report.level.name().to_owned(),
-                snapshot,
-                sample_percent: report.sample_percent(),
-                until: snapshot.is_none().then_some(began),
-            },
-            result: VerifiedResult {
-                outcome,
-                object_count: report.object_count,
-                finding_count: report.findings.len() as u64,
-            },
-        })
-    };
-    match only {
-        None => vec![of(None)],
-        Some(ids) => ids.iter().map(|id| of(Some(*id))).collect(),
-    }
+    let (store, level) = (report.store.clone(), report.level.name().to_owned());
+    let sample_percent = report.sample_percent();
+    let scope = VerifiedScope { store, level, snapshot, sample_percent, until };
+    let result = VerifiedResult { outcome, object_count, finding_count };
+    EventPayload::Verified(Verified { scope, result })
 }
 
 /// Records events in the log of whoever may; returns the stores that do not have them yet.

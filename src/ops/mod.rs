@@ -43,6 +43,7 @@ pub mod shred;
 pub mod signers;
 pub mod snapshot;
 pub mod space;
+pub mod staged;
 pub mod status;
 pub mod thaw;
 pub mod threads;

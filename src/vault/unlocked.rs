@@ -45,7 +45,7 @@ pub struct OpenedFile {
 /// A vault as an operator sees it in one store.
 pub struct Unlocked {
     auditor: Auditor,
-    identities: DataIdentities,
+    identities: Arc<DataIdentities>,
     opened: Mutex<BTreeMap<GenerationId, Arc<GenerationSecrets>>>,
     signed: BTreeMap<GenerationId, Vec<GenerationOpened>>,
     /// Packs that were the ones that their names say when something made of them was not.
@@ -57,15 +57,23 @@ impl Unlocked {
     ///
     /// # Errors
     /// If the ledgers cannot be listed, or the store does not answer about them.
-    pub fn new(auditor: Auditor, identities: DataIdentities) -> Result<Self, Error> {
+    pub fn new(
+        auditor: Auditor,
+        identities: impl Into<Arc<DataIdentities>>,
+    ) -> Result<Self, Error> {
         let logs = ledger::read_answered(&auditor)?;
         Ok(Self::with_logs(auditor, identities, &logs))
     }
 
     /// Does what [`Self::new`] does, with logs that were read already.
-    pub fn with_logs(auditor: Auditor, identities: DataIdentities, logs: &[SignerLog]) -> Self {
+    pub fn with_logs(
+        auditor: Auditor,
+        identities: impl Into<Arc<DataIdentities>>,
+        logs: &[SignerLog],
+    ) -> Self {
         let signed = ledger::generations_of(logs);
         let (opened, named_right) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeSet::new()));
+        let identities = identities.into();
         Self { auditor, identities, opened, signed, named_right }
     }
 

@@ -3,9 +3,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 
+use idswyft_vault::base::SnapshotId;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
 use crate::reports::{signer, verified};
 use crate::retention::with;
-use crate::support::{Install, KYC, NIGHTLY, Outcome, tree_of};
+use crate::support::{Install, KYC, NIGHTLY, Outcome, noise, tree_of};
 use crate::vouching::key_of;
 
 #[track_caller]
@@ -25,9 +29,9 @@ fn leaves_nothing(install: &Install, run: impl FnOnce() -> Outcome) -> Outcome {
 fn a_file_of_one_record_takes_no_second_one_and_is_never_left_half_written() {
     let install = Install::with_vaults(&(NIGHTLY.to_owned() + KYC));
     install.run(["init", "--kit", "kit"]).exits(0);
-    install.run(["snapshot"]).exits(0);
     let first = install.run(["snapshot", "--vault", "nightly", "--json"]).json(0);
     let first = first["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    install.run(["snapshot"]).exits(0);
     let mut own = Vec::new();
     for vault in ["nightly", "kyc"] {
         let file = format!("{vault}.key");
@@ -43,10 +47,10 @@ fn a_file_of_one_record_takes_no_second_one_and_is_never_left_half_written() {
     };
     attest(&[]).fails(2, "usage-invalid", &["the record of one vault", "--vault"]);
     attest(&["--sign", "--report", "r.json"]).fails(2, "usage-invalid", &["several vaults"]);
-    let two = ["--vault", "nightly", "latest", &first[..first.len() - 3], "--until", &first];
-    assert_eq!(attest(&two).exit, 2);
-    let until = ["--vault", "nightly", "--until", "latest"];
-    attest(&until).fails(2, "usage-invalid", &["a file holds one record"]);
+    let both = ["--vault", "nightly", "latest", "--until", &first];
+    assert_eq!(attest(&both).exit, 2);
+    let two = ["--vault", "nightly", "latest", &first[..first.len() - 3]];
+    attest(&two).fails(2, "usage-invalid", &["a file holds one record"]);
     let nightly = ["--vault", "nightly"];
     install.write("a.json", b"another record\n");
     attest(&nightly).fails(1, "file-exists", &["a.json: it is there already"]);
@@ -108,6 +112,73 @@ fn what_cannot_be_written_or_vouched_for_is_known_before_anything_is_verified() 
     if File::create(install.path("sealed/try")).is_err() {
         verify(&["--report", "sealed/r.json"]).fails(1, "system-failed", &["sealed/r.json"]);
     }
+}
+
+/// Q-10 Q-23
+#[test]
+fn each_snapshot_that_was_named_has_what_came_of_it_and_no_other() {
+    let (install, first) = Install::with_snapshot();
+    let auditor = signer(&install, "auditor");
+    let own_of_first = install.objects("packs");
+    install.write("uploads/of-the-next-night.jpg", &noise(7, 20_000));
+    let second = install.snapshot();
+    let came = |words: &[&str], exit: i32| -> Vec<Value> {
+        let base = ["verify", "--attest"];
+        install.run(with(&[&base[..], words].concat(), &auditor)).exits(exit);
+        let shown = install.run(["ledger", "show", "--json"]).out;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let events = shown["events"].as_array().unwrap().iter();
+        events.filter(|event| event["event"] == "verified").cloned().collect()
+    };
+    let both = [first.as_str(), second.as_str()];
+    let said = came(&both, 0);
+    let count_of = |event: &Value| event["result"]["object_count"].as_u64().unwrap();
+    let names = |id: &str| install.objects("snapshots").iter().filter(|n| n.contains(id)).count();
+    // Note, list, body and segment, and what the list names.
+    for (event, id) in said.iter().zip(&both) {
+        assert_eq!(
+            (&event["scope"]["snapshot"], &event["scope"]["until"]),
+            (&(*id).into(), &Value::Null)
+        );
+        let list =
+            fs::read_to_string(install.path(&format!("store/snapshots/{id}.sha256"))).unwrap();
+        let listed = list.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(count_of(event), (names(id) + 1 + listed) as u64, "{list}");
+    }
+    let outcomes = |said: &[Value]| -> Vec<(String, u64)> {
+        let of = |event: &Value| {
+            let result = &event["result"];
+            (
+                result["outcome"].as_str().unwrap().to_owned(),
+                result["finding_count"].as_u64().unwrap(),
+            )
+        };
+        said.iter().map(of).collect()
+    };
+    let own = install.objects("packs").into_iter().find(|pack| !own_of_first.contains(pack));
+    let own = own.unwrap();
+    let bytes = fs::read(install.path("store").join(&own)).unwrap();
+    fs::remove_file(install.path("store").join(&own)).unwrap();
+    let passed = ("passed".to_owned(), 0);
+    let failed = ("failed".to_owned(), 1);
+    assert_eq!(outcomes(&came(&both, 3)[2..]), [passed.clone(), failed.clone()]);
+    // Up to one, and all, are one record each.
+    let said = came(&["--until", &first], 0);
+    assert_eq!(outcomes(&said[4..]), [passed.clone()]);
+    let until: Timestamp = said[4]["scope"]["until"].as_str().unwrap().parse().unwrap();
+    let [of_first, of_second] = both.map(|id| id.parse::<SnapshotId>().unwrap().time());
+    assert!(said[4]["scope"]["snapshot"].is_null() && until < of_second, "{until}");
+    assert!(until >= of_first - SignedDuration::from_secs(1), "{until}");
+    assert_eq!(outcomes(&came(&[], 3)[5..]), [failed]);
+    // What is of no one snapshot is of each.
+    install.write(&format!("store/{own}"), &bytes);
+    let verifier = key_of(&install, "auditor").signer_id().to_string();
+    let is_other = |name: &&String| name.ends_with("0.json") && !name.contains(&verifier);
+    let ledgers = install.objects("ledger");
+    let ledger = ledgers.iter().find(is_other).unwrap();
+    install.change(&format!("store/{ledger}"), |bytes| bytes[20] ^= 1);
+    let said = came(&both, 3);
+    assert!(outcomes(&said[6..]).iter().all(|(outcome, count)| outcome == "failed" && *count > 0));
 }
 
 ///

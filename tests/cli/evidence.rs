@@ -35,6 +35,13 @@ fn receipts_of_a_store_that_gives_none_or_that_nobody_has_are_refused() {
     of("local").fails(2, "usage-invalid", &["a directory gives none"]);
     of("moon").fails(2, "usage-invalid", &["no vault has a store moon"]);
     assert!(!install.path("receipts.txt").exists());
+    install.write("receipts.txt", b"the only copy");
+    of("local").fails(1, "file-exists", &["receipts receipts.txt: it is there already"]);
+    let job = install.run(["verify", "--write-batch-manifest", "receipts.txt"]);
+    job.fails(1, "file-exists", &["job receipts.txt: it is there already"]);
+    let nowhere = install.run(["verify", "--write-batch-manifest", "none/job.csv"]);
+    nowhere.fails(1, "system-failed", &["none/job.csv"]);
+    assert_eq!(std::fs::read(install.path("receipts.txt")).unwrap(), b"the only copy");
 }
 
 #[test]

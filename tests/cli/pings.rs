@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use super::support::{Install, NIGHTLY, Outcome};
+use serde_json::Value;
+
+use super::support::{Install, KYC, NIGHTLY, Outcome};
 
 /// The path of the watchdog's URL, which nothing may show.
 const SECRET: &str = "0b1c-secret-path";
@@ -44,10 +46,15 @@ impl Watchdog {
     /// Makes an installation that pings it.
     fn install(&self) -> Install {
         let install = Install::ready();
+        self.watch(&install);
+        install
+    }
+
+    /// Lets an installation ping it.
+    fn watch(&self, install: &Install) {
         let config = fs::read_to_string(install.path("config.toml")).unwrap();
         let ping = format!("ping = \"http://127.0.0.1:{}/{SECRET}/\"\n", self.port);
         install.write("config.toml", (ping + &config).as_bytes());
-        install
     }
 
     /// Returns what has come, in order.
@@ -206,4 +213,50 @@ fn damage_that_verify_finds_is_told_and_soundness_is_not() {
     let heard = watchdog.heard();
     assert_eq!(paths(&heard), [format!("/{SECRET}/fail")]);
     assert!(heard[0].body.contains("verify FAILED, exit 3\nfinding: object-missing, 1\n"));
+}
+
+/// N-16 Q-24
+#[test]
+fn what_is_found_in_one_vault_is_told_though_another_fails() {
+    let watchdog = Watchdog::new(Answer::Status("200 OK"));
+    let install = Install::with_vaults(&(NIGHTLY.to_owned() + KYC));
+    install.run(["init", "--kit", "kit"]).exits(0);
+    install.run(["snapshot"]).exits(0);
+    for vault in ["nightly", "kyc"] {
+        let add = ["signer", "add", "--role", "auditor", "--kit", "kit", "-o"];
+        install.unlock([&add[..], &[vault, "--vault", vault]].concat()).exits(0);
+    }
+    watchdog.watch(&install);
+    let packs = fs::read_dir(install.path("archive/packs")).unwrap();
+    fs::remove_dir_all(packs.last().unwrap().unwrap().path()).unwrap();
+    let report = || -> Value {
+        let bytes = fs::read(install.path("r.json")).unwrap();
+        fs::remove_file(install.path("r.json")).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    // One that breaks off while it is read, and one that cannot be opened at all.
+    let broken = [("store/snapshots", "store-unavailable"), ("store/vault", "object-foreign")];
+    for (round, (broken, code)) in (1..).zip(broken) {
+        fs::remove_dir_all(install.path(broken)).unwrap();
+        install.write(broken, b"no directory");
+        let words = ["verify", "--ping", "--quiet", "--report", "r.json", "--attest"];
+        let words = [&words[..], &["--signer", "nightly", "--signer", "kyc"]].concat();
+        let failed = run(&install, &words).exits(1);
+        failed.says(&["DAMAGED: 1 finding: vault ", "object-missing", &format!("error[{code}]")]);
+        let written = report();
+        let vaults = written["vaults"].as_array().unwrap();
+        assert_eq!((vaults.len(), &vaults[0]["store"]), (1, &"archive".into()));
+        let gap = Value::from("vault nightly, which could not be verified");
+        assert!(vaults[0]["not_covered"].as_array().unwrap().contains(&gap), "{written}");
+        let heard = watchdog.heard();
+        assert_eq!(paths(&heard), [format!("/{SECRET}/fail")]);
+        for code in ["object-missing", code] {
+            let line = format!("finding: {code}, 1\n");
+            assert!(heard[0].body.contains(&line), "{}", heard[0].body);
+        }
+        let shown = install.run(["ledger", "show", "--json", "--vault", "kyc"]).json(0);
+        let events = shown["events"].as_array().unwrap().iter();
+        let verified = events.filter(|event| event["event"] == "verified").count();
+        assert_eq!(verified, round, "it is recorded as well");
+    }
 }

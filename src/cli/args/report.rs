@@ -102,3 +102,10 @@ pub struct VouchArgs {
     #[arg(long, value_name = "DIR")]
     pub kit: Option<PathBuf>,
 }
+
+impl VouchArgs {
+    /// Tells whether the result is to be recorded.
+    pub const fn attests(&self) -> bool {
+        self.attest || self.attestation.is_some()
+    }
+}

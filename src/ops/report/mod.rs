@@ -11,6 +11,8 @@ mod sample;
 pub mod signed;
 mod touched;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +24,9 @@ pub use record::{
 
 pub(in crate::ops) use sample::grouped;
 pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
-pub use touched::TouchedRow;
+pub use touched::{Came, TouchedRow};
 
-use crate::base::{Code, Digest, Family};
+use crate::base::{Code, Digest, Family, SnapshotId};
 use crate::format::envelope::{self, FormatError};
 
 /// What a report is called in errors.
@@ -190,6 +192,9 @@ pub struct VerifyReport {
     /// The snapshots that damage touches.
     #[serde(default)]
     pub touched: Vec<TouchedRow>,
+    /// What came of each snapshot that was named, where that is to be recorded; no file has it.
+    #[serde(skip)]
+    pub each: BTreeMap<SnapshotId, Came>,
     /// What this run does not cover.
     pub not_covered: Vec<String>,
     /// What the books say of every snapshot that ever was.

@@ -4,8 +4,20 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::Verdict;
 use crate::base::SnapshotId;
 use crate::base::limits::LISTED_COUNT_MAX;
+
+/// What came of one snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Came {
+    /// What the findings that concern it come to.
+    pub verdict: Verdict,
+    /// Objects of it that were looked at.
+    pub object_count: u64,
+    /// Findings that concern it.
+    pub finding_count: u64,
+}
 
 /// A snapshot that does not come back whole from this store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

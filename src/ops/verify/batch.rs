@@ -1,7 +1,6 @@
 //! The manifest of a job of S3 Batch Operations that computes the digest of every object at rest.
 //! Spec: `evidence.md` §4.
 
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,6 +9,7 @@ use super::Scope;
 use super::evidence::EvidenceError;
 use super::stored::for_each_page;
 use crate::ops::Error;
+use crate::ops::staged::Staged;
 use crate::store;
 use crate::vault::Auditor;
 
@@ -23,25 +23,21 @@ const ESCAPED: &AsciiSet =
 /// No version is named: the job then takes the newest of each, and needs no listing of versions.
 ///
 /// # Errors
-/// If the store is in no bucket, or the file cannot be written; then none is left behind.
+/// If the store is in no bucket, or the file is there or cannot be written; then none is left
+/// behind.
 pub fn write(auditor: &Auditor, scope: &Scope, path: &Path) -> Result<(), Error> {
     let store = auditor.store();
     let Some(place) = store::bucket(store.url()) else {
         return Err(EvidenceError::NoBucket { store: store.name().to_owned() }.into());
     };
-    let failed = |cause| Error::file("write", path, cause);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut file =
-        tempfile::NamedTempFile::new_in(parent.unwrap_or(Path::new("."))).map_err(failed)?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    for_each_page(scope, |page| {
-        let mut rows = page.iter().map(|(key, _)| place.full(&key.to_string()));
-        rows.try_for_each(|name| {
-            let name = utf8_percent_encode(&name, ESCAPED);
-            writeln!(out, "{},{name}", place.bucket).map_err(failed)
+    let staged = Staged::at(path).map_err(|cause| Error::file("write", path, cause))?;
+    staged.put_new_by(|out| {
+        for_each_page(scope, |page| {
+            let mut rows = page.iter().map(|(key, _)| place.full(&key.to_string()));
+            rows.try_for_each(|name| {
+                let name = utf8_percent_encode(&name, ESCAPED);
+                writeln!(out, "{},{name}", place.bucket).map_err(Error::Output)
+            })
         })
-    })?;
-    out.flush().map_err(failed)?;
-    drop(out);
-    file.persist(path).map(drop).map_err(|error| failed(error.error))
+    })
 }

@@ -293,6 +293,7 @@ impl Collector<'_> {
             record: record.finish(findings.iter()),
             findings,
             touched: own(self.touched).into_values().collect(),
+            each: BTreeMap::new(),
             not_covered: gaps
                 .into_iter()
                 .chain(not_covered(level, is_partial, provider.is_some()))

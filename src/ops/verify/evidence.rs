@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::{provider, receipts};
 use crate::base::{Code, Coded};
 use crate::store::{LockMode, StorageClass};
 
@@ -32,6 +33,23 @@ impl Evidence<'_> {
         batch_manifest: None,
         provider_reports: &[],
     };
+
+    /// Refuses files that are not there, before anything is read.
+    ///
+    /// # Errors
+    /// If one is not.
+    pub fn check(&self) -> Result<(), EvidenceError> {
+        let is_there = |(path, what): (&Path, _)| match path.metadata() {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(EvidenceError::unread(path, what, cause)),
+        };
+        let receipts = self.receipts.iter().filter_map(|receipts| match receipts {
+            ReceiptsFrom::File(path) => Some((*path, receipts::WHAT)),
+            ReceiptsFrom::Host(_) => None,
+        });
+        let reports = self.provider_reports.iter().map(|path| (path.as_path(), provider::WHAT));
+        receipts.chain(reports).try_for_each(is_there)
+    }
 }
 
 /// Where receipts come from.

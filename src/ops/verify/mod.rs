@@ -15,6 +15,7 @@ mod books;
 mod changed;
 mod collector;
 mod contents;
+mod each;
 mod evidence;
 mod items;
 mod keeping;
@@ -63,6 +64,8 @@ pub struct Request<'a> {
     pub level: Level,
     /// Only these snapshots, if given.
     pub only: Option<&'a [SnapshotId]>,
+    /// Whether what came of each of these is told apart.
+    pub is_each: bool,
     /// The time, where what is too old and what is missing until now is looked for.
     pub now: Option<Timestamp>,
     /// Only this part, if given, and where what was looked at is remembered.
@@ -78,8 +81,8 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// Asks for a level of everything, at no time.
     pub const fn of(level: Level) -> Self {
-        let evidence = Evidence::NONE;
-        Self { level, only: None, now: None, rpo: Rpo::Derived, since: &[], part: None, evidence }
+        let (only, is_each, now, rpo) = (None, false, None, Rpo::Derived);
+        Self { level, only, is_each, now, rpo, since: &[], part: None, evidence: Evidence::NONE }
     }
 }
 
@@ -242,6 +245,8 @@ pub fn verify_as(
     rewritten::report_met(auditor, &scope, &collector)?;
     meanwhile::withdraw(auditor, &scope, &collector)?;
     touched::gather(auditor, &scope, &collector)?;
+    let named = only.filter(|_| request.is_each).unwrap_or_default();
+    let each = each::gather(auditor, &scope, named, &collector)?;
     observer.observe(Event::PhaseFinished { phase: "verify" });
     let told = Told { ledgers: heads, since, record };
     let (barred_pack_count, barred_other_count) = *held(&collector.barred_counts);
@@ -251,7 +256,7 @@ pub fn verify_as(
     });
     let barred = barred.transpose()?;
     let mut report = collector.report(level, only.is_some(), scope.notes.len() as u64, told);
-    report.barred = barred;
+    (report.barred, report.each) = (barred, each);
     choice.describe(&mut report, &scope, request, observer);
     Ok(report)
 }

@@ -25,7 +25,7 @@ use crate::vault::receipts::{self, LINE_LEN_MAX};
 use crate::vault::{self, Auditor};
 
 /// What a file is read as, for errors.
-const WHAT: &str = "receipts";
+pub(super) const WHAT: &str = "receipts";
 
 /// An event that covers receipts, with the digest that it has.
 type Covering = (ObjectKey, Option<Digest>);

@@ -26,7 +26,7 @@ fn a_host_proves_by_receipts_what_s3_lets_it_not_look_at() {
     let handed = install.run(words).json(0);
     assert_eq!((&handed["group_count"], &handed["store"]), (&2.into(), &"bucket".into()));
     let again = install.run(words).json(1);
-    assert!(again["error"]["message"].as_str().unwrap().contains("File exists"), "{again}");
+    assert_eq!(again["error"]["code"], "file-exists", "{again}");
     // By hand: the digest of a group's lines is the one that its event has.
     let text = fs::read_to_string(install.path("receipts.txt")).unwrap();
     assert!(text.starts_with("# idswyft-vault/v1 receipts "), "{text}");
@@ -54,7 +54,9 @@ fn the_manifest_of_a_job_names_what_is_in_the_s3_bucket() {
     install.snapshot();
     let elsewhere = Elsewhere::new(&install, place.url_in_full("admin", None));
     let path = install.text("job.csv");
-    elsewhere.run(&["verify", "--write-batch-manifest", &path]).exits(0);
+    let job = ["verify", "--write-batch-manifest", &path];
+    elsewhere.run(&job).exits(0);
+    elsewhere.run(&job).fails(1, "file-exists", &["job.csv: it is there already"]);
     let mut named: Vec<String> =
         fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
     named.sort();

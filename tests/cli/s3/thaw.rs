@@ -2,15 +2,21 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
 
+use idswyft_vault::base::SystemClock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::support::{Install, Outcome, tree_of};
+use super::in_bucket;
+use crate::reports::signer;
+use crate::retention::with;
+use crate::support::{Install, NIGHTLY, Outcome, tree_of};
 use crate::support_s3::Server;
 use crate::support_s3::clocked::Clocked;
+use crate::support_s3::fake::Fake;
 use crate::support_s3::place::{Keeping, Place};
-use crate::support_s3::proxy::{Proxy, Request};
+use crate::support_s3::proxy::{Act, Proxy, Request};
 
 /// A vault in a bucket whose packs are archived, with a snapshot, and all that came by.
 struct Cold {
@@ -182,4 +188,86 @@ fn s3_a_sample_of_archived_packs_is_the_same_one_when_it_is_run_again() {
     assert_eq!(cold.packs_of("RestoreObject"), chosen, "nothing else was asked for");
     let read: std::collections::BTreeSet<_> = cold.packs_of("GetObject").into_iter().collect();
     assert_eq!(read.into_iter().collect::<Vec<_>>(), chosen);
+}
+
+/// Q-16
+#[test]
+fn nothing_is_asked_for_before_it_is_known_that_a_verification_can_end() {
+    let fake = Fake::start(Arc::new(SystemClock));
+    let place = Place::make(&fake.url(), None, Keeping::Newest);
+    let proxy = Proxy::before(&fake.url());
+    let cold = format!(
+        "[[vault]]\nname = \"kyc\"\n[[vault.store]]\nname = \"glacier\"\n\
+         pack_class = \"DEEP_ARCHIVE\"\n{}",
+        place.table("admin", Some(&proxy))
+    );
+    let install = Install::with_vaults(&(cold + NIGHTLY));
+    install.run(["init", "--kit", "kit"]).exits(4);
+    install.run(["snapshot"]).exits(0);
+    let add = ["signer", "add", "--role", "auditor", "-o", "auditor.key", "--kit", "kit"];
+    install.unlock([&add[..], &["--vault", "kyc"]].concat()).exits(0);
+    proxy.forget();
+    let asked = || proxy.seen().iter().filter(|one| one.operation() == "RestoreObject").count();
+    let signer = ["--signer", "auditor.key"];
+    let sign = [&["--sign", "--report", "r.json"][..], &signer].concat();
+    let one = ["--vault", "kyc"];
+    for (words, exit) in [
+        (&["--vault", "kyc", "--level", "contents"][..], 6),
+        (&["--rpo", "a while"], 2),
+        (&["--vault", "kyc", "--since", "none.checkpoint"], 2),
+        (&["--since", "config.toml"], 2),
+        (&["--receipts", "config.toml"], 2),
+        (&["--vault", "kyc", "--receipts", "none.txt"], 2),
+        (&["--vault", "kyc", "--provider-report", "none.csv"], 2),
+        (&sign, 2),
+        (&[&one[..], &signer, &["--attestation", "config.toml"]].concat(), 1),
+        (&[&one[..], &["--write-batch-manifest", "config.toml"]].concat(), 1),
+    ] {
+        let verify = ["verify", "--level", "bytes", "--thaw", "bulk"];
+        let base =
+            if words.contains(&"--level") { &["verify", "--thaw", "bulk"] } else { &verify[..] };
+        let refused = install.run([base, words].concat()).exits(exit);
+        assert!(!refused.err.contains("To thaw"), "{words:?}: {refused}");
+        assert_eq!(asked(), 0, "{words:?}: {refused}");
+    }
+    install.run(["verify", "--level", "bytes", "--thaw", "bulk"]).exits(8);
+    assert!(asked() > 0);
+}
+
+/// Q-10 Q-11 Y-19
+#[test]
+fn the_next_night_makes_no_list_of_a_verification_of_all() {
+    let fake = Fake::start(Arc::new(SystemClock));
+    let place = Place::make(&fake.url(), None, Keeping::Newest);
+    let proxy = Proxy::before(&fake.url());
+    let install = Arc::new(Install::with_vaults(&in_bucket(&place, "admin", None)));
+    install.run(["init", "--kit", "kit"]).exits(4);
+    install.run(["snapshot"]).exits(0);
+    install.run(["snapshot"]).exits(0);
+    let auditor = signer(&install, "auditor");
+    install.change("auditor.toml", |text| {
+        let direct = String::from_utf8(text.clone()).unwrap();
+        *text = direct.replace(&fake.url(), &proxy.url()).into_bytes();
+    });
+    // While the packs are looked after, the night comes.
+    let (host, taken) = (Arc::clone(&install), Arc::new(OnceLock::new()));
+    let night = Arc::clone(&taken);
+    proxy.meddle(move |request| {
+        if request.operation() == "HeadObject" && request.is_below("packs") {
+            night.get_or_init(|| (Timestamp::now(), host.snapshot()));
+        }
+        Act::Pass
+    });
+    let words = ["verify", "--level", "bytes", "--sample", "100%", "--wait"];
+    let words = [&words[..], &["--attestation", "a.json", "--json"]].concat();
+    let report = install.run(with(&words, &auditor)).json(0);
+    let (night, _) = taken.get().expect("the night came");
+    proxy.behave();
+    assert_eq!(report["vaults"][0]["snapshot_count"], 2, "{report}");
+    install.run(["ledger", "add", "a.json"]).exits(0);
+    let shown = install.run(["ledger", "show", "--json"]).json(0);
+    let mut events = shown["events"].as_array().unwrap().iter();
+    let scope = &events.find(|event| event["event"] == "verified").unwrap()["scope"];
+    let until: Timestamp = scope["until"].as_str().unwrap().parse().unwrap();
+    assert!(scope["snapshot"].is_null() && until < *night, "{scope}");
 }

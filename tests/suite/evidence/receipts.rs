@@ -11,12 +11,13 @@ use idswyft_vault::format::event_fields::StoreCompleted;
 use idswyft_vault::format::role::Role;
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::ManifestView;
+use idswyft_vault::ops::attest::{self, Asked};
 use idswyft_vault::ops::report::Report;
 use idswyft_vault::ops::report::merge::merge;
 use idswyft_vault::ops::verify::{
     Evidence, Level, Part, ReceiptsFrom, Request, VerifyReport, verify_as,
 };
-use idswyft_vault::ops::{attest, receipts, signers};
+use idswyft_vault::ops::{receipts, signers};
 use idswyft_vault::store::{StorageClass, Store};
 use idswyft_vault::vault::Unlocked;
 use jiff::Timestamp;
@@ -122,7 +123,7 @@ fn what_nobody_may_look_at_lowers_the_share_and_its_receipts_add_up_over_parts()
         assert_eq!(whole.sample_percent(), 0);
         let none = format!("Of none of {pack_count} packs, which these credentials may not look");
         assert!(whole.proves[1].starts_with(&none), "{:?}", whole.proves);
-        let recorded = attest::events(&whole, None, vault.clock.now());
+        let recorded = attest::events(&whole, &Asked::Until(vault.clock.now()));
         let EventPayload::Verified(said) = &recorded[0] else { panic!("it is verified") };
         assert_eq!(said.scope.sample_percent, 0);
         let part = |index: u32| {

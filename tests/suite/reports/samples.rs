@@ -1,5 +1,7 @@
 //! Reports of every kind, made up.
 
+use std::collections::BTreeMap;
+
 use idswyft_vault::base::{Code, Digest, SignerId, SnapshotId};
 use idswyft_vault::format::event_fields::Outcome;
 use idswyft_vault::ops::report::{
@@ -58,6 +60,7 @@ pub fn empty() -> VerifyReport {
         findings: Vec::new(),
         since: Vec::new(),
         touched: Vec::new(),
+        each: BTreeMap::new(),
         not_covered: vec![
             "whether stored bytes are what was signed".into(),
             "whether contents open and match their digests".into(),

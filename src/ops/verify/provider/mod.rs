@@ -28,7 +28,7 @@ use crate::store::{self, Stat, Store, s3};
 use crate::vault::{self, Auditor};
 
 /// What a file is read as, for errors.
-const WHAT: &str = "a completion report of S3 Batch Operations";
+pub(super) const WHAT: &str = "a completion report of S3 Batch Operations";
 /// Claims that are taken from the disk at a time.
 const PAGE_COUNT: u32 = 1000;
 /// When a report was made that does not tell.
