@@ -60,9 +60,13 @@ impl Record {
             found.not_covered.into_iter().for_each(|gap| collector.leave_out(gap));
             for (after, gap) in found.gaps {
                 let (hours, allowed) = (gap.hours, gap.allowed_hours);
-                let until = gap.to.map_or("now".to_owned(), |to| to.to_string());
-                let detail =
-                    format!("there is none until {until}: {hours} h, and {allowed} h are allowed");
+                // When this was found is in the report: parts of one verification find it once.
+                let detail = gap.to.map_or_else(
+                    || format!("there is none until now, and {allowed} h are allowed"),
+                    |to| {
+                        format!("there is none until {to}: {hours} h, and {allowed} h are allowed")
+                    },
+                );
                 collector.add(Code::NightMissing, format!("snapshots after {after}"), detail);
                 report.gaps.push(gap);
             }
