@@ -114,6 +114,8 @@ fn parts_of_several_machines_are_joined_and_end_as_one_run_would() {
     let twice = ["part-1.json", "part-2.json", "part-1.json"];
     merge(&twice).fails(2, "usage-invalid", &["part-1.json and part-1.json are both part 1 of 2"]);
     merge(&["whole.json"]).fails(2, "usage-invalid", &["whole.json is no part"]);
+    let over = ["part-1.json", "part-2.json", "--report", "part-2.json"];
+    merge(&over).fails(2, "usage-invalid", &["part-2.json", "name another file"]);
     merge(&["config.toml"]).fails(1, "format-invalid", &["verification report"]);
     merge(&["part-1.json", "part-2.json", "--report", "x.txt"]).fails(
         2,
