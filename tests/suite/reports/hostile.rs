@@ -47,6 +47,11 @@ fn numbers_that_cannot_be_break_nothing() {
             }
         });
         assert!(shown(&report).is_some(), "{number}");
+        let mut report = full();
+        for row in report["vaults"][0]["record"]["snapshots"].as_array_mut().unwrap() {
+            row["finding_count"] = json!(number);
+        }
+        assert!(shown(&report).is_some(), "{number} findings on each snapshot");
     }
     assert!(shown_count > 1, "{shown_count}");
 }
