@@ -152,8 +152,9 @@ fn known_otherwise(counts: &StoredCounts) -> Markup {
             div {
                 dt { "By receipt only" }
                 dd {
-                    (words::count(receipts.object_count, "object")) ", acknowledged between "
-                    (stamp(receipts.first)) " and " (stamp(receipts.last))
+                    (words::count(receipts.object_count, "object")) ", acknowledged "
+                    @if let Some(store) = &receipts.store { "by store " (Foreign(store)) " " }
+                    "between " (stamp(receipts.first)) " and " (stamp(receipts.last))
                     " and not looked at since; " (words::number(receipts.without_count))
                     " without a receipt"
                 }

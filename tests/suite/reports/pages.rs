@@ -111,7 +111,7 @@ fn what_is_known_of_a_store_from_elsewhere_is_said_in_words_and_on_the_page() {
         ("Storage classes", "1,203 in STANDARD, 40,000 in DEEP_ARCHIVE"),
         ("Lock modes", "3 by governance, 41,200 by compliance"),
         ("Written more than once", "2 objects, or hidden"),
-        ("By receipt only", "12 objects, acknowledged between "),
+        ("By receipt only", "12 objects, acknowledged by store glacier between "),
         ("By receipt only", "not looked at since; 1 without a receipt"),
         ("Computed at rest by the provider", "39,998 of 40,000 packs, 1,203 of 1,203 others"),
     ] {
