@@ -30,6 +30,12 @@ use crate::format::envelope::{self, FormatError};
 /// What a report is called in errors.
 const WHAT: &str = "verification report";
 
+/// Letters of a code at most.
+const CODE_LEN_MAX: usize = 64;
+
+/// What is not covered where only some snapshots were asked for.
+pub(in crate::ops) const NOT_NAMED: &str = "snapshots that were not named";
+
 /// How much is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -270,8 +276,53 @@ impl Report {
     /// [`FormatError::TooNew`] if a newer program wrote it, else [`FormatError::Invalid`].
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         envelope::check_header(WHAT, bytes)?;
-        serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(WHAT, error))
+        serde_json::from_slice(bytes).map_err(|error| match unknown_code(bytes) {
+            Some(code) => FormatError::TooNew { what: WHAT, needs: format!("the code {code}") },
+            None => FormatError::invalid(WHAT, error),
+        })
     }
+
+    /// Parses of a report which ledgers it has of which vaults, whatever else newer programs say.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_heads(bytes: &[u8]) -> Result<Vec<(String, Vec<LedgerHead>)>, FormatError> {
+        envelope::check_header(WHAT, bytes)?;
+        let Outline { vaults } =
+            serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(WHAT, error))?;
+        Ok(vaults.into_iter().map(|one| (one.vault, one.ledgers)).collect())
+    }
+}
+
+/// What is read of a report that may have more than this program knows.
+#[derive(Deserialize)]
+struct Outline {
+    vaults: Vec<VaultOutline>,
+}
+
+#[derive(Deserialize)]
+struct VaultOutline {
+    vault: String,
+    ledgers: Vec<LedgerHead>,
+    findings: Vec<FindingOutline>,
+}
+
+#[derive(Deserialize)]
+struct FindingOutline {
+    code: String,
+}
+
+/// Returns a code of a report that only newer programs know.
+fn unknown_code(bytes: &[u8]) -> Option<String> {
+    let Outline { vaults } = serde_json::from_slice(bytes).ok()?;
+    let is_letter = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+    let is_new = |code: &String| {
+        (1..=CODE_LEN_MAX).contains(&code.len())
+            && code.chars().all(is_letter)
+            && Code::ALL.iter().all(|known| known.text() != code)
+    };
+    let findings = vaults.into_iter().flat_map(|vault| vault.findings);
+    findings.map(|finding| finding.code).find(is_new)
 }
 
 #[cfg(test)]
