@@ -82,6 +82,9 @@ fn facts(vault: &VerifyReport, report: &Report) -> Markup {
             h3 { "What was looked at" }
             dl class="facts" {
                 div { dt { "Store" } dd { (Foreign(&vault.store)) } }
+                @if let Some(location) = &vault.location {
+                    div { dt { "Where it is" } dd { code { (Foreign(location)) } } }
+                }
                 div {
                     dt { "Level" }
                     dd { (vault.level_text()) ", " (level) " of " (Level::ALL.len()) }

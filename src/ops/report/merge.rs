@@ -42,12 +42,19 @@ pub type Named = (String, Report);
 /// One vault's part, with the name of its report.
 type Piece<'a> = (&'a str, &'a VerifyReport, &'a ShardReport);
 
+/// A vault, and a store by its name and place.
+type Store<'a> = (&'a str, &'a str, Option<&'a str>);
+
+fn store_of(report: &VerifyReport) -> Store<'_> {
+    (&report.vault, &report.store, report.location.as_deref())
+}
+
 /// Joins the parts of one verification.
 ///
 /// # Errors
 /// If they are not all the parts, each once, of one verification of the same vaults.
 pub fn merge(parts: &[Named]) -> Result<Report, MergeError> {
-    let mut vaults: BTreeMap<(&str, &str), Vec<Piece<'_>>> = BTreeMap::new();
+    let mut vaults: BTreeMap<Store<'_>, Vec<Piece<'_>>> = BTreeMap::new();
     for (name, report) in parts {
         for vault in &report.vaults {
             let Some(shard) = &vault.shard else {
@@ -55,7 +62,7 @@ pub fn merge(parts: &[Named]) -> Result<Report, MergeError> {
                     format!("{name} is no part: it looked at all of vault {}", vault.vault);
                 return Err(MergeError::new(reason));
             };
-            let pieces = vaults.entry((&vault.vault, &vault.store)).or_default();
+            let pieces = vaults.entry(store_of(vault)).or_default();
             pieces.push((name, vault, shard));
         }
     }
@@ -135,7 +142,8 @@ fn check(pieces: &[Piece<'_>]) -> Result<(), MergeError> {
         let reason = format!(
             "{first_name} and {name} are not of one verification of vault {} in store {}: \
              {differs} is not the same",
-            first.vault, first.store
+            first.vault,
+            first.store_text()
         );
         return Err(MergeError::new(reason));
     }
@@ -163,7 +171,7 @@ fn check(pieces: &[Piece<'_>]) -> Result<(), MergeError> {
         let reason = format!(
             "of vault {} in store {}, part {} is missing",
             first.vault,
-            first.store,
+            first.store_text(),
             missing.join(", part ")
         );
         return Err(MergeError::new(reason));

@@ -168,6 +168,10 @@ pub struct VerifyReport {
     pub vault: String,
     /// The store.
     pub store: String,
+    /// Where the store is: two of one name are told apart by it, and it holds no credentials. None
+    /// in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// The level.
     pub level: Level,
     /// What it comes to.
@@ -222,6 +226,17 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// Returns the store's name, and where it is if that is known.
+    pub fn store_text(&self) -> String {
+        let place = self.location.as_ref().map(|location| format!(" ({location})"));
+        format!("{}{}", self.store, place.unwrap_or_default())
+    }
+
+    /// Tells whether only some snapshots were asked for, by name or up to one.
+    pub fn is_of_named(&self) -> bool {
+        self.not_covered.iter().any(|gap| gap == NOT_NAMED)
+    }
+
     /// Returns the level's name, and whether the provider computed every pack at rest.
     pub fn level_text(&self) -> String {
         let provider = self.stored.as_ref().and_then(|counts| counts.provider.as_ref());

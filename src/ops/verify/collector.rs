@@ -274,6 +274,7 @@ impl Collector<'_> {
         VerifyReport {
             vault: auditor.vault().to_string(),
             store: auditor.store().name().to_owned(),
+            location: Some(auditor.store().location()),
             level,
             verdict: Verdict::of(&findings),
             proves: reached

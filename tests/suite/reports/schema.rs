@@ -76,7 +76,8 @@ fn each_field(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 /// Fields that a report of an older program may lack.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 12] = [
+    "location",
     "since",
     "touched",
     "stored",

@@ -117,8 +117,13 @@ fn parts_that_do_not_belong_together_are_refused() {
     };
     refused(
         &changed(|vault| vault.store = "mirror".into()),
-        &["store local, part 3 of 3 is missing"],
+        &["store local (file://", "part 3 of 3 is missing"],
     );
+    // Every store that is given by its URL has the same name.
+    let elsewhere = |vault: &mut VerifyReport| vault.location = Some("file:///media/copy".into());
+    let lacking = "local (file:///media/copy), part 1 of 3, part 2 of 3 is missing";
+    refused(&changed(elsewhere), &[lacking]);
+    refused(&changed(|vault| vault.location = None), &["is missing"]);
     refused(&changed(|vault| vault.vault = "00".repeat(16)), &["is missing"]);
     refused(&changed(|vault| vault.scope_sha256 = None), &["what was in scope"]);
     let set_pack_count = |vault: &mut VerifyReport| vault.shard.as_mut().unwrap().pack_count += 1;
