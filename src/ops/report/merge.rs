@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::counts::{self, BarredCounts};
 use super::{
-    FileCounts, Finding, LedgerHead, Report, ShardReport, SinceRow, TouchedRow, Verdict,
-    VerifyReport,
+    FileCounts, Finding, LedgerHead, RecordReport, Report, ShardReport, SinceRow, TouchedRow,
+    Verdict, VerifyReport,
 };
 use crate::base::limits::SHARD_COUNT_MAX;
 use crate::base::{Code, Coded, SignerId, SnapshotId};
@@ -110,6 +110,7 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         shard: None,
         since: join_since(reports()),
         touched: join_touched(reports()),
+        record: RecordReport::default(),
         barred: reports().map(|report| report.barred).reduce(join_barred).flatten(),
         files: join_files(reports()),
         // Each part remembers for itself.
@@ -117,8 +118,10 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         joined: Some(shard.count),
         ..first.clone()
     };
-    joined.proves = joined.proven();
+    let records = reports().map(|report| (&report.record, &report.findings[..]));
+    joined.record = RecordReport::unite(records, &joined.findings);
     joined.not_covered = join_gaps(&pieces, &joined, heads_gaps);
+    joined.proves = joined.proven();
     Ok(joined)
 }
 
@@ -298,10 +301,15 @@ fn join_touched<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Vec<Touc
 fn join_gaps(pieces: &[Piece<'_>], joined: &VerifyReport, heads_gaps: Vec<String>) -> Vec<String> {
     let mut gaps = joined.sample_gaps();
     gaps.extend(heads_gaps);
+    let counted = |report: &VerifyReport| report.stored.as_ref().map(StoredCounts::gaps);
+    let of_all = counted(joined).unwrap_or_default();
     for (_, report, shard) in pieces {
         let own = [shard.gap()].into_iter().chain(report.sample_gaps());
-        let own: BTreeSet<String> = own.collect();
+        let (own, of_part): (BTreeSet<String>, _) = (own.collect(), counted(report));
         for gap in report.not_covered.iter().filter(|gap| !own.contains(*gap)) {
+            // What one part counts is said of all of them together.
+            let at = of_part.iter().flatten().position(|one| one.as_ref() == Some(gap));
+            let gap = at.and_then(|at| of_all[at].as_ref()).unwrap_or(gap);
             if !gaps.contains(gap) {
                 gaps.push(gap.clone());
             }

@@ -20,8 +20,9 @@ pub use record::{
     SnapshotRow, SnapshotState, VerifiedRow,
 };
 
-pub(in crate::ops) use sample::grouped;
+pub(in crate::ops) use record::snapshot_of;
 pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
+pub(in crate::ops) use sample::{OF_LEDGERS, grouped, ledgers_value};
 pub use touched::TouchedRow;
 
 use crate::base::{Code, Digest, Family};

@@ -4,9 +4,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Level, VerifyReport};
+use super::{LedgerHead, Level, VerifyReport};
 use crate::base::Digest;
+use crate::crypto::digest::sha256;
 use crate::format::envelope;
+
+/// What the value begins with that the ledgers give.
+pub(in crate::ops) const OF_LEDGERS: &str = "ledgers ";
 
 /// How the packs of a sample were chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +205,14 @@ impl VerifyReport {
         gaps.extend(files.and_then(FileCounts::gap));
         gaps
     }
+}
+
+/// Returns the value that the heads of all ledgers give, from which a sample follows.
+pub(in crate::ops) fn ledgers_value(heads: &[LedgerHead]) -> String {
+    let line = |head: &LedgerHead| format!("{} {} {}\n", head.signer, head.size, head.root);
+    let mut lines: Vec<String> = heads.iter().map(line).collect();
+    lines.sort_unstable();
+    format!("{OF_LEDGERS}{}", sha256(lines.concat().as_bytes()))
 }
 
 /// Returns a number with its thousands apart, such as `12,345`.

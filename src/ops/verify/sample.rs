@@ -12,24 +12,20 @@ use crate::base::{Digest, PackId, VaultId};
 use crate::crypto::digest::{Sha256Hasher, sha256};
 use crate::manifest::{Amount, Needed, Standing};
 use crate::ops::Error;
-use crate::ops::report::{LedgerHead, SampleMethod, SampleReport, grouped};
+use crate::ops::report::{
+    LedgerHead, OF_LEDGERS, SampleMethod, SampleReport, grouped, ledgers_value,
+};
 use crate::policy::Confidence;
 use crate::policy::sampling::sample_count;
 use crate::vault;
 
 /// The first line of what a seed is the SHA-256 of.
 const SEED_HEADER: &str = "idswyft-vault/v1 sample";
-/// What the value begins with that the ledgers give.
-const OF_LEDGERS: &str = "ledgers ";
 
 impl PublicValue {
     /// Returns the one that nobody has to give: the heads of all ledgers.
     pub fn of_ledgers(heads: &[LedgerHead]) -> Self {
-        let line = |head: &LedgerHead| format!("{} {} {}\n", head.signer, head.size, head.root);
-        let mut lines: Vec<String> = heads.iter().map(line).collect();
-        lines.sort_unstable();
-        let text = format!("{OF_LEDGERS}{}", sha256(lines.concat().as_bytes()));
-        Self { text, is_given: false }
+        Self { text: ledgers_value(heads), is_given: false }
     }
 
     /// Returns one that somebody names. What the ledgers gave to an earlier run is given by nobody,

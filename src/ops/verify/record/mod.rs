@@ -21,6 +21,7 @@ use crate::format::event_fields::SnapshotTaken;
 use crate::ops::Error;
 use crate::ops::report::{
     DrillRow, Finding, HoldRow, PolicyRow, RecordReport, SnapshotRow, SnapshotState, VerifiedRow,
+    snapshot_of,
 };
 use crate::vault::Auditor;
 use crate::vault::at_once::map_at_once;
@@ -98,12 +99,8 @@ impl Record {
     /// Returns the whole record, with the findings on each snapshot counted.
     pub fn finish<'a>(mut self, findings: impl Iterator<Item = &'a Finding>) -> RecordReport {
         for finding in findings {
-            use ObjectKey::{Body, List, Note, Segment};
-            let id = match finding.object.parse() {
-                Ok(Note(id) | Body(id) | List(id) | Segment(id)) => Some(id),
-                Ok(key) => self.went.get(&key).copied(),
-                Err(_) => None,
-            };
+            let went = || self.went.get(&finding.object.parse().ok()?).copied();
+            let id = snapshot_of(finding).or_else(went);
             let row = id.and_then(|id| self.rows.get_mut(&id));
             row.into_iter().for_each(|row| row.finding_count += 1);
         }
