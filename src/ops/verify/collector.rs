@@ -315,7 +315,7 @@ fn own<T>(mutex: Mutex<T>) -> T {
 fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<Item = String> {
     let mut gaps = Vec::new();
     if partial {
-        gaps.push("snapshots that were not named");
+        gaps.push(NOT_NAMED);
     }
     if level < Level::Stored {
         gaps.push("whether the objects that the notes name exist");

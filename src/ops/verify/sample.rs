@@ -35,6 +35,12 @@ impl PublicValue {
         Self { text, is_given }
     }
 
+    /// Tells whether the ledgers of some run may have given it, if it begins as such a one.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let rest = self.text.strip_prefix(OF_LEDGERS);
+        rest.is_none_or(|digest| digest.parse::<Digest>().is_ok())
+    }
+
     /// Returns the seed of a vault's sample.
     pub fn seed(&self, vault: VaultId) -> Digest {
         sha256(format!("{SEED_HEADER}\n{vault}\n{}\n", self.text).as_bytes())
