@@ -268,6 +268,7 @@ fn a_file_that_is_not_receipts_of_this_vault_and_store_is_refused() {
         ("{\"receipts\": []}\n".to_owned(), "line 1: it does not begin as"),
         (text.replacen(&vault, &other, 1), "they are of vault 00"),
         (text.replacen(" bucket\n", " attic\n", 1), "they are of store attic, and bucket is"),
+        (text.replacen(" bucket\n", " \u{1b}[2J\n", 1), "line 1: it does not begin as"),
         (text.trim_end().to_owned(), "it ends in the middle of a line"),
         (format!("{text}{last}"), "is there twice"),
         (text.replacen("packs/", "pucks/", 1), "is neither a receipt nor a group"),
