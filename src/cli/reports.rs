@@ -66,6 +66,22 @@ pub fn check_places(paths: &[PathBuf]) -> Result<(), Failure> {
     paths.iter().try_for_each(|path| files::check_place(path, WHAT))
 }
 
+/// Refuses to write over what is read: it may be what somebody signed.
+///
+/// # Errors
+/// If a file that is to be written is one of those that are read.
+pub fn check_apart(written: &[PathBuf], read: &[impl AsRef<Path>]) -> Result<(), UsageError> {
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let inputs: Vec<PathBuf> = read.iter().map(|path| place(path.as_ref())).collect();
+    match written.iter().find(|path| inputs.contains(&place(path))) {
+        Some(path) => {
+            let reason = format!("{} is what it is made of; name another file", path.display());
+            Err(UsageError::new("write the report", reason))
+        }
+        None => Ok(()),
+    }
+}
+
 fn not_written(path: &Path, cause: std::io::Error) -> Failure {
     Failure::system(format!("write the report {}", path.display()), cause)
 }

@@ -144,8 +144,8 @@ pub fn check_kept(auditor: &Auditor, logs: &[SignerLog], kept: &Kept) -> Result<
 /// that `ledger checkpoint --json` printed are as good.
 fn heads_of(auditor: &Auditor, json: &[u8]) -> Result<Vec<(SignerId, TreeHead)>, Error> {
     let refuse = |reason: String| Error::Checkpoint { reason };
-    let report = match Report::parse(json) {
-        Ok(report) => report,
+    let reported = match Report::parse_heads(json) {
+        Ok(reported) => reported,
         Err(error @ FormatError::TooNew { .. }) => return Err(refuse(error.to_string())),
         Err(error) => {
             let printed: Printed = serde_json::from_slice(json).map_err(|_| {
@@ -157,9 +157,9 @@ fn heads_of(auditor: &Auditor, json: &[u8]) -> Result<Vec<(SignerId, TreeHead)>,
     };
     let (vault, mut is_ours) = (auditor.vault().to_string(), false);
     let mut heads = Vec::new();
-    for one in report.vaults.iter().filter(|one| one.vault == vault) {
+    for (_, ledgers) in reported.iter().filter(|(of, _)| *of == vault) {
         is_ours = true;
-        for head in one.ledgers.iter().filter(|head| head.size > 0) {
+        for head in ledgers.iter().filter(|head| head.size > 0) {
             let wrong = |reason: String| refuse(format!("the head of {}: {reason}", head.signer));
             let signer = head.signer.parse().map_err(|error| wrong(format!("{error}")))?;
             let root = head.root.parse().map_err(|error| wrong(format!("{error}")))?;

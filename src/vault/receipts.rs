@@ -60,7 +60,8 @@ pub fn head(vault: VaultId, store: &str) -> String {
 /// Parses the first line: of which vault and store the receipts are.
 pub fn parse_head(text: &str) -> Option<(VaultId, String)> {
     let (vault, store) = text.strip_prefix(HEAD)?.strip_suffix('\n')?.split_once(' ')?;
-    let store = Some(store).filter(|store| !store.is_empty())?;
+    let is_name = !store.is_empty() && !store.chars().any(char::is_control);
+    let store = Some(store).filter(|_| is_name)?;
     Some((vault.parse().ok()?, store.to_owned()))
 }
 

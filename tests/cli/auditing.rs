@@ -90,8 +90,15 @@ fn last_years_checkpoint_and_last_years_report_are_compared_with_what_there_is()
     install.write("printed.json", printed.as_bytes());
     let printed = install.run(["ledger", "checkpoint", "--json"]).exits(0).out;
     install.write("checkpoints.json", printed.as_bytes());
+    // Of a report of a newer program the heads count all the same.
+    let mut newer: Value =
+        serde_json::from_slice(&fs::read(install.path("report.json")).unwrap()).unwrap();
+    let finding = serde_json::json!({ "code": "object-bewitched", "object": "x", "detail": "y" });
+    newer["vaults"][0]["findings"] = serde_json::json!([finding]);
+    install.write("newer.json", newer.to_string().as_bytes());
+    install.run(["report", "show", "newer.json"]).fails(7, "format-too-new", &["object-bewitched"]);
     install.snapshot();
-    let all = ["checkpoints", "report.json", "printed.json", "checkpoints.json"];
+    let all = ["checkpoints", "report.json", "printed.json", "checkpoints.json", "newer.json"];
     let since: Vec<&str> = all.iter().flat_map(|file| ["--since", file]).collect();
     let said = install.run(as_auditor(&install, &since)).exits(0);
     for file in all {

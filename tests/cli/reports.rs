@@ -32,7 +32,7 @@ pub fn signed() -> (Install, Vec<String>) {
     (install, auditor)
 }
 
-///
+///
 #[test]
 fn a_report_is_written_by_extension_and_shown_again() {
     let (install, _) = Install::with_snapshot();
@@ -48,6 +48,12 @@ fn a_report_is_written_by_extension_and_shown_again() {
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("What was not covered"));
     assert_eq!(fs::read_to_string(install.path("again.html")).unwrap(), page);
     let text = fs::read_to_string(install.path("r.json")).unwrap();
+    std::os::unix::fs::symlink("r.json", install.path("same.json")).unwrap();
+    for same in ["r.json", "./r.json", "same.json"] {
+        let over = install.run(["report", "show", "r.json", "--report", same]);
+        over.fails(2, "usage-invalid", &[same, "name another file"]);
+    }
+    assert_eq!(fs::read_to_string(install.path("r.json")).unwrap(), text);
     install.write("newer.json", text.replacen("\"v\": 1", "\"v\": 2", 1).as_bytes());
     install.run(["report", "show", "newer.json"]).fails(7, "format-too-new", &[]);
     install.write("broken.json", &text.as_bytes()[..text.len() / 2]);

@@ -22,8 +22,12 @@ fn with_snapshots(count: u64) -> (Install, Vec<String>) {
 
 /// Runs the program as an auditor: with a copy and a key, and nothing else.
 fn audit(install: &Install, words: &[&str]) -> Outcome {
+    audit_in(install, "store", words)
+}
+
+fn audit_in(install: &Install, store: &str, words: &[&str]) -> Outcome {
     let key = install.run(["ledger", "key"]).exits(0).out;
-    let store = format!("file://{}", install.text("store"));
+    let store = format!("file://{}", install.text(store));
     let mut command = Command::new(env!("CARGO_BIN_EXE_idswyft-vault"));
     command.arg("verify").args(words).args(["--store", &store, "--vault-key", key.trim()]);
     for name in ["CONFIG", "IDENTITY", "PASSPHRASE"] {
@@ -114,12 +118,23 @@ fn parts_of_several_machines_are_joined_and_end_as_one_run_would() {
     let twice = ["part-1.json", "part-2.json", "part-1.json"];
     merge(&twice).fails(2, "usage-invalid", &["part-1.json and part-1.json are both part 1 of 2"]);
     merge(&["whole.json"]).fails(2, "usage-invalid", &["whole.json is no part"]);
+    let over = ["part-1.json", "part-2.json", "--report", "part-2.json"];
+    merge(&over).fails(2, "usage-invalid", &["part-2.json", "name another file"]);
     merge(&["config.toml"]).fails(1, "format-invalid", &["verification report"]);
     merge(&["part-1.json", "part-2.json", "--report", "x.txt"]).fails(
         2,
         "usage-invalid",
         &["x.txt"],
     );
+    // A part of another copy is none of these, though both are given by their URLs.
+    crate::ledgers::copy(&install.path("store"), &install.path("copy"));
+    let words = ["--level", "bytes", "--shard", "2/2", "--report", "../copied.json", "--json"];
+    let copied = audit_in(&install, "copy", &words).json(0);
+    let place = |name: &str| format!("file://{}", install.text(name));
+    assert_eq!(vault_of(&copied)["location"], place("copy"));
+    assert_eq!(vault_of(&whole)["location"], place("store"));
+    let lacking = format!("store given ({}), part 1 of 2 is missing", place("copy"));
+    merge(&["part-1.json", "copied.json"]).fails(2, "usage-invalid", &[&lacking]);
     let pack = install.objects("packs").remove(0);
     install.change(&format!("store/{pack}"), |bytes| bytes[99] ^= 1);
     let exits: Vec<i32> = [1, 2]

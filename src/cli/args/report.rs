@@ -77,7 +77,7 @@ Example:
         /// Reports of the parts, as `verify --report` wrote them as JSON
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// Write the joined report to this file as well, as JSON; may be given several times
+        /// Write it to this file as well, .html or .json; may be given several times
         #[arg(long, value_name = "FILE")]
         report: Vec<PathBuf>,
     },

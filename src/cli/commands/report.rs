@@ -51,6 +51,7 @@ pub fn run(args: &ReportArgs, session: &Session) -> Result<Ending, Failure> {
 
 fn show(file: &Path, others: &[PathBuf], session: &Session) -> Result<Ending, Failure> {
     reports::check_places(others)?;
+    reports::check_apart(others, std::slice::from_ref(&file))?;
     let report = reports::read(file)?;
     reports::write(others, &report)?;
     let words = || report.vaults.iter().map(verification::text_of).collect::<String>();
@@ -59,6 +60,7 @@ fn show(file: &Path, others: &[PathBuf], session: &Session) -> Result<Ending, Fa
 
 fn join(files: &[PathBuf], written: &[PathBuf], session: &Session) -> Result<Ending, Failure> {
     reports::check_places(written)?;
+    reports::check_apart(written, files)?;
     let parts: Result<Vec<merge::Named>, Failure> =
         files.iter().map(|path| Ok((path.display().to_string(), reports::read(path)?))).collect();
     let report = merge::merge(&parts?)?;

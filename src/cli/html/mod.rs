@@ -117,9 +117,9 @@ fn foot_of(report: &Report) -> Markup {
             }
             p {
                 "This page is made of the report in JSON, which is complete where the page sums \
-                up; what its fields mean is in " code { "report.schema.json" } ". A signature is \
-                in a file of its own beside them, whose name ends with " code { ".sig" } ". It \
-                covers this page as well, and is checked with"
+                up; what its fields mean is in " code { "report.schema.json" } ". If somebody \
+                signed it, the signature is in a file of its own beside them, whose name ends \
+                with " code { ".sig" } ". Who signed, and whether that covers this page, is told by"
             }
             pre { code { "idswyft-vault report check FILE.json --store URL --vault-key KEY" } }
             @if report.verdict() != Verdict::Sound {

@@ -93,7 +93,7 @@ fn by_month(rows: &[SnapshotRow]) -> Markup {
             }
         }
         month.held += u64::from(is_held(row));
-        month.found += row.finding_count;
+        month.found = month.found.saturating_add(row.finding_count);
         month.ceiling = month.ceiling.max(row.ceiling);
     }
     let table = Table {

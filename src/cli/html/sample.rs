@@ -23,7 +23,9 @@ pub fn section(vault: &VerifyReport) -> Markup {
                     }
                 }
                 dl class="facts" {
-                    @if let Some(sample) = &vault.sample { (of_sample(sample)) }
+                    @if let (Some(sample), Some((_, whose))) = (&vault.sample, vault.chosen_by()) {
+                        (of_sample(sample, whose))
+                    }
                     @if let Some(shard) = &vault.shard { (of_shard(shard)) }
                     @if let Some(count) = vault.joined {
                         div { dt { "Joined of" } dd { (words::count(u64::from(count), "part")) } }
@@ -36,8 +38,7 @@ pub fn section(vault: &VerifyReport) -> Markup {
     }
 }
 
-fn of_sample(sample: &SampleReport) -> Markup {
-    let who = if sample.public_given { "given by who asked" } else { "the heads of the ledgers" };
+fn of_sample(sample: &SampleReport, whose: &str) -> Markup {
     html! {
         div {
             dt { "Packs of the sample" }
@@ -48,8 +49,8 @@ fn of_sample(sample: &SampleReport) -> Markup {
             dd { (words::bytes(sample.sample_len)) " of " (words::bytes(sample.pack_len)) }
         }
         div {
-            dt { "Chosen by a value that nobody here chose" }
-            dd { code { (Foreign(&sample.public)) } ", " (who) }
+            dt { "Public value, from which the choice follows" }
+            dd { code { (Foreign(&sample.public)) } ", " (whose) }
         }
         div { dt { "Seed that follows from it" } dd { code { (sample.seed) } } }
     }

@@ -82,6 +82,9 @@ fn facts(vault: &VerifyReport, report: &Report) -> Markup {
             h3 { "What was looked at" }
             dl class="facts" {
                 div { dt { "Store" } dd { (Foreign(&vault.store)) } }
+                @if let Some(location) = &vault.location {
+                    div { dt { "Where it is" } dd { code { (Foreign(location)) } } }
+                }
                 div {
                     dt { "Level" }
                     dd { (vault.level_text()) ", " (level) " of " (Level::ALL.len()) }
@@ -152,8 +155,9 @@ fn known_otherwise(counts: &StoredCounts) -> Markup {
             div {
                 dt { "By receipt only" }
                 dd {
-                    (words::count(receipts.object_count, "object")) ", acknowledged between "
-                    (stamp(receipts.first)) " and " (stamp(receipts.last))
+                    (words::count(receipts.object_count, "object")) ", acknowledged "
+                    @if let Some(store) = &receipts.store { "by store " (Foreign(store)) " " }
+                    "between " (stamp(receipts.first)) " and " (stamp(receipts.last))
                     " and not looked at since; " (words::number(receipts.without_count))
                     " without a receipt"
                 }

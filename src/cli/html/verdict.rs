@@ -74,14 +74,16 @@ pub fn sentence(report: &Report) -> Markup {
 /// Returns what was checked of one archive.
 pub fn checked(report: &VerifyReport) -> Markup {
     let store = html! { "store " q { (Foreign(&report.store)) } };
+    let named = if report.is_of_named() { "named " } else { "" };
     html! {
         @match report.snapshot_count {
             0 => {
                 "the records of the archive in " (store) ", which has no snapshot, were checked"
             }
-            1 => { "1 snapshot of the archive in " (store) " was checked" }
+            1 => { "1 " (named) "snapshot of the archive in " (store) " was checked" }
             count => {
-                (words::count(count, "snapshot")) " of the archive in " (store) " were checked"
+                (words::number(count)) " " (named) "snapshots of the archive in " (store)
+                " were checked"
             }
         }
     }
@@ -89,14 +91,18 @@ pub fn checked(report: &VerifyReport) -> Markup {
 
 /// Returns what was found of an archive, the `at`-th of the report, to complete a sentence.
 pub fn found(at: usize, report: &VerifyReport) -> Markup {
-    let sound = match report.level {
-        Level::Ledger => {
-            "the records were found complete, unaltered, and signed by those entitled to sign"
-        }
-        Level::Stored => "everything that the records name was found in its place",
-        Level::Bytes => "what is stored was found to be, bit for bit, what was recorded",
-        Level::Contents => {
-            "what is stored was found to open, and every file and database came out as archived"
+    let compared = report.files_compared();
+    let compared = compared.as_deref().unwrap_or("every file and database");
+    let sound = html! {
+        @match report.level {
+            Level::Ledger => {
+                "the records were found complete, unaltered, and signed by those entitled to sign"
+            }
+            Level::Stored => "everything that the records name was found in its place",
+            Level::Bytes => "what is stored was found to be, bit for bit, what was recorded",
+            Level::Contents => {
+                "what is stored was found to open, and " (compared) " came out as archived"
+            }
         }
     };
     let count = report.findings.len() as u64;

@@ -14,34 +14,33 @@ use crate::ops::report::{RpoSource, SinceRow, SnapshotRow, SnapshotState, Verify
 const RULES_MAX: usize = 4;
 
 /// Returns the lines of one vault; none, of one that never had a snapshot.
-pub fn text_of(report: &VerifyReport) -> String {
+pub fn lines_of(report: &VerifyReport) -> Vec<String> {
     let record = &report.record;
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if !record.snapshots.is_empty() {
-        text.push_str(&snapshots_text(&record.snapshots));
-        text.push_str(&kept_text(report));
+        lines.extend(snapshots_lines(&record.snapshots));
+        lines.extend(kept_lines(report));
     }
     if let Some(last) = record.drills.last() {
         let (count, outcome) = (words::count(record.drills.len() as u64, "drill"), last.outcome);
         let (time, took) =
             (words::time(last.time), words::duration(last.duration_s.saturating_mul(1000)));
         let came = outcome_of(outcome);
-        text.push_str(&format!("  drills: {count}, the last one at {time} {came}, in {took}\n"));
+        lines.push(format!("  drills: {count}, the last one at {time} {came}, in {took}"));
     }
-    report.since.iter().map(since_text).fold(text, |text, line| text + &line)
+    lines.extend(report.since.iter().map(since_line));
+    lines
 }
 
 /// Returns how many snapshots there ever were, and under which rules they went.
-fn snapshots_text(rows: &[SnapshotRow]) -> String {
+fn snapshots_lines(rows: &[SnapshotRow]) -> Vec<String> {
     let of = |state| rows.iter().filter(|row| row.state == state).count();
     let (ever, standing) = (rows.len() as u64, of(SnapshotState::Standing));
     let (forgotten, missing) = (of(SnapshotState::Forgotten), of(SnapshotState::Missing));
     let ever = words::count(ever, "snapshot");
-    let mut text = format!("  record: {ever} ever, {standing} stand, {forgotten} forgotten");
-    if missing > 0 {
-        text.push_str(&format!(", {missing} MISSING"));
-    }
-    text.push('\n');
+    let lost = if missing > 0 { format!(", {missing} MISSING") } else { String::new() };
+    let mut lines =
+        vec![format!("  record: {ever} ever, {standing} stand, {forgotten} forgotten{lost}")];
     let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
     for gone in rows.iter().filter_map(|row| row.gone.as_ref()) {
         // A rule may say as well when: "ceiling 5y reached at …".
@@ -55,14 +54,13 @@ fn snapshots_text(rows: &[SnapshotRow]) -> String {
     let others = (others > 0).then(|| format!("{others} otherwise"));
     let named: Vec<String> = named.chain(others).collect();
     if !named.is_empty() {
-        let line = words::printable(&format!("  forgotten: {}", named.join(", ")));
-        text.push_str(&format!("{line}\n"));
+        lines.push(format!("  forgotten: {}", named.join(", ")));
     }
-    text
+    lines
 }
 
 /// Returns what is held, what stands too long and what is missing.
-fn kept_text(report: &VerifyReport) -> String {
+fn kept_lines(report: &VerifyReport) -> Vec<String> {
     let record = &report.record;
     let now = record.judged.unwrap_or(Timestamp::MIN);
     let is_held = |row: &&SnapshotRow| {
@@ -71,7 +69,7 @@ fn kept_text(report: &VerifyReport) -> String {
     };
     let held = record.snapshots.iter().filter(is_held).count();
     let over = report.findings.iter().filter(|one| one.code == Code::OverAge).count();
-    let mut text = format!("  kept: {held} under a hold, {over} past the ceiling\n");
+    let mut lines = vec![format!("  kept: {held} under a hold, {over} past the ceiling")];
     if let Some(rpo) = record.rpo {
         let source = match rpo.source {
             RpoSource::Given => "as given",
@@ -80,12 +78,12 @@ fn kept_text(report: &VerifyReport) -> String {
             RpoSource::Default => "as nothing says otherwise",
         };
         let (gaps, hours) = (words::count(record.gaps.len() as u64, "gap"), rpo.hours);
-        text.push_str(&format!("  nights: {gaps} of more than {hours} h, {source}\n"));
+        lines.push(format!("  nights: {gaps} of more than {hours} h, {source}"));
     }
-    text
+    lines
 }
 
-fn since_text(row: &SinceRow) -> String {
+fn since_line(row: &SinceRow) -> String {
     let SinceRow { file, signer, size_then, size_now, problem } = row;
     let line = match problem {
         None => format!("ledger {signer} extends {file}: {size_then} events then, {size_now} now"),
@@ -94,7 +92,7 @@ fn since_text(row: &SinceRow) -> String {
              {problem}"
         ),
     };
-    format!("  since: {}\n", words::printable(&line))
+    format!("  since: {line}")
 }
 
 const fn outcome_of(outcome: Outcome) -> &'static str {

@@ -3,25 +3,42 @@
 use std::collections::BTreeSet;
 
 use super::{audited, evidence, sampled, words};
-use crate::ops::report::{StoredCounts, TouchedRow, Verdict, VerifyReport};
+use crate::ops::report::{LedgerHead, StoredCounts, TouchedRow, Verdict, VerifyReport};
 use crate::store::StorageClass;
 
 /// Files of a snapshot that a line names.
 const NAMED_COUNT: usize = 5;
 
-/// Returns what is said of one vault in one store.
+/// Returns what is said of one vault in one store. Whoever wrote the report may be anybody: every
+/// line goes through here, and none drives the terminal.
 pub fn text_of(report: &VerifyReport) -> String {
-    let mut text = String::new();
-    for finding in &report.findings {
-        let line = format!("{}: {}: {}", finding.code, finding.object, finding.detail);
-        text.push_str(&words::printable(&line));
-        text.push('\n');
-    }
+    lines_of(report).iter().map(|line| words::printable(line) + "\n").collect()
+}
+
+fn lines_of(report: &VerifyReport) -> Vec<String> {
+    let findings = report.findings.iter();
+    let mut lines: Vec<String> =
+        findings.map(|one| format!("{}: {}: {}", one.code, one.object, one.detail)).collect();
     let hints: BTreeSet<&str> = report.findings.iter().map(|finding| finding.code.hint()).collect();
-    for hint in hints {
-        text.push_str(&format!("hint: {hint}\n"));
+    lines.extend(hints.iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(report.touched.iter().map(touched_line));
+    lines.push(verdict_line(report));
+    lines.extend(report.location.iter().map(|location| format!("  location: {location}")));
+    if let Some(counts) = &report.stored {
+        lines.extend(counts_lines(counts));
+        lines.extend(evidence::lines_of(report, counts));
     }
-    report.touched.iter().for_each(|row| text.push_str(&touched_line(row)));
+    lines.extend(sampled::lines_of(report));
+    lines.extend(audited::lines_of(report));
+    lines.extend(report.not_covered.iter().map(|gap| format!("  not covered: {gap}")));
+    let ledgers = report.ledgers.iter().filter(|ledger| ledger.size > 0);
+    lines.extend(ledgers.map(|LedgerHead { signer, size, root }| {
+        format!("  ledger {signer} size {size} root {root}")
+    }));
+    lines
+}
+
+fn verdict_line(report: &VerifyReport) -> String {
     let count = words::count(report.findings.len() as u64, "finding");
     let verdict = match report.verdict {
         Verdict::Sound => "sound".to_owned(),
@@ -33,30 +50,15 @@ pub fn text_of(report: &VerifyReport) -> String {
     let part = part.map(|(looked, all)| {
         format!(" ({} of {} looked at)", words::number(looked), words::count(all, "pack"))
     });
-    let verdict = format!("{verdict}{}", part.unwrap_or_default());
-    text.push_str(&format!(
-        "{verdict}: vault {} in store {}, {} and {} looked at, {} read\n",
+    format!(
+        "{verdict}{}: vault {} in store {}, {} and {} looked at, {} read",
+        part.unwrap_or_default(),
         report.vault,
         report.store,
         words::count(report.snapshot_count, "snapshot"),
         words::count(report.object_count, "object"),
         words::bytes(report.read_len),
-    ));
-    if let Some(counts) = &report.stored {
-        text.push_str(&counts_text(counts));
-        text.push_str(&evidence::text_of(report, counts));
-    }
-    text.push_str(&sampled::text_of(report));
-    text.push_str(&audited::text_of(report));
-    for gap in &report.not_covered {
-        text.push_str(&format!("  not covered: {gap}\n"));
-    }
-    for ledger in report.ledgers.iter().filter(|ledger| ledger.size > 0) {
-        let line =
-            format!("  ledger {} size {} root {}\n", ledger.signer, ledger.size, ledger.root);
-        text.push_str(&line);
-    }
-    text
+    )
 }
 
 /// Returns what damage touches in a snapshot; `--json` names every file that is known.
@@ -73,28 +75,27 @@ fn touched_line(row: &TouchedRow) -> String {
         let tables = row.tables.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         line.push_str(&format!("; tables: {tables}"));
     }
-    format!("{}\n", words::printable(&line))
+    line
 }
 
 /// Returns what the store says of the objects; nothing of one that has neither classes nor locks.
-fn counts_text(counts: &StoredCounts) -> String {
-    let mut text = String::new();
+fn counts_lines(counts: &StoredCounts) -> Vec<String> {
+    let mut lines = Vec::new();
     let is_plain = counts.classes.keys().all(|class| *class == StorageClass::Standard);
     if !is_plain {
         let class = |(class, count): (&StorageClass, &u64)| format!("{count} in {class}");
         let classes: Vec<String> = counts.classes.iter().map(class).collect();
-        text.push_str(&format!("  stored: {}\n", classes.join(", ")));
+        lines.push(format!("  stored: {}", classes.join(", ")));
     }
     if let Some(until) = counts.locked_until {
         let StoredCounts { locked_count, not_locked_count, .. } = counts;
-        let line = format!(
-            "  locked: {locked_count} until {until} or later; not locked: {not_locked_count}\n"
-        );
-        text.push_str(&line);
+        lines.push(format!(
+            "  locked: {locked_count} until {until} or later; not locked: {not_locked_count}"
+        ));
     }
     if counts.attested_count > 0 {
         let count = words::count(counts.attested_count, "object");
-        text.push_str(&format!("  attested: the store has the signed SHA-256 of {count}\n"));
+        lines.push(format!("  attested: the store has the signed SHA-256 of {count}"));
     }
-    text
+    lines
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::format::envelope;
-use crate::store::{self, LockMode, Stat, StorageClass};
+use crate::store::{LockMode, Stat, StorageClass};
 
 /// How the objects of a vault are stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,8 +106,24 @@ impl ReceiptCounts {
         }
     }
 
+    /// Returns what they do not prove, and of how many objects they prove nothing.
+    pub(in crate::ops) fn gap(&self) -> String {
+        let Self { object_count, without_count, first, last, store } = self;
+        let store =
+            store.as_ref().map_or_else(|| "the store".to_owned(), |name| format!("store {name}"));
+        let (first, last) = (first.strftime("%Y-%m-%d"), last.strftime("%Y-%m-%d"));
+        let known = format!(
+            "what became of {object_count} objects that nobody looked at since {store} \
+             acknowledged the signed SHA-256 between {first} and {last}"
+        );
+        match without_count {
+            0 => known,
+            _ => format!("{known}; of {without_count} more there is no receipt"),
+        }
+    }
+
     /// Returns what is not known of the store that gave them, where one of this name is looked at.
-    pub(in crate::ops) fn gap(&self, name: &str) -> Option<String> {
+    pub(in crate::ops) fn gap_of_name(&self, name: &str) -> Option<String> {
         let store = self.store.as_deref().filter(|store| *store != name)?;
         Some(format!(
             "whether this is store {store}, which gave the receipts: a store that is given by its \
@@ -226,13 +242,17 @@ impl StoredCounts {
         self.provider = join(self.provider.take(), other.provider.clone(), ProviderCounts::join);
     }
 
-    /// Returns what the store did not attest. A directory attests nothing, and that bytes were not
-    /// read is said anyway.
-    pub(in crate::ops) fn gap(&self, url: &str) -> Option<String> {
+    /// Returns what the store did not attest.
+    pub(in crate::ops) fn gap(&self) -> Option<String> {
         let count = self.not_attested_count;
-        let is_worth_it = count > 0 && store::directory(url).is_none();
-        is_worth_it.then(|| {
+        (count > 0).then(|| {
             format!("more than the size of {count} objects, whose SHA-256 the store does not tell")
         })
+    }
+
+    /// Returns what is not covered and follows from these counts, each in its place.
+    pub(super) fn gaps(&self) -> [Option<String>; 3] {
+        let receipts = self.receipts.as_ref().map(ReceiptCounts::gap);
+        [self.gap(), receipts, self.provider.as_ref().and_then(ProviderCounts::gap)]
     }
 }

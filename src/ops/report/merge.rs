@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::counts::{self, BarredCounts};
 use super::{
-    FileCounts, Finding, LedgerHead, Report, ShardReport, SinceRow, TouchedRow, Verdict,
-    VerifyReport,
+    FileCounts, Finding, LedgerHead, RecordReport, Report, ShardReport, SinceRow, TouchedRow,
+    Verdict, VerifyReport,
 };
 use crate::base::limits::SHARD_COUNT_MAX;
 use crate::base::{Code, Coded, SignerId, SnapshotId};
@@ -42,12 +42,19 @@ pub type Named = (String, Report);
 /// One vault's part, with the name of its report.
 type Piece<'a> = (&'a str, &'a VerifyReport, &'a ShardReport);
 
+/// A vault, and a store by its name and place.
+type Store<'a> = (&'a str, &'a str, Option<&'a str>);
+
+fn store_of(report: &VerifyReport) -> Store<'_> {
+    (&report.vault, &report.store, report.location.as_deref())
+}
+
 /// Joins the parts of one verification.
 ///
 /// # Errors
 /// If they are not all the parts, each once, of one verification of the same vaults.
 pub fn merge(parts: &[Named]) -> Result<Report, MergeError> {
-    let mut vaults: BTreeMap<(&str, &str), Vec<Piece<'_>>> = BTreeMap::new();
+    let mut vaults: BTreeMap<Store<'_>, Vec<Piece<'_>>> = BTreeMap::new();
     for (name, report) in parts {
         for vault in &report.vaults {
             let Some(shard) = &vault.shard else {
@@ -55,7 +62,7 @@ pub fn merge(parts: &[Named]) -> Result<Report, MergeError> {
                     format!("{name} is no part: it looked at all of vault {}", vault.vault);
                 return Err(MergeError::new(reason));
             };
-            let pieces = vaults.entry((&vault.vault, &vault.store)).or_default();
+            let pieces = vaults.entry(store_of(vault)).or_default();
             pieces.push((name, vault, shard));
         }
     }
@@ -103,6 +110,7 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         shard: None,
         since: join_since(reports()),
         touched: join_touched(reports()),
+        record: RecordReport::default(),
         barred: reports().map(|report| report.barred).reduce(join_barred).flatten(),
         files: join_files(reports()),
         // Each part remembers for itself.
@@ -110,8 +118,10 @@ fn join(mut pieces: Vec<Piece<'_>>) -> Result<VerifyReport, MergeError> {
         joined: Some(shard.count),
         ..first.clone()
     };
-    joined.proves = joined.proven();
+    let records = reports().map(|report| (&report.record, &report.findings[..]));
+    joined.record = RecordReport::unite(records, &joined.findings);
     joined.not_covered = join_gaps(&pieces, &joined, heads_gaps);
+    joined.proves = joined.proven();
     Ok(joined)
 }
 
@@ -135,7 +145,8 @@ fn check(pieces: &[Piece<'_>]) -> Result<(), MergeError> {
         let reason = format!(
             "{first_name} and {name} are not of one verification of vault {} in store {}: \
              {differs} is not the same",
-            first.vault, first.store
+            first.vault,
+            first.store_text()
         );
         return Err(MergeError::new(reason));
     }
@@ -163,7 +174,7 @@ fn check(pieces: &[Piece<'_>]) -> Result<(), MergeError> {
         let reason = format!(
             "of vault {} in store {}, part {} is missing",
             first.vault,
-            first.store,
+            first.store_text(),
             missing.join(", part ")
         );
         return Err(MergeError::new(reason));
@@ -290,10 +301,15 @@ fn join_touched<'a>(reports: impl Iterator<Item = &'a VerifyReport>) -> Vec<Touc
 fn join_gaps(pieces: &[Piece<'_>], joined: &VerifyReport, heads_gaps: Vec<String>) -> Vec<String> {
     let mut gaps = joined.sample_gaps();
     gaps.extend(heads_gaps);
+    let counted = |report: &VerifyReport| report.stored.as_ref().map(StoredCounts::gaps);
+    let of_all = counted(joined).unwrap_or_default();
     for (_, report, shard) in pieces {
         let own = [shard.gap()].into_iter().chain(report.sample_gaps());
-        let own: BTreeSet<String> = own.collect();
+        let (own, of_part): (BTreeSet<String>, _) = (own.collect(), counted(report));
         for gap in report.not_covered.iter().filter(|gap| !own.contains(*gap)) {
+            // What one part counts is said of all of them together.
+            let at = of_part.iter().flatten().position(|one| one.as_ref() == Some(gap));
+            let gap = at.and_then(|at| of_all[at].as_ref()).unwrap_or(gap);
             if !gaps.contains(gap) {
                 gaps.push(gap.clone());
             }

@@ -22,8 +22,9 @@ pub use record::{
     SnapshotRow, SnapshotState, VerifiedRow,
 };
 
-pub(in crate::ops) use sample::grouped;
+pub(in crate::ops) use record::snapshot_of;
 pub use sample::{CoverageReport, FileCounts, SampleMethod, SampleReport, ShardReport};
+pub(in crate::ops) use sample::{OF_LEDGERS, grouped, ledgers_value};
 pub use touched::{Came, TouchedRow};
 
 use crate::base::{Code, Digest, Family, SnapshotId};
@@ -31,6 +32,12 @@ use crate::format::envelope::{self, FormatError};
 
 /// What a report is called in errors.
 const WHAT: &str = "verification report";
+
+/// Letters of a code at most.
+const CODE_LEN_MAX: usize = 64;
+
+/// What is not covered where only some snapshots were asked for.
+pub(in crate::ops) const NOT_NAMED: &str = "snapshots that were not named";
 
 /// How much is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -164,6 +171,10 @@ pub struct VerifyReport {
     pub vault: String,
     /// The store.
     pub store: String,
+    /// Where the store is: two of one name are told apart by it, and it holds no credentials. None
+    /// in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// The level.
     pub level: Level,
     /// What it comes to.
@@ -221,6 +232,17 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// Returns the store's name, and where it is if that is known.
+    pub fn store_text(&self) -> String {
+        let place = self.location.as_ref().map(|location| format!(" ({location})"));
+        format!("{}{}", self.store, place.unwrap_or_default())
+    }
+
+    /// Tells whether only some snapshots were asked for, by name or up to one.
+    pub fn is_of_named(&self) -> bool {
+        self.not_covered.iter().any(|gap| gap == NOT_NAMED)
+    }
+
     /// Returns the level's name, and whether the provider computed every pack at rest.
     pub fn level_text(&self) -> String {
         let provider = self.stored.as_ref().and_then(|counts| counts.provider.as_ref());
@@ -275,8 +297,53 @@ impl Report {
     /// [`FormatError::TooNew`] if a newer program wrote it, else [`FormatError::Invalid`].
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         envelope::check_header(WHAT, bytes)?;
-        serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(WHAT, error))
+        serde_json::from_slice(bytes).map_err(|error| match unknown_code(bytes) {
+            Some(code) => FormatError::TooNew { what: WHAT, needs: format!("the code {code}") },
+            None => FormatError::invalid(WHAT, error),
+        })
     }
+
+    /// Parses of a report which ledgers it has of which vaults, whatever else newer programs say.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_heads(bytes: &[u8]) -> Result<Vec<(String, Vec<LedgerHead>)>, FormatError> {
+        envelope::check_header(WHAT, bytes)?;
+        let Outline { vaults } =
+            serde_json::from_slice(bytes).map_err(|error| FormatError::invalid(WHAT, error))?;
+        Ok(vaults.into_iter().map(|one| (one.vault, one.ledgers)).collect())
+    }
+}
+
+/// What is read of a report that may have more than this program knows.
+#[derive(Deserialize)]
+struct Outline {
+    vaults: Vec<VaultOutline>,
+}
+
+#[derive(Deserialize)]
+struct VaultOutline {
+    vault: String,
+    ledgers: Vec<LedgerHead>,
+    findings: Vec<FindingOutline>,
+}
+
+#[derive(Deserialize)]
+struct FindingOutline {
+    code: String,
+}
+
+/// Returns a code of a report that only newer programs know.
+fn unknown_code(bytes: &[u8]) -> Option<String> {
+    let Outline { vaults } = serde_json::from_slice(bytes).ok()?;
+    let is_letter = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+    let is_new = |code: &String| {
+        (1..=CODE_LEN_MAX).contains(&code.len())
+            && code.chars().all(is_letter)
+            && Code::ALL.iter().all(|known| known.text() != code)
+    };
+    let findings = vaults.into_iter().flat_map(|vault| vault.findings);
+    findings.map(|finding| finding.code).find(is_new)
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! What the books say of every snapshot, every policy and every proof before this one. Spec:
 //! `compliance.md`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Finding;
 use crate::base::{SignerId, SnapshotId};
-use crate::format::envelope;
 use crate::format::event_fields::Outcome;
+use crate::format::{ObjectKey, envelope};
 
 /// What became of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -215,4 +218,73 @@ pub struct RecordReport {
     pub drills: Vec<DrillRow>,
     /// Every verification before this one, the oldest first.
     pub verifications: Vec<VerifiedRow>,
+}
+
+impl RecordReport {
+    /// Unites what parts of one verification say: of each snapshot the worst, with the findings on
+    /// it that the joined report has, and of each gap the longest.
+    pub(super) fn unite<'a>(
+        parts: impl Iterator<Item = (&'a Self, &'a [Finding])> + Clone,
+        joined: &[Finding],
+    ) -> Self {
+        let mut rows: BTreeMap<SnapshotId, SnapshotRow> = BTreeMap::new();
+        let mut gaps: BTreeMap<Timestamp, GapRow> = BTreeMap::new();
+        for (record, findings) in parts.clone() {
+            let own = counts_of(findings);
+            for row in &record.snapshots {
+                let known = own.get(&row.id).copied().unwrap_or(0);
+                // Every part looks at all events: what is found on one by each is found once.
+                let of_event = row.finding_count.saturating_sub(known);
+                let row = SnapshotRow { finding_count: of_event, ..row.clone() };
+                rows.entry(row.id).and_modify(|there| there.join(&row)).or_insert(row);
+            }
+            for gap in &record.gaps {
+                let there = gaps.entry(gap.from).or_insert_with(|| gap.clone());
+                if gap.hours > there.hours {
+                    *there = gap.clone();
+                }
+            }
+        }
+        for (id, count) in counts_of(joined) {
+            if let Some(row) = rows.get_mut(&id) {
+                row.finding_count = row.finding_count.saturating_add(count);
+            }
+        }
+        let mut snapshots: Vec<SnapshotRow> = rows.into_values().collect();
+        snapshots.sort_by_key(|row| (row.time, row.id));
+        // Of events the one knows the fewest that was made first, and they all know those.
+        let earliest = parts.map(|(record, _)| record).min_by_key(|record| record.judged);
+        let gaps = gaps.into_values().collect();
+        Self { snapshots, gaps, ..earliest.cloned().unwrap_or_default() }
+    }
+}
+
+impl SnapshotRow {
+    /// Takes what another part says of the same snapshot, where that is worse.
+    fn join(&mut self, other: &Self) {
+        let finding_count = self.finding_count.max(other.finding_count);
+        let told = [self.locked_until, other.locked_until].into_iter().flatten();
+        let locked_until = told.min();
+        if other.state > self.state {
+            *self = other.clone();
+        }
+        (self.finding_count, self.locked_until) = (finding_count, locked_until);
+    }
+}
+
+/// Returns the snapshot of which a finding's object is the note, body, list or segment.
+pub(in crate::ops) fn snapshot_of(finding: &Finding) -> Option<SnapshotId> {
+    use ObjectKey::{Body, List, Note, Segment};
+    match finding.object.parse() {
+        Ok(Note(id) | Body(id) | List(id) | Segment(id)) => Some(id),
+        _ => None,
+    }
+}
+
+fn counts_of(findings: &[Finding]) -> BTreeMap<SnapshotId, u64> {
+    let mut counts = BTreeMap::new();
+    for id in findings.iter().filter_map(snapshot_of) {
+        *counts.entry(id).or_default() += 1;
+    }
+    counts
 }

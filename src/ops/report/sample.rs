@@ -4,9 +4,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Level, VerifyReport};
+use super::{LedgerHead, Level, VerifyReport};
 use crate::base::Digest;
+use crate::crypto::digest::sha256;
 use crate::format::envelope;
+
+/// What the value begins with that the ledgers give.
+pub(in crate::ops) const OF_LEDGERS: &str = "ledgers ";
 
 /// How the packs of a sample were chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,13 +99,16 @@ pub struct FileCounts {
 }
 
 impl FileCounts {
+    const fn is_all(&self) -> bool {
+        self.file_count == self.checked_file_count && self.dump_count == self.checked_dump_count
+    }
+
     /// Returns what a sample leaves out of them.
     pub fn gap(&self) -> Option<String> {
         let Self { file_count, checked_file_count, dump_count, checked_dump_count } = *self;
-        let is_all = file_count == checked_file_count && dump_count == checked_dump_count;
         let files = file_count.saturating_sub(checked_file_count);
         let dumps = dump_count.saturating_sub(checked_dump_count);
-        (!is_all).then(|| {
+        (!self.is_all()).then(|| {
             format!(
                 "the digests of {} of {} files and {} of {} database dumps: not all of their \
                  packs are in the sample",
@@ -165,24 +172,66 @@ impl VerifyReport {
     /// Returns what each level up to this one proves, no more than of what was looked at.
     pub(in crate::ops) fn proven(&self) -> Vec<String> {
         let reached = Level::ALL.into_iter().filter(|one| *one <= self.level);
-        let looked = self.looked_at().filter(|_| self.sample_percent() < 100);
-        let proven = reached.map(|level| match looked.filter(|_| level > Level::Ledger) {
-            None => level.proves().to_owned(),
-            Some((0, all)) if self.barred.is_some() => format!(
-                "Of none of {} packs, which these credentials may not look at, and of the rest \
-                 only what they may: {}",
-                grouped(all),
-                level.proves()
-            ),
-            Some((looked, all)) => format!(
-                "Of {} of {} packs, and of those alone: {}",
-                grouped(looked),
-                grouped(all),
-                level.proves()
-            ),
+        let proven = reached.map(|level| match self.limits_of(level) {
+            Some(limits) => format!("Of {limits}: {}", self.proven_at(level)),
+            None => self.proven_at(level),
         });
         let counts = self.stored.as_ref();
         proven.chain(counts.and_then(|counts| Some(counts.provider.as_ref()?.proves()))).collect()
+    }
+
+    /// Returns of which snapshots and packs alone something is proven, where it is not all.
+    fn limits_of(&self, level: Level) -> Option<String> {
+        let looked = self.looked_at().filter(|_| self.sample_percent() < 100);
+        let packs = looked.filter(|_| level > Level::Ledger).map(|(looked, all)| match looked {
+            0 if self.barred.is_some() => format!(
+                "none of {} packs, which these credentials may not look at, and of the rest only \
+                 what they may",
+                grouped(all)
+            ),
+            _ => format!("{} of {} packs, and of those alone", grouped(looked), grouped(all)),
+        });
+        let count = grouped(self.snapshot_count);
+        match (self.is_of_named(), packs) {
+            (true, Some(packs)) => Some(format!("{count} snapshots that were named, of {packs}")),
+            (true, None) => Some(format!("{count} snapshots that were named, and of those alone")),
+            (false, packs) => packs,
+        }
+    }
+
+    /// Returns what a level proves, of files and dumps no more than were compared.
+    fn proven_at(&self, level: Level) -> String {
+        match self.files_compared().filter(|_| level == Level::Contents) {
+            Some(compared) => format!(
+                "What is stored was decrypted, and {compared} came out bit for bit as they were \
+                 archived."
+            ),
+            None => level.proves().to_owned(),
+        }
+    }
+
+    /// Returns of how many files and dumps the digests were compared, where it was not all.
+    pub fn files_compared(&self) -> Option<String> {
+        let FileCounts { file_count, checked_file_count, dump_count, checked_dump_count } =
+            self.files.filter(|files| !files.is_all())?;
+        Some(format!(
+            "{} of {} files and {} of {} database dumps",
+            grouped(checked_file_count),
+            grouped(file_count),
+            grouped(checked_dump_count),
+            grouped(dump_count),
+        ))
+    }
+
+    /// Returns the value from which a sample follows, and whose it is.
+    pub fn chosen_by(&self) -> Option<(&str, &'static str)> {
+        let sample = self.sample.as_ref()?;
+        let whose = match sample.public_given {
+            true => "given",
+            false if sample.public == ledgers_value(&self.ledgers) => "the heads of the ledgers",
+            false => "said to be the heads of the ledgers in an earlier run",
+        };
+        Some((&sample.public, whose))
     }
 
     /// Returns what the sample leaves out.
@@ -201,6 +250,14 @@ impl VerifyReport {
         gaps.extend(files.and_then(FileCounts::gap));
         gaps
     }
+}
+
+/// Returns the value that the heads of all ledgers give, from which a sample follows.
+pub(in crate::ops) fn ledgers_value(heads: &[LedgerHead]) -> String {
+    let line = |head: &LedgerHead| format!("{} {} {}\n", head.signer, head.size, head.root);
+    let mut lines: Vec<String> = heads.iter().map(line).collect();
+    lines.sort_unstable();
+    format!("{OF_LEDGERS}{}", sha256(lines.concat().as_bytes()))
 }
 
 /// Returns a number with its thousands apart, such as `12,345`.

@@ -47,7 +47,7 @@ impl TouchedRow {
     /// Adds a file.
     pub fn add_file(&mut self, name: String) {
         let Err(at) = self.files.binary_search(&name) else { return };
-        self.file_count += 1;
+        self.file_count = self.file_count.saturating_add(1);
         self.files.insert(at, name);
         self.files.truncate(LISTED_COUNT_MAX);
     }

@@ -106,14 +106,14 @@ impl Barred {
         .collect()
     }
 
-    /// Returns what was left out, with what `known` says of a kind.
-    pub fn gaps(&self, known: impl Fn(Kind) -> Option<String>) -> Vec<String> {
+    /// Returns what was left out.
+    pub fn gaps(&self) -> Vec<String> {
         let held = self.held();
         let barred = held.iter().filter(|(_, refusals)| refusals.is_barred);
         let gap = |(kind, refusals): (&Kind, &Refusals)| match refusals.has_answered {
-            false => Some(kind.gap(known(*kind))),
+            false => Some(format!("{}: these credentials may not look at them", kind.name())),
             true if refusals.skipped > 0 => {
-                Some(format!("{} {} that were not looked at", refusals.skipped, kind.name()))
+                Some(format!("{}: not all of them were looked at", kind.name()))
             }
             true => None,
         };
@@ -142,13 +142,6 @@ impl Kind {
             Self::Bodies => "bodies of snapshots",
             Self::Generations => "files of generations",
         }
-    }
-
-    /// Returns what a report says that leaves the kind out, with what else is known of it.
-    fn gap(self, known: Option<String>) -> String {
-        let name = self.name();
-        let known = known.map_or(String::new(), |known| format!("; {known}"));
-        format!("{name}: these credentials may not look at them{known}")
     }
 
     /// Tells whether a store refuses to look even at an object of a name that nobody can know.

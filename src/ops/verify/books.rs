@@ -287,8 +287,8 @@ fn check_times(
             let is_ahead =
                 |now: &Timestamp| is_before(*now, event.time) && !is_explained(*now, event.time);
             match now.filter(is_ahead) {
-                Some(now) => {
-                    let detail = format!("it is dated {}, and it is {now} now", event.time);
+                Some(_) => {
+                    let detail = format!("it is dated {}, more than a day after now", event.time);
                     collector.add(Code::RecordBackdated, key, detail);
                 }
                 None => report(key, event.time, newest.max(follows(event))),

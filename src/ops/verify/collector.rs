@@ -4,33 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::{Mutex, MutexGuard};
 
-use super::barred::{Barred, Kind};
+use super::barred::Barred;
 use super::keeping::Keeping;
 use super::provider::Provided;
-use super::receipts::{self, Tally};
+use super::receipts::Tally;
 use super::record::Record;
 use super::{Finding, LedgerHead, Level, StoredCounts, VerifyReport, since};
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::{Code, Coded, Event, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::ops::Error;
-use crate::ops::report::{FileCounts, ProviderCounts, SinceRow, TouchedRow, Verdict};
-use crate::store::Stat;
+use crate::ops::report::{FileCounts, NOT_NAMED, ProviderCounts, SinceRow, TouchedRow, Verdict};
+use crate::store::{self, Stat};
 use crate::vault::{self, Auditor};
 
-/// The findings, and of each code how many there are beside those that are named.
+/// The findings, and the codes of which there are more than those that are named.
 #[derive(Default)]
 pub struct Findings {
     pub named: BTreeSet<Finding>,
     pub named_counts: BTreeMap<Code, usize>,
-    pub unnamed_counts: BTreeMap<Code, u64>,
+    pub unnamed: BTreeSet<Code>,
 }
 
 impl Findings {
     pub fn add(&mut self, finding: Finding) {
         let count = self.named_counts.entry(finding.code).or_default();
         if *count >= FINDINGS_MAX && !self.named.contains(&finding) {
-            *self.unnamed_counts.entry(finding.code).or_default() += 1;
+            self.unnamed.insert(finding.code);
         } else {
             *count += usize::from(self.named.insert(finding));
         }
@@ -47,8 +47,10 @@ impl Findings {
     }
 
     pub fn gaps(&self) -> Vec<String> {
-        let gap = |(code, count)| format!("{count} more findings, {code}, that are not named here");
-        self.unnamed_counts.iter().map(gap).collect()
+        let codes = self.unnamed.iter();
+        codes
+            .map(|code| format!("more findings {code} than the {FINDINGS_MAX} that a run names"))
+            .collect()
     }
 }
 
@@ -60,7 +62,7 @@ pub struct Collector<'a> {
     pub gaps: Mutex<BTreeSet<String>>,
     pub level: Level,
     pub barred: Barred,
-    pub tallies: Mutex<BTreeMap<Kind, Tally>>,
+    pub tally: Mutex<Tally>,
     /// Packs, and others, that were to be looked at and could not be.
     pub barred_counts: Mutex<(u64, u64)>,
     pub keeping: Keeping,
@@ -89,7 +91,7 @@ impl<'a> Collector<'a> {
             gaps: Mutex::default(),
             level,
             barred: Barred::default(),
-            tallies: Mutex::default(),
+            tally: Mutex::default(),
             barred_counts: Mutex::default(),
             keeping,
             provided: None,
@@ -258,27 +260,28 @@ impl Collector<'_> {
     ) -> VerifyReport {
         let Told { ledgers, since, record } = told;
         let (auditor, mut gaps) = (self.auditor, own(self.gaps));
-        let (tallies, receipts_of) = (held(&self.tallies).clone(), own(self.receipts_of));
-        let text = |tally: &Tally| tally.text(receipts_of.as_deref());
-        gaps.extend(self.barred.gaps(|kind| tallies.get(&kind).and_then(text)));
+        gaps.extend(self.barred.gaps());
         let mut counts = held(&self.counts).clone();
-        counts.receipts = receipts::counts_of(&tallies, receipts_of);
+        counts.receipts = held(&self.tally).counts(own(self.receipts_of));
         if let Some(receipts) = &counts.receipts {
-            gaps.extend(receipts.gap(auditor.store().name()));
+            gaps.extend([receipts.gap()]);
+            gaps.extend(receipts.gap_of_name(auditor.store().name()));
         }
         let provider = counts.provider.clone();
         gaps.extend(provider.as_ref().and_then(ProviderCounts::gap));
         let files = *held(&self.files);
         let findings = std::mem::take(&mut *held(&self.findings));
         gaps.extend(findings.gaps());
-        if level == Level::Stored {
-            gaps.extend(counts.gap(auditor.store().url()));
+        // A directory attests nothing, and that bytes were not read is said anyway.
+        if level == Level::Stored && store::directory(auditor.store().url()).is_none() {
+            gaps.extend(counts.gap());
         }
         let findings: Vec<Finding> = findings.named.into_iter().collect();
         let reached = Level::ALL.into_iter().filter(|one| *one <= level);
         VerifyReport {
             vault: auditor.vault().to_string(),
             store: auditor.store().name().to_owned(),
+            location: Some(auditor.store().location()),
             level,
             verdict: Verdict::of(&findings),
             proves: reached
@@ -318,7 +321,7 @@ fn own<T>(mutex: Mutex<T>) -> T {
 fn not_covered(level: Level, partial: bool, is_provided: bool) -> impl Iterator<Item = String> {
     let mut gaps = Vec::new();
     if partial {
-        gaps.push("snapshots that were not named");
+        gaps.push(NOT_NAMED);
         gaps.push("packs that no snapshot names");
     }
     if level < Level::Stored {

@@ -3,6 +3,7 @@
 //! - What a finding does not tell of one snapshot, it tells of all.
 //! - Where not every finding is named, each of them concerns all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Collector, Finding, Level, Scope, held};
@@ -18,7 +19,7 @@ use crate::vault::Auditor;
 /// concern it. One that is gone by now and of which nothing is wrong has nothing.
 ///
 /// # Errors
-/// If what was kept on disk cannot be read.
+/// If the store does not answer, or what was kept on disk cannot be read.
 pub fn gather(
     auditor: &Auditor,
     scope: &Scope,
@@ -28,7 +29,14 @@ pub fn gather(
     let (mut each, level) = (BTreeMap::new(), collector.level);
     for id in named {
         let note = scope.notes.get(id);
-        let list = note.map(|note| list_of(auditor, scope, note)).unwrap_or_default();
+        let list = match note.map(|note| scope.list_of(auditor, note)) {
+            Some(Err(error)) if auditor.damage_of_signed(&error).is_none() => {
+                return Err(error.into());
+            }
+            // One that cannot be read is a finding of its own.
+            Some(Ok(list)) => list,
+            Some(Err(_)) | None => Cow::default(),
+        };
         let findings = concerning(*id, note, &list, collector);
         let verdict = Verdict::of(&findings);
         if note.is_some() || verdict > Verdict::Remarks {
@@ -38,12 +46,6 @@ pub fn gather(
         }
     }
     Ok(each)
-}
-
-/// Returns the list of a snapshot; that it cannot be read is a finding of its own.
-fn list_of(auditor: &Auditor, scope: &Scope, note: &SnapshotNote) -> Vec<ListEntry> {
-    let kept = scope.lists.get(&note.snapshot);
-    kept.cloned().unwrap_or_else(|| auditor.list(note).unwrap_or_default())
 }
 
 /// Counts note and list, and what of the others was looked at.
@@ -74,7 +76,7 @@ fn concerning(
     collector: &Collector<'_>,
 ) -> Vec<Finding> {
     let findings = held(&collector.findings);
-    let is_cut = !findings.unnamed_counts.is_empty();
+    let is_cut = !findings.unnamed.is_empty();
     let named: BTreeSet<ObjectKey> = list.iter().map(|entry| entry.key).collect();
     let concerns = |finding: &&Finding| match object_of(finding) {
         _ if is_cut => true,

@@ -354,23 +354,21 @@ pub fn report(auditor: &Auditor, collector: &Collector<'_>) -> Result<(), Error>
         None => true,
     };
     let is_cut = keeping.locks() && is_told;
-    let mut count = 0;
-    for (fault, group) in faults {
-        match is_unlocked(&fault) && !is_cut {
-            true => count += group.count,
-            false => tell(fault, group, collector),
-        }
-    }
-    match (count, is_told) {
-        (0, _) => {}
-        (_, false) => collector.leave_out(format!(
-            "the locks of {count} objects: these credentials are not told of any, which takes \
-             s3:GetObjectRetention"
-        )),
-        (_, true) => collector.leave_out(format!(
-            "whether {count} objects should be locked until their floors: this store shows no \
-             lock, and nobody said with --lock that it must"
-        )),
+    let (open, faults): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        faults.into_iter().partition(|(fault, _)| is_unlocked(fault) && !is_cut);
+    faults.into_iter().for_each(|(fault, group)| tell(fault, group, collector));
+    if !open.is_empty() {
+        let gap = match is_told {
+            false => {
+                "the locks of objects that must stay: these credentials are not told of any, which \
+                 takes s3:GetObjectRetention"
+            }
+            true => {
+                "whether objects should be locked until their floors: this store shows no lock, \
+                 and nobody said with --lock that it must"
+            }
+        };
+        collector.leave_out(gap.to_owned());
     }
     Ok(())
 }

@@ -49,13 +49,14 @@ pub fn withdraw(auditor: &Auditor, scope: &Scope, collector: &Collector<'_>) -> 
         code == Code::ObjectMissing && object.parse().is_ok_and(|key| missed.contains(&key))
     };
     held(&collector.findings).named.retain(|one| !is_withdrawn(one.code, &one.object));
+    held(&collector.touched).retain(|id, _| !meanwhile.contains(id));
     Ok(())
 }
 
 /// Returns what was found missing; nothing, where not all of it is named: no other name stands for
 /// what is only counted.
 fn missed(findings: &Findings) -> BTreeSet<ObjectKey> {
-    if findings.unnamed_counts.contains_key(&Code::ObjectMissing) {
+    if findings.unnamed.contains(&Code::ObjectMissing) {
         return BTreeSet::new();
     }
     let missed = findings.named.iter().filter(|one| one.code == Code::ObjectMissing);

@@ -110,14 +110,20 @@ impl Part {
                 "nothing here remembers whose turn it is: name a file for it with --memory";
             return Err(PartError::new(reason));
         }
-        let Some(PublicValue { text, .. }) = &self.public else { return Ok(()) };
+        let Some(public) = &self.public else { return Ok(()) };
         if self.method.is_none() {
             return Err(PartError::new("a public value chooses a sample, and none is asked for"));
         }
+        let text = &public.text;
         let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
         if !is_line || text.chars().count() > PUBLIC_LEN_MAX {
             let reason =
                 format!("the public value must be one line of 1 to {PUBLIC_LEN_MAX} letters");
+            return Err(PartError::new(reason));
+        }
+        if !public.is_well_formed() {
+            let reason = "a public value that begins with `ledgers ` is the one of an earlier run: \
+                          64 hex digits follow";
             return Err(PartError::new(reason));
         }
         Ok(())

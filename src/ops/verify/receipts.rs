@@ -39,8 +39,8 @@ pub struct Completed {
     pub cut: Option<SignerId>,
 }
 
-/// What receipts say of one kind of objects that nobody may look at.
-#[derive(Default, Clone, Copy)]
+/// What receipts say of objects that nobody may look at.
+#[derive(Default)]
 pub struct Tally {
     /// Objects that the store acknowledged as what is signed.
     known_count: u64,
@@ -62,34 +62,17 @@ impl Tally {
         }
     }
 
-    /// Returns what is said of the kind beside that nobody may look at it, by receipts of a store.
-    pub fn text(&self, store: Option<&str>) -> Option<String> {
-        let (first, last) = (date(self.first?)?, date(self.last?)?);
-        let (known, unknown) = (self.known_count, self.unknown_count);
-        let known = format!(
-            "of {known} {} acknowledged the signed SHA-256 between {first} and {last}, and nobody \
-             looked at them since",
-            store.map_or_else(|| "the store".to_owned(), |name| format!("store {name}"))
-        );
-        Some(match unknown {
-            0 => known,
-            _ => format!("{known}; of {unknown} there is no receipt"),
+    /// Returns the counts, with the store that gave the receipts; none, where none tells a digest.
+    pub fn counts(&self, store: Option<String>) -> Option<ReceiptCounts> {
+        let time = |second: i64| Timestamp::from_second(second).ok();
+        Some(ReceiptCounts {
+            object_count: self.known_count,
+            without_count: self.unknown_count,
+            first: time(self.first?)?,
+            last: time(self.last?)?,
+            store,
         })
     }
-}
-
-fn date(second: i64) -> Option<String> {
-    Some(Timestamp::from_second(second).ok()?.strftime("%Y-%m-%d").to_string())
-}
-
-/// Adds up what receipts of a store say of all kinds.
-pub fn counts_of(tallies: &BTreeMap<Kind, Tally>, store: Option<String>) -> Option<ReceiptCounts> {
-    let of = |pick: fn(&Tally) -> u64| tallies.values().map(pick).sum::<u64>();
-    let (object_count, without_count) = (of(|one| one.known_count), of(|one| one.unknown_count));
-    let time = |second: i64| Timestamp::from_second(second).ok();
-    let first = tallies.values().filter_map(|one| one.first).min().and_then(time)?;
-    let last = tallies.values().filter_map(|one| one.last).max().and_then(time)?;
-    Some(ReceiptCounts { object_count, without_count, first, last, store })
 }
 
 /// Reads the receipts that a run was given, or that this host has of what it may not look at.
@@ -254,9 +237,8 @@ pub fn take_instead(
     claim: Option<&Claim>,
     collector: &Collector<'_>,
 ) {
-    let Some(kind) = Kind::of(key) else { return };
-    if !is_other(key, signed, claim, collector) {
-        held(&collector.tallies).entry(kind).or_default().add(claim);
+    if Kind::of(key).is_some() && !is_other(key, signed, claim, collector) {
+        held(&collector.tally).add(claim);
     }
 }
 

@@ -12,24 +12,20 @@ use crate::base::{Digest, PackId, VaultId};
 use crate::crypto::digest::{Sha256Hasher, sha256};
 use crate::manifest::{Amount, Needed, Standing};
 use crate::ops::Error;
-use crate::ops::report::{LedgerHead, SampleMethod, SampleReport, grouped};
+use crate::ops::report::{
+    LedgerHead, OF_LEDGERS, SampleMethod, SampleReport, grouped, ledgers_value,
+};
 use crate::policy::Confidence;
 use crate::policy::sampling::sample_count;
 use crate::vault;
 
 /// The first line of what a seed is the SHA-256 of.
 const SEED_HEADER: &str = "idswyft-vault/v1 sample";
-/// What the value begins with that the ledgers give.
-const OF_LEDGERS: &str = "ledgers ";
 
 impl PublicValue {
     /// Returns the one that nobody has to give: the heads of all ledgers.
     pub fn of_ledgers(heads: &[LedgerHead]) -> Self {
-        let line = |head: &LedgerHead| format!("{} {} {}\n", head.signer, head.size, head.root);
-        let mut lines: Vec<String> = heads.iter().map(line).collect();
-        lines.sort_unstable();
-        let text = format!("{OF_LEDGERS}{}", sha256(lines.concat().as_bytes()));
-        Self { text, is_given: false }
+        Self { text: ledgers_value(heads), is_given: false }
     }
 
     /// Returns one that somebody names. What the ledgers gave to an earlier run is given by nobody,
@@ -37,6 +33,12 @@ impl PublicValue {
     pub fn named(text: String) -> Self {
         let is_given = !text.starts_with(OF_LEDGERS);
         Self { text, is_given }
+    }
+
+    /// Tells whether the ledgers of some run may have given it, if it begins as such a one.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let rest = self.text.strip_prefix(OF_LEDGERS);
+        rest.is_none_or(|digest| digest.parse::<Digest>().is_ok())
     }
 
     /// Returns the seed of a vault's sample.

@@ -251,7 +251,7 @@ impl Store for S3Store {
             self.inner.live().map_or_else(|_| configured(), |live| live.endpoint.clone());
         match endpoint {
             Some(endpoint) => {
-                format!("{}?endpoint={}", self.inner.url, endpoint.trim_end_matches('/'))
+                format!("{}?endpoint={}", self.inner.url, place::without_keys(&endpoint))
             }
             // AWS, where a bucket's name is that of one bucket.
             None => self.inner.url.clone(),

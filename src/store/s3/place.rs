@@ -130,6 +130,16 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
 }
 
+/// Returns an endpoint as it may be told to others: what AWS's own settings hold is not checked,
+/// and may have keys in it.
+pub fn without_keys(endpoint: &str) -> String {
+    let endpoint = endpoint.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return endpoint.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +147,20 @@ mod tests {
     fn place(rest: &str) -> (String, String) {
         let Place { bucket, prefix } = Place::parse(rest).unwrap();
         (bucket, prefix)
+    }
+
+    ///
+    #[test]
+    fn an_endpoint_is_told_to_others_without_keys() {
+        for (endpoint, told) in [
+            ("https://s3.example:9000", "https://s3.example:9000"),
+            ("https://s3.example/", "https://s3.example"),
+            ("https://key:secret@s3.example/a@b", "https://s3.example/a@b"),
+            ("https://a@b@s3.example?token=secret", "https://s3.example"),
+            ("s3.example", "s3.example"),
+        ] {
+            assert_eq!(without_keys(endpoint), told);
+        }
     }
 
     /// B-1

@@ -169,7 +169,7 @@ fn an_event_that_is_dated_after_now_is_found() {
     let event = ObjectKey::LedgerEvent(janitor, 0).to_string();
     let report = audit(&bench);
     assert_eq!(found(&report), [(Code::RecordBackdated, event)]);
-    assert!(report.findings[0].detail.ends_with("now"), "{:?}", report.findings);
+    assert!(report.findings[0].detail.ends_with("a day after now"), "{:?}", report.findings);
     bench.vault.clock.pass_hours(1);
     assert_eq!(found(&audit(&bench)), []);
 }

@@ -47,6 +47,11 @@ fn numbers_that_cannot_be_break_nothing() {
             }
         });
         assert!(shown(&report).is_some(), "{number}");
+        let mut report = full();
+        for row in report["vaults"][0]["record"]["snapshots"].as_array_mut().unwrap() {
+            row["finding_count"] = json!(number);
+        }
+        assert!(shown(&report).is_some(), "{number} findings on each snapshot");
     }
     assert!(shown_count > 1, "{shown_count}");
 }
@@ -70,20 +75,63 @@ fn times_that_cannot_be_break_nothing_and_take_no_longer() {
     }
 }
 
+/// Where texts stand in a report that may be anything.
+const TEXTS: [&str; 24] = [
+    "/program",
+    "/vaults/0/vault",
+    "/vaults/0/store",
+    "/vaults/0/location",
+    "/vaults/0/proves/0",
+    "/vaults/0/not_covered/0",
+    "/vaults/0/ledgers/0/signer",
+    "/vaults/0/ledgers/0/root",
+    "/vaults/0/findings/0/object",
+    "/vaults/0/findings/0/detail",
+    "/vaults/0/touched/0/files/0",
+    "/vaults/0/touched/0/tables/0",
+    "/vaults/0/since/0/file",
+    "/vaults/0/since/0/problem",
+    "/vaults/0/stored/receipts/store",
+    "/vaults/0/sample/method/loss",
+    "/vaults/0/sample/public",
+    "/vaults/0/sample/says",
+    "/vaults/0/sample/not_said",
+    "/vaults/0/record/policies/0/policy/floor",
+    "/vaults/0/record/snapshots/0/gone/rule",
+    "/vaults/0/record/snapshots/0/gone/by",
+    "/vaults/0/record/drills/0/store",
+    "/vaults/0/record/verifications/0/store",
+];
+
 ///
 #[test]
-fn texts_that_are_long_or_empty_break_nothing() {
-    for text in [String::new(), "é".repeat(100_000), "\u{202e}<b>\0".to_owned()] {
-        let mut report = full();
-        for vault in report["vaults"].as_array_mut().unwrap() {
-            for name in ["vault", "store"] {
-                vault[name] = json!(text);
+fn texts_that_are_long_or_empty_or_drive_a_terminal_break_nothing() {
+    let mut vault = samples::sampled();
+    vault.touched = samples::damaged().touched;
+    let rows = &mut vault.record.snapshots;
+    let gone = rows.iter().position(|row| row.gone.is_some()).unwrap();
+    rows.swap(0, gone);
+    let report = serde_json::to_value(samples::report(vec![vault])).unwrap();
+    let words = |report: &Value| -> String {
+        let report = Report::parse(report.to_string().as_bytes()).unwrap();
+        report.vaults.iter().map(text_of).collect()
+    };
+    let line_count = words(&report).lines().count();
+    let drives = |letter: char| letter.is_control() || letter == '\u{202e}';
+    let hostile = "\u{202e}<b>\0\u{1b}]0;x\u{7}\u{9b}2J\rsound: vault x\nsound: vault x";
+    for text in [String::new(), "é".repeat(100_000), hostile.to_owned()] {
+        let mut all = report.clone();
+        for at in TEXTS {
+            let mut one = report.clone();
+            for report in [&mut one, &mut all] {
+                *report.pointer_mut(at).expect(at) = json!(text);
             }
-            for finding in vault["findings"].as_array_mut().unwrap() {
-                finding["detail"] = json!(text);
-                finding["object"] = json!(text);
-            }
+            let words = words(&one);
+            assert!(words.lines().all(|line| !line.contains(drives)), "{at}: {words}");
+            assert_eq!(words.lines().count(), line_count, "{at}: {words}");
         }
-        assert!(shown(&report).is_some());
+        assert_eq!(words(&all).lines().count(), line_count);
+        let page = page(&Report::parse(all.to_string().as_bytes()).unwrap());
+        assert!(!page.contains(|letter| letter != '\n' && drives(letter)));
     }
 }

@@ -4,7 +4,8 @@ use idswyft_vault::base::Code;
 use idswyft_vault::base::limits::FINDINGS_MAX;
 use idswyft_vault::cli::html::page;
 use idswyft_vault::cli::report::verification::text_of;
-use idswyft_vault::ops::report::Verdict;
+use idswyft_vault::ops::report::{Verdict, VerifyReport};
+use idswyft_vault::ops::verify::PublicValue;
 
 use super::samples;
 
@@ -57,6 +58,49 @@ fn what_was_not_covered_stands_beside_what_was_proven() {
         assert!(page[gaps..findings].contains(&text[1..]), "{text}");
     }
     assert!(page.contains("by 1,530 of 40,000 packs"), "a part is not taken for the whole");
+    let compared = "11,900 of 120,000 files and 31 of 400 database dumps came out as archived";
+    assert!(page.contains(compared) && !page.contains("every file and database came out"));
+}
+
+///
+#[test]
+fn of_named_snapshots_the_page_says_that_they_are_not_all() {
+    let mut vault = samples::sound(30);
+    let shown = |vault| page(&samples::report(vec![vault]));
+    assert!(shown(vault.clone()).contains(", 30 snapshots of the archive"));
+    vault.not_covered.push("snapshots that were not named".to_owned());
+    assert!(shown(vault).contains(", 30 named snapshots of the archive"));
+}
+
+///
+#[test]
+fn a_store_is_told_with_where_it_is() {
+    let vault = samples::empty();
+    assert!(text_of(&vault).contains("\n  location: file:///srv/copy\n"));
+    let page = page(&samples::report(vec![vault]));
+    assert!(page.contains("<dt>Where it is</dt><dd><code>file:///srv/copy</code></dd>"));
+    assert!(page.contains("If somebody signed it, "), "who reads it does not know yet");
+}
+
+/// Y-6, Y-22
+#[test]
+fn a_public_value_is_called_what_it_is_and_nothing_better() {
+    let mut vault = samples::sampled();
+    let said = |vault: &VerifyReport, whose: &str| {
+        let value = vault.sample.as_ref().unwrap().public.clone();
+        let words = text_of(vault);
+        assert!(words.contains(&format!("  chosen by: {value} ({whose}), seed ")), "{words}");
+        let page = page(&samples::report(vec![vault.clone()]));
+        assert!(page.contains(&format!("<code>{value}</code>, {whose}</dd>")), "{whose}");
+        assert!(!page.contains("nobody here chose"));
+    };
+    said(&vault, "given");
+    let sample = vault.sample.as_mut().unwrap();
+    (sample.public_given, sample.public) = (false, format!("ledgers {}", "0".repeat(64)));
+    said(&vault, "said to be the heads of the ledgers in an earlier run");
+    let own = PublicValue::of_ledgers(&vault.ledgers).text;
+    vault.sample.as_mut().unwrap().public = own;
+    said(&vault, "the heads of the ledgers");
 }
 
 ///
@@ -111,7 +155,7 @@ fn what_is_known_of_a_store_from_elsewhere_is_said_in_words_and_on_the_page() {
         ("Storage classes", "1,203 in STANDARD, 40,000 in DEEP_ARCHIVE"),
         ("Lock modes", "3 by governance, 41,200 by compliance"),
         ("Written more than once", "2 objects, or hidden"),
-        ("By receipt only", "12 objects, acknowledged between "),
+        ("By receipt only", "12 objects, acknowledged by store glacier between "),
         ("By receipt only", "not looked at since; 1 without a receipt"),
         ("Computed at rest by the provider", "39,998 of 40,000 packs, 1,203 of 1,203 others"),
     ] {

@@ -42,6 +42,7 @@ pub fn empty() -> VerifyReport {
     VerifyReport {
         vault: "c0ffee00c0ffee00c0ffee00c0ffee00".into(),
         store: "local".into(),
+        location: Some("file:///srv/copy".into()),
         level: Level::Stored,
         verdict: Verdict::Sound,
         proves: [Level::Ledger, Level::Stored].map(|level| level.proves().to_owned()).to_vec(),

@@ -76,7 +76,8 @@ fn each_field(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 /// Fields that a report of an older program may lack.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 12] = [
+    "location",
     "since",
     "touched",
     "stored",
@@ -203,7 +204,7 @@ fn the_schema_has_every_field_of_a_report_and_describes_each() {
     }
 }
 
-///
+///
 #[test]
 fn a_report_of_a_newer_program_is_told_apart_from_a_broken_one() {
     use idswyft_vault::base::{Code, Coded};
@@ -215,4 +216,15 @@ fn a_report_of_a_newer_program_is_told_apart_from_a_broken_one() {
         assert_eq!(code(bad), Code::FormatInvalid);
     }
     assert_eq!(code(text.replace("\"sound\"", "\"fine\"")), Code::FormatInvalid);
+    // The schema lets newer programs have codes of their own.
+    let text = serde_json::to_string(&samples::report(vec![samples::damaged()])).unwrap();
+    let with = |code: &str| text.replacen("\"object-missing\"", &json!(code).to_string(), 1);
+    let newer = with("object-bewitched");
+    assert!(validator().is_valid(&serde_json::from_str(&newer).unwrap()));
+    assert_eq!(code(newer.clone()), Code::FormatTooNew);
+    assert_eq!(Report::parse_heads(newer.as_bytes()), Report::parse_heads(text.as_bytes()));
+    assert_eq!(Report::parse_heads(newer.as_bytes()).unwrap()[0].1.len(), 3);
+    for none in ["", "Object Bewitched", "<b>"] {
+        assert_eq!(code(with(none)), Code::FormatInvalid, "{none}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use idswyft_vault::base::{Code, Coded, PackId, VaultId};
+use idswyft_vault::base::{Code, Coded, PackId, SnapshotId, VaultId};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::manifest::{self, Needed, Standing};
 use idswyft_vault::ops::verify::{Level, Method, Part, PublicValue, rank};
@@ -147,9 +147,33 @@ fn files_and_dumps_are_compared_where_all_their_packs_are_chosen_and_counted_of_
         4 - some.checked_dump_count
     );
     assert!(report.not_covered.contains(&gap), "{:?}", report.not_covered);
+    let compared = format!(
+        ": What is stored was decrypted, and {} of 10 files and {} of 4 database dumps came out",
+        some.checked_file_count, some.checked_dump_count
+    );
+    assert!(report.proves[3].contains(&compared), "{:?}", report.proves);
+    assert!(
+        whole.proves[3].contains("and every file and every database dump came out bit for bit")
+    );
     assert!(whole.not_covered.iter().all(|gap| !gap.contains("digests of")));
     let (report, read) = look_recorded(&vault, Level::Contents, &part);
     assert_eq!(read, chosen_again(&report, &objects(&vault, Folder::Packs)));
+}
+
+/// Y-3
+#[test]
+fn what_is_proven_of_named_snapshots_is_said_of_those_alone() {
+    let vault = vault_of(4);
+    let ids: Vec<SnapshotId> =
+        vault.auditor(&vault.stores[0]).snapshots().unwrap().sound.into_keys().collect();
+    for (part, more) in [(Part::default(), ", and of those alone: "), (share("40%", "x"), ", of ")]
+    {
+        let report = look(&vault, &vault.stores[0], Level::Bytes, &part, Some(&ids[..3])).unwrap();
+        let named = |more: &str| format!("Of 3 snapshots that were named{more}");
+        assert!(report.proves[0].starts_with(&named(", and of those alone: The records")));
+        assert!(report.proves[1].starts_with(&named(more)), "{:?}", report.proves);
+        assert!(report.proves[2].starts_with(&named(more)), "{:?}", report.proves);
+    }
 }
 
 /// Y-11
@@ -167,7 +191,7 @@ fn files_of_a_list_that_cannot_be_read_are_compared_all_the_same() {
     assert_eq!((files.file_count, files.checked_file_count), (3, 3));
 }
 
-/// Y-13
+/// Y-13, Y-22
 #[test]
 fn what_cannot_be_chosen_is_refused() {
     let vault = TestVault::new();
@@ -185,6 +209,8 @@ fn what_cannot_be_chosen_is_refused() {
         ),
         (Level::Bytes, share("10%", "two\nlines"), "one line"),
         (Level::Bytes, share("10%", " "), "one line"),
+        (Level::Bytes, share("10%", "ledgers whatever"), "64 hex digits"),
+        (Level::Bytes, share("10%", &format!("ledgers {}", "A".repeat(64))), "64 hex digits"),
         (Level::Bytes, share("10%", &"x".repeat(1001)), "one line"),
         (Level::Bytes, Part { method: None, ..share("10%", "x") }, "none is asked for"),
     ];

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use idswyft_vault::base::{Clock, Code, Coded, SignerId};
 use idswyft_vault::format::{Folder, ObjectKey};
 use idswyft_vault::ops::report::merge::{MergeError, Named, merge};
-use idswyft_vault::ops::report::{Report, SinceRow, Verdict, VerifyReport};
+use idswyft_vault::ops::report::{
+    ProviderCounts, Report, SinceRow, SnapshotState, TouchedRow, Verdict, VerifyReport,
+};
 use idswyft_vault::ops::verify::{Level, Part};
 
 use super::bench::{damage, look_at, look_recorded, objects, shard, share, vault_of};
@@ -117,8 +119,13 @@ fn parts_that_do_not_belong_together_are_refused() {
     };
     refused(
         &changed(|vault| vault.store = "mirror".into()),
-        &["store local, part 3 of 3 is missing"],
+        &["store local (file://", "part 3 of 3 is missing"],
     );
+    // Every store that is given by its URL has the same name.
+    let elsewhere = |vault: &mut VerifyReport| vault.location = Some("file:///media/copy".into());
+    let lacking = "local (file:///media/copy), part 1 of 3, part 2 of 3 is missing";
+    refused(&changed(elsewhere), &[lacking]);
+    refused(&changed(|vault| vault.location = None), &["is missing"]);
     refused(&changed(|vault| vault.vault = "00".repeat(16)), &["is missing"]);
     refused(&changed(|vault| vault.scope_sha256 = None), &["what was in scope"]);
     let set_pack_count = |vault: &mut VerifyReport| vault.shard.as_mut().unwrap().pack_count += 1;
@@ -129,6 +136,89 @@ fn parts_that_do_not_belong_together_are_refused() {
     vault.write("new.jpg", b"new");
     vault.snapshot();
     refused(&replaced(of(Level::Bytes, shard("3/3"))), &["1/3 and other", "what was in scope"]);
+}
+
+/// Y-12, Y-17
+#[test]
+fn the_record_of_a_joined_report_has_what_every_part_found() {
+    let vault = vault_of(6);
+    let keys = objects(&vault, Folder::Snapshots).into_iter();
+    let bodies: Vec<ObjectKey> = keys.filter(|key| matches!(key, ObjectKey::Body(_))).collect();
+    bodies.iter().for_each(|body| damage(&vault, body));
+    let whole = look_at(&vault, Level::Bytes, &Part::default());
+    let mut parts = parts_of(&vault, Level::Bytes, 3, &Part::default());
+    let found = |report: &VerifyReport| -> u64 {
+        report.record.snapshots.iter().map(|row| row.finding_count).sum()
+    };
+    let counts: Vec<u64> = parts.iter().map(|(_, part)| found(&part.vaults[0])).collect();
+    assert!(counts.iter().all(|count| *count < 6) && counts.iter().sum::<u64>() == 6, "{counts:?}");
+    assert_eq!(joined(&parts).record, whole.record);
+    // What every part finds on the event by which a snapshot went is found once.
+    for (_, part) in &mut parts {
+        part.vaults[0].record.snapshots[0].finding_count += 2;
+    }
+    assert_eq!(joined(&parts).record.snapshots[0].finding_count, 3);
+    let rows = |at: usize, parts: &[Named]| parts[at].1.vaults[0].record.snapshots.clone();
+    let (late, id) = (rows(2, &parts).remove(5), rows(2, &parts)[4].id);
+    parts[0].1.vaults[0].record.snapshots.pop();
+    parts[2].1.vaults[0].record.snapshots[4].state = SnapshotState::Missing;
+    let record = joined(&parts).record;
+    assert_eq!((record.snapshots[5].id, record.snapshots.len()), (late.id, 6));
+    assert_eq!((record.snapshots[4].id, record.snapshots[4].state), (id, SnapshotState::Missing));
+}
+
+/// L-6, Y-12, V-218
+#[test]
+fn one_cause_is_found_once_however_much_later_a_part_ran() {
+    let vault = vault_of(1);
+    vault.clock.pass_hours(100);
+    vault.write("new.jpg", b"new");
+    vault.snapshot();
+    vault.clock.pass_hours(-40);
+    let mut parts = Vec::new();
+    for index in 1..=3 {
+        parts.push((
+            index.to_string(),
+            report_of(&vault, Level::Bytes, &shard(&format!("{index}/3"))),
+        ));
+        vault.clock.pass_hours(1);
+    }
+    let (one, last) = (joined(&parts), &parts[2].1.vaults[0]);
+    let codes = |report: &VerifyReport| -> Vec<Code> {
+        report.findings.iter().map(|one| one.code).collect()
+    };
+    assert!(codes(last).contains(&Code::NightMissing), "{:?}", last.findings);
+    assert!(codes(last).contains(&Code::RecordBackdated), "{:?}", last.findings);
+    assert_eq!(one.findings, last.findings);
+    assert_eq!(one.record.gaps, last.record.gaps);
+}
+
+/// Y-12
+#[test]
+fn what_each_part_counts_as_not_covered_is_one_count_of_all() {
+    let vault = vault_of(1);
+    let mut parts = parts_of(&vault, Level::Stored, 3, &Part::default());
+    let size = |count: u64| {
+        format!("more than the size of {count} objects, whose SHA-256 the store does not tell")
+    };
+    let computed = |count: u64, all: u64| {
+        format!(
+            "{count} of {all} packs and 0 of 0 smaller objects: in no provider report with their \
+             digest"
+        )
+    };
+    for ((_, part), count) in parts.iter_mut().zip([2, 2, 3]) {
+        let one = &mut part.vaults[0];
+        let stored = one.stored.as_mut().unwrap();
+        stored.not_attested_count = count;
+        stored.provider = Some(ProviderCounts { pack_count: count, ..ProviderCounts::default() });
+        one.not_covered.extend([size(count), computed(count, count)]);
+    }
+    let gaps = joined(&parts).not_covered;
+    let counted =
+        |begin: &str| -> Vec<&String> { gaps.iter().filter(|gap| gap.contains(begin)).collect() };
+    assert_eq!(counted("more than the size"), [&size(7)]);
+    assert_eq!(counted("in no provider report"), [&computed(7, 7)]);
 }
 
 /// Y-17
@@ -165,6 +255,13 @@ fn numbers_that_somebody_made_up_break_nothing() {
             (files.file_count, files.checked_dump_count) = (number, number);
             let sample = one.sample.as_mut().unwrap();
             (sample.pack_count, sample.pack_len) = (number, number);
+            let row = &mut one.record.snapshots[0];
+            row.finding_count = number;
+            one.touched = vec![TouchedRow {
+                files: vec![format!("{}.jpg", one.shard.as_ref().unwrap().index)],
+                file_count: number,
+                ..TouchedRow::new(row.id)
+            }];
         }
         let one = joined(&forged);
         assert!(one.sample_percent() <= 100 && one.object_count >= number.min(1));

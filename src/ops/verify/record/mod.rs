@@ -21,6 +21,7 @@ use crate::format::event_fields::SnapshotTaken;
 use crate::ops::Error;
 use crate::ops::report::{
     DrillRow, Finding, HoldRow, PolicyRow, RecordReport, SnapshotRow, SnapshotState, VerifiedRow,
+    snapshot_of,
 };
 use crate::vault::Auditor;
 use crate::vault::at_once::map_at_once;
@@ -60,9 +61,13 @@ impl Record {
             found.not_covered.into_iter().for_each(|gap| collector.leave_out(gap));
             for (after, gap) in found.gaps {
                 let (hours, allowed) = (gap.hours, gap.allowed_hours);
-                let until = gap.to.map_or("now".to_owned(), |to| to.to_string());
-                let detail =
-                    format!("there is none until {until}: {hours} h, and {allowed} h are allowed");
+                // When this was found is in the report: parts of one verification find it once.
+                let detail = gap.to.map_or_else(
+                    || format!("there is none until now, and {allowed} h are allowed"),
+                    |to| {
+                        format!("there is none until {to}: {hours} h, and {allowed} h are allowed")
+                    },
+                );
                 collector.add(Code::NightMissing, format!("snapshots after {after}"), detail);
                 report.gaps.push(gap);
             }
@@ -94,12 +99,8 @@ impl Record {
     /// Returns the whole record, with the findings on each snapshot counted.
     pub fn finish<'a>(mut self, findings: impl Iterator<Item = &'a Finding>) -> RecordReport {
         for finding in findings {
-            use ObjectKey::{Body, List, Note, Segment};
-            let id = match finding.object.parse() {
-                Ok(Note(id) | Body(id) | List(id) | Segment(id)) => Some(id),
-                Ok(key) => self.went.get(&key).copied(),
-                Err(_) => None,
-            };
+            let went = || self.went.get(&finding.object.parse().ok()?).copied();
+            let id = snapshot_of(finding).or_else(went);
             let row = id.and_then(|id| self.rows.get_mut(&id));
             row.into_iter().for_each(|row| row.finding_count += 1);
         }
