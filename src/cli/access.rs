@@ -72,6 +72,9 @@ pub fn open_store(config: &StoreConfig) -> Result<Arc<dyn Store>, Failure> {
     Ok(store::open_with(&config.url, &config.name, settings.as_ref())?)
 }
 
+/// What came of opening the auditor's side of a vault.
+pub type Opened = Result<Auditor, Failure>;
+
 /// Opens the auditor's side of the vaults that are meant: of one store and key, or of the config.
 ///
 /// # Errors
@@ -87,7 +90,7 @@ pub fn auditors(session: &Session, args: &AccessArgs) -> Result<Vec<Auditor>, Fa
 pub fn each_auditor(
     session: &Session,
     args: &AccessArgs,
-) -> Result<Vec<(String, Result<Auditor, Failure>)>, Failure> {
+) -> Result<Vec<(String, Opened)>, Failure> {
     if let Some((url, key)) = standalone(args)? {
         let store = store::open_with(&url, store::GIVEN, None)?;
         let (name, store) = (key.vault().to_string(), cached(store, &key, args));

@@ -1,8 +1,8 @@
 //! BLAKE3 of a stream whose bytes come in parts and in any order. Spec: §12.3.
 //!
-//! BLAKE3 is a binary tree over chunks of 1 KiB (BLAKE3 paper, §2.1), so what came can be reduced to
-//! the chaining values of the largest subtrees that are whole. Of a part that begins or ends within
-//! a chunk, those bytes are kept until the rest of the chunk is there.
+//! BLAKE3 is a binary tree over chunks of 1 KiB (BLAKE3 paper, §2.1), so what came can be reduced
+//! to the chaining values of the largest subtrees that are whole. Of a part that begins or ends
+//! within a chunk, those bytes are kept until the rest of the chunk is there.
 
 use std::collections::BTreeMap;
 
@@ -175,9 +175,11 @@ mod tests {
             let bytes = stream(len);
             for cut in lens.iter().copied().filter(|cut| *cut <= len) {
                 let parts = [(0, &bytes[..cut]), (cut as u64, &bytes[cut..])];
-                for order in [[0, 1], [1, 0]] {
+                for order in [[0, 1], [1, 0_usize]] {
                     let mut hasher = PartsHasher::new(len as u64);
-                    order.map(|at: usize| hasher.update(parts[at].0, parts[at].1));
+                    for at in order {
+                        hasher.update(parts[at].0, parts[at].1);
+                    }
                     assert_eq!(hasher.finish(), Some(blake3::hash(&bytes)), "{len} at {cut}");
                     assert!(hasher.subtrees.is_empty() && hasher.chunks.is_empty());
                 }

@@ -205,8 +205,8 @@ impl PayloadKey {
         sealed
     }
 
-    /// Opens consecutive pieces, many of them on all cores, in the place of what `plain` held; that is of no use
-    /// unless every tag verifies.
+    /// Opens consecutive pieces, many of them on all cores, in the place of what `plain` held; that
+    /// is of no use unless every tag verifies.
     ///
     /// # Errors
     /// If a piece is not authentic, cut short, out of place or not the last when it must be.

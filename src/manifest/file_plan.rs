@@ -1,8 +1,8 @@
 //! Which files have their bytes in which pack, kept on disk for as long as somebody checks them.
 //! Spec: §12.3.
 //!
-//! - Each pack is asked for the files that have bytes in it, while it is read. What is left once all
-//!   were is looked at one by one.
+//! - Each pack is asked for the files that have bytes in it, while it is read. What is left once
+//!   all were is looked at one by one.
 //! - What several snapshots of a generation have alike is one file here.
 
 use std::path::Path;
@@ -45,18 +45,9 @@ const LATER: u8 = 1;
 const SOUND: u8 = 2;
 const FAILED: u8 = 3;
 
-/// Where a pack belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackPlace {
-    /// The caller's number of its generation.
-    pub generation: u32,
-    /// The caller's number of its profile.
-    pub profile: u8,
-}
-
 /// The plan.
 pub struct FilePlan {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl FilePlan {
@@ -67,65 +58,6 @@ impl FilePlan {
     pub fn new() -> Result<Self, Error> {
         let connection = super::in_passing(&[SCHEMA]).map_err(|cause| wrap("make", cause))?;
         Ok(Self { connection })
-    }
-
-    /// Says where a pack belongs; what was said first counts.
-    ///
-    /// # Errors
-    /// If the plan cannot be written.
-    pub fn place(&self, id: PackId, place: PackPlace) -> Result<(), Error> {
-        let sql = "INSERT OR IGNORE INTO packs (id, generation, profile) VALUES (?1, ?2, ?3)";
-        let place = params![id.as_bytes(), place.generation, place.profile];
-        let insert = || self.connection.prepare_cached(sql)?.execute(place);
-        insert().map(drop).map_err(|cause| wrap("write", cause))
-    }
-
-    /// Returns where a pack belongs; none, if nothing that opened names it.
-    ///
-    /// # Errors
-    /// If the plan cannot be read.
-    pub fn place_of(&self, id: PackId) -> Result<Option<PackPlace>, Error> {
-        let sql = "SELECT generation, profile FROM packs WHERE id = ?1";
-        let read = |row: &Row<'_>| Ok(PackPlace { generation: row.get(0)?, profile: row.get(1)? });
-        let find = || self.connection.prepare_cached(sql)?.query_row([id.as_bytes()], read);
-        find().optional().map_err(|cause| wrap("read", cause))
-    }
-
-    /// Takes note whether a pack is damaged.
-    ///
-    /// # Errors
-    /// If the plan cannot be written.
-    pub fn judge(&self, id: PackId, is_damaged: bool) -> Result<(), Error> {
-        let sql = "UPDATE packs SET damaged = ?2 WHERE id = ?1";
-        let row = params![id.as_bytes(), is_damaged];
-        let update = || self.connection.prepare_cached(sql)?.execute(row);
-        update().map(drop).map_err(|cause| wrap("write", cause))
-    }
-
-    /// Tells whether a pack was judged.
-    ///
-    /// # Errors
-    /// If the plan cannot be read.
-    pub fn is_judged(&self, id: PackId) -> Result<bool, Error> {
-        self.exists("SELECT 1 FROM packs WHERE id = ?1 AND damaged IS NOT NULL", id)
-    }
-
-    /// Tells whether any of these packs is known to be damaged.
-    ///
-    /// # Errors
-    /// If the plan cannot be read.
-    pub fn is_blamed(&self, ids: impl IntoIterator<Item = PackId>) -> Result<bool, Error> {
-        for id in ids {
-            if self.exists("SELECT 1 FROM packs WHERE id = ?1 AND damaged = 1", id)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn exists(&self, sql: &str, id: PackId) -> Result<bool, Error> {
-        let exists = || self.connection.prepare_cached(sql)?.exists([id.as_bytes()]);
-        exists().map_err(|cause| wrap("read", cause))
     }
 
     /// Adds files of a generation, but for those that are there already.
@@ -141,9 +73,9 @@ impl FilePlan {
         write().map_err(|cause| wrap("write", cause))
     }
 
-    /// Returns the files of a generation that have bytes in a pack and of which nothing is known, in
-    /// the order in which they begin there, after a place among them: at most `count`, and fewer of
-    /// many extents. None is the end.
+    /// Returns the files of a generation that have bytes in a pack and of which nothing is known,
+    /// in the order in which they begin there, after a place among them: at most `count`, and fewer
+    /// of many extents. None is the end.
     ///
     /// # Errors
     /// If the plan cannot be read.
@@ -275,7 +207,7 @@ fn parts(cause: &Cause) -> (Option<&str>, Option<&str>) {
     part.unzip()
 }
 
-fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
+pub(super) fn wrap(action: &'static str, cause: rusqlite::Error) -> Error {
     Error::new(Path::new("the plan of files"), action, cause)
 }
 
@@ -399,21 +331,5 @@ mod tests {
                 .any(|page| page.len() < 10 && page.last() != by_pack[by_pack.len() - 1].last()),
             "one page ended early"
         );
-    }
-
-    #[test]
-    fn a_pack_that_is_judged_is_known() {
-        let plan = FilePlan::new().unwrap();
-        let place = PackPlace { generation: 3, profile: 1 };
-        plan.place(pack(1), place).unwrap();
-        plan.place(pack(1), PackPlace { generation: 4, profile: 2 }).unwrap();
-        assert_eq!(plan.place_of(pack(1)).unwrap(), Some(place));
-        assert_eq!(plan.place_of(pack(2)).unwrap(), None);
-        assert!(!plan.is_judged(pack(1)).unwrap());
-        plan.judge(pack(1), false).unwrap();
-        assert!(plan.is_judged(pack(1)).unwrap() && !plan.is_judged(pack(2)).unwrap());
-        assert!(!plan.is_blamed([pack(1), pack(2)]).unwrap());
-        plan.judge(pack(1), true).unwrap();
-        assert!(plan.is_blamed([pack(2), pack(1)]).unwrap());
     }
 }

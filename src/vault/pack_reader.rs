@@ -143,8 +143,8 @@ impl<'a> OpenPack<'a> {
         Ok(room.blocks)
     }
 
-    /// Returns the content of consecutive blocks as [`Self::read_blocks`] does, in the place of what
-    /// was read to the same room before.
+    /// Returns the content of consecutive blocks as [`Self::read_blocks`] does, in the place of
+    /// what was read to the same room before.
     ///
     /// # Errors
     /// As [`Self::read_blocks`].

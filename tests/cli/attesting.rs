@@ -164,7 +164,7 @@ fn each_snapshot_that_was_named_has_what_came_of_it_and_no_other() {
     assert_eq!(outcomes(&came(&both, 3)[2..]), [passed.clone(), failed.clone()]);
     // Up to one, and all, are one record each.
     let said = came(&["--until", &first], 0);
-    assert_eq!(outcomes(&said[4..]), [passed.clone()]);
+    assert_eq!(outcomes(&said[4..]), std::slice::from_ref(&passed));
     let until: Timestamp = said[4]["scope"]["until"].as_str().unwrap().parse().unwrap();
     let [of_first, of_second] = both.map(|id| id.parse::<SnapshotId>().unwrap().time());
     assert!(said[4]["scope"]["snapshot"].is_null() && until < of_second, "{until}");

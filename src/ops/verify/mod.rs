@@ -50,7 +50,7 @@ pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
 
-use crate::base::{Code, Digest, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Coded as _, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -265,9 +265,10 @@ pub fn verify_as(
 /// rest on it.
 fn reopened(auditor: &Auditor) -> Result<Option<Auditor>, vault::Error> {
     let next = ObjectKey::Vault(auditor.note().number.saturating_add(1));
-    // Who may not list is refused what is not there.
-    match auditor.versions().has(next).unwrap_or(false) {
-        true => Auditor::open(Arc::clone(auditor.store()), auditor.root().clone()).map(Some),
-        false => Ok(None),
+    match auditor.versions().has(next) {
+        Ok(true) => Auditor::open(Arc::clone(auditor.store()), auditor.root().clone()).map(Some),
+        // Who may not list is refused what is not there.
+        Err(error) if error.code() != Code::StoreDenied => Err(error),
+        Ok(false) | Err(_) => Ok(None),
     }
 }

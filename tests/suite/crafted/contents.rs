@@ -179,6 +179,7 @@ fn a_file_in_the_pack_of_a_dump_or_of_another_generation_is_not_sound_for_no_res
     let object = |host: &Host| format!("{} (uploads/a.jpg)", ObjectKey::Body(host.snapshot));
     assert_ne!(first, host.snapshot);
     assert_eq!(of_files(&host), [(Code::ObjectUnreadable, object(&host))]);
+    assert!(host.findings().contains(&(Code::ObjectUnreadable, file.key.to_string())));
     // A file in the pack of the snapshot's own dump.
     let mut host = Host::new();
     let dump = host.put_pack(Profile::Stream, CONTENT, Wrong::Nothing);

@@ -128,7 +128,7 @@ fn what_is_missing_stays_found_where_the_list_that_may_need_it_cannot_be_read_ag
                 let missing = found.unwrap().findings.into_iter();
                 let missing = missing.filter(|one| one.code == Code::ObjectMissing);
                 let missing: Vec<String> = missing.map(|one| one.object).collect();
-                assert_eq!(missing, [lost.clone()]);
+                assert_eq!(missing, std::slice::from_ref(&lost));
             }
         }
     }

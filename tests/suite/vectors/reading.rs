@@ -126,11 +126,12 @@ fn pack(plain: &[u8]) -> Result<Vec<u8>, Code> {
         Ok((footer, blocks))
     };
     let (_, blocks) = directory().map_err(code)?;
-    let mut raw = Vec::new();
+    let (mut raw, mut block) = (Vec::new(), Vec::new());
     for index in 0..blocks.len() {
         let (frame, range) = (blocks.frame_range(index), blocks.raw_range(index));
         let frame = &plain[at(frame.start)..at(frame.end)];
-        raw.extend(decode_block(frame, at(range.end - range.start)).map_err(code)?);
+        decode_block(frame, at(range.end - range.start), &mut block).map_err(code)?;
+        raw.extend_from_slice(&block);
     }
     Ok(raw)
 }

@@ -131,9 +131,12 @@ impl Reading<'_> {
                 ObjectKey::Pack(id) if dumps.contains(&id) => Profile::Stream,
                 _ => Profile::File,
             };
-            if let Some(id) = entry.key.pack() {
-                let place = PackPlace { generation, profile: profile.code() };
-                plan.place(id, place).map_err(vault::Error::from)?;
+            let Some(id) = entry.key.pack() else { continue };
+            let place = PackPlace { generation, profile: profile.code() };
+            let first = plan.place(id, place).map_err(vault::Error::from)?;
+            if first.generation != generation {
+                let detail = "snapshots of two generations name it, and one key opens it";
+                self.collector.add(Code::ObjectUnreadable, entry.key, detail);
             }
         }
         Ok(())
