@@ -50,7 +50,7 @@ pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
 
-use crate::base::{Code, Coded as _, Digest, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -267,8 +267,9 @@ fn reopened(auditor: &Auditor) -> Result<Option<Auditor>, vault::Error> {
     let next = ObjectKey::Vault(auditor.note().number.saturating_add(1));
     match auditor.versions().has(next) {
         Ok(true) => Auditor::open(Arc::clone(auditor.store()), auditor.root().clone()).map(Some),
-        // Who may not list is refused what is not there.
-        Err(error) if error.code() != Code::StoreDenied => Err(error),
+        Err(error) if auditor.damage_of_signed(&error).is_none() => Err(error),
+        // What else is in its place is found as such, and who may not list is refused what is not
+        // there.
         Ok(false) | Err(_) => Ok(None),
     }
 }

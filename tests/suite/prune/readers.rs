@@ -9,6 +9,7 @@ use idswyft_vault::ops;
 use idswyft_vault::ops::verify::Level;
 use idswyft_vault::policy::Acceptance;
 use idswyft_vault::store::{StorageClass, Store};
+use idswyft_vault::vault::Unlocked;
 
 use super::bench::{LEAN_HOURS, own_night, packs, prune};
 use crate::evidence::many::{Many, made_up};
@@ -67,14 +68,20 @@ fn a_restore_of_a_snapshot_that_stands_is_complete_whenever_a_janitor_works() {
 /// V-216
 #[test]
 fn a_verification_takes_what_a_janitor_deletes_meanwhile_for_no_damage() {
-    for nth in 0.. {
-        let bench = bench();
-        let (store, calls) = pruned_at(&bench, nth);
-        let (auditor, observer) = (bench.vault.auditor(&store), bench.vault.events.as_ref());
-        let found = ops::verify::verify(&auditor, None, Level::Bytes, None, observer);
-        assert_eq!(found.unwrap().findings, [], "pruned at call {nth}");
-        if *calls.lock().unwrap() <= nth {
-            break;
+    for level in [Level::Bytes, Level::Contents] {
+        for nth in 0.. {
+            let bench = bench();
+            let (store, calls) = pruned_at(&bench, nth);
+            let (auditor, observer) = (bench.vault.auditor(&store), bench.vault.events.as_ref());
+            let unlocked = Unlocked::new(auditor, bench.vault.identities()).unwrap();
+            let found =
+                ops::verify::verify(unlocked.auditor(), Some(&unlocked), level, None, observer);
+            let found = found.unwrap();
+            assert_eq!(found.findings, [], "{level:?} pruned at call {nth}");
+            assert_eq!(found.touched, [], "{level:?} pruned at call {nth}");
+            if *calls.lock().unwrap() <= nth {
+                break;
+            }
         }
     }
     // What it needs that stands is damage, whatever else goes meanwhile.
