@@ -50,7 +50,7 @@ pub use record::Rpo;
 
 use collector::{Collector, Told, held, with_causes};
 
-use crate::base::{Code, Digest, Event, GenerationId, Observer, SnapshotId};
+use crate::base::{Code, Coded as _, Digest, Event, GenerationId, Observer, SnapshotId};
 use crate::format::ObjectKey;
 use crate::format::list::ListEntry;
 use crate::format::snapshot_note::SnapshotNote;
@@ -186,12 +186,18 @@ pub fn verify_as(
     observer: &dyn Observer,
 ) -> Result<VerifyReport, Error> {
     let Request { level, only, now, evidence, .. } = *request;
-    let reopened = reopened(auditor)?;
+    let (reopened, unread) = match reopened(auditor) {
+        Ok(reopened) => (reopened, None),
+        Err(error) => (None, Some(error)),
+    };
     let auditor = reopened.as_ref().unwrap_or(auditor);
     let level = if unlocked.is_some() { level } else { level.min(Level::Bytes) };
     observer.observe(Event::PhaseStarted { phase: "verify", total_len: None });
     let keeping = keeping::Keeping::new(auditor, &evidence, now)?;
     let mut collector = Collector::new(auditor, level, keeping, observer);
+    if let Some(error) = unread {
+        collector.add_error(next_note(auditor), error)?;
+    }
     let ledger::Checked {
         heads,
         notes,
@@ -261,15 +267,17 @@ pub fn verify_as(
     Ok(report)
 }
 
+fn next_note(auditor: &Auditor) -> ObjectKey {
+    ObjectKey::Vault(auditor.note().number.saturating_add(1))
+}
+
 /// Opens a vault again whose next note is there by now: the ledgers that are read from here on may
 /// rest on it.
 fn reopened(auditor: &Auditor) -> Result<Option<Auditor>, vault::Error> {
-    let next = ObjectKey::Vault(auditor.note().number.saturating_add(1));
-    match auditor.versions().has(next) {
+    match auditor.versions().has(next_note(auditor)) {
         Ok(true) => Auditor::open(Arc::clone(auditor.store()), auditor.root().clone()).map(Some),
-        Err(error) if auditor.damage_of_signed(&error).is_none() => Err(error),
-        // What else is in its place is found as such, and who may not list is refused what is not
-        // there.
+        // Who may not list is refused what is not there.
+        Err(error) if error.code() != Code::StoreDenied => Err(error),
         Ok(false) | Err(_) => Ok(None),
     }
 }
